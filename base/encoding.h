@@ -1,0 +1,31 @@
+// Text forms of bytes: lower-case hex, base64 and base64url. Decoders take bytes nobody has vouched
+// for and accept exactly the canonical form (RFC 4648): no white space, no stray bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace locket {
+
+std::span<const std::byte> AsBytes(std::string_view text);
+std::string_view AsText(std::span<const std::byte> bytes);
+
+std::string HexEncode(std::span<const std::byte> bytes);
+// kInvalidArgument: odd length or anything but 0-9a-f.
+Result<std::vector<std::byte>> HexDecode(std::string_view text);
+
+// Standard alphabet with padding.
+std::string Base64Encode(std::span<const std::byte> bytes);
+Result<std::vector<std::byte>> Base64Decode(std::string_view text);
+
+// URL alphabet without padding (RFC 7515, "base64url").
+std::string Base64UrlEncode(std::span<const std::byte> bytes);
+Result<std::vector<std::byte>> Base64UrlDecode(std::string_view text);
+
+}  // namespace locket

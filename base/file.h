@@ -1,0 +1,55 @@
+// Whole-file reads with a bound, and replaces that survive a power cut.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace locket {
+
+// The whole file. kResourceExhausted: it is larger than `max_bytes`.
+Result<std::string> ReadFile(const std::filesystem::path& path, size_t max_bytes);
+
+// Reads until `out` is full. kDataLoss: the descriptor ended before that.
+Status ReadFull(int fd, std::span<std::byte> out);
+Status PreadFull(int fd, std::span<std::byte> out, uint64_t offset);
+Status WriteFull(int fd, std::span<const std::byte> bytes);
+Status PwriteFull(int fd, std::span<const std::byte> bytes, uint64_t offset);
+
+// Opens with O_CLOEXEC; the error names the path.
+Result<UniqueFd> OpenFile(const std::filesystem::path& path, int flags, mode_t mode = 0600);
+
+// Replaces `path` by `content` so that after a crash either the old or the new file is there in
+// full: temporary file beside it, write, fsync, rename, fsync of the directory, each checked. On
+// failure `path` is as it was and the temporary file is gone.
+Status ReplaceFileDurably(const std::filesystem::path& path, std::string_view content,
+                          mode_t mode = 0600);
+
+// Makes the entries of `directory` (names made, renamed or removed in it) survive a power cut.
+Status SyncDirectory(const std::filesystem::path& directory);
+
+// A directory of our own under `parent`, removed with all it holds when the object dies.
+class TempDir {
+ public:
+  static Result<TempDir> Create(const std::filesystem::path& parent, std::string_view prefix);
+  TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TempDir& operator=(TempDir&&) = delete;
+  ~TempDir();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  explicit TempDir(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;  // empty once moved from
+};
+
+}  // namespace locket

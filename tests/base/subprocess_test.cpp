@@ -1,0 +1,50 @@
+#include "base/subprocess.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+namespace locket {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+TEST(RunCommandTest, MovesInputAndBothOutputsAndTheExitStatus) {
+  const auto run = RunCommand({"sh", "-c", "cat; echo err >&2; exit 3"}, {.input = "in"});
+  ASSERT_TRUE(run.ok()) << run.error().message();
+  EXPECT_EQ(run.value().standard_output, "in");
+  EXPECT_EQ(run.value().standard_error, "err\n");
+  EXPECT_EQ(run.value().exit_status, 3);
+}
+
+TEST(RunCommandTest, NamesTheProgramThatIsNotThere) {
+  const auto run = RunCommand({"no-such-program-anywhere"});
+  ASSERT_FALSE(run.ok());
+  EXPECT_EQ(run.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(run.error().message(), HasSubstr("start 'no-such-program-anywhere'"));
+}
+
+TEST(RunCommandTest, KillsWhatTakesTooLong) {
+  const auto run = RunCommand({"sleep", "1000"}, {.timeout = 20ms});
+  ASSERT_FALSE(run.ok());
+  EXPECT_EQ(run.error().code(), ErrorCode::kDeadlineExceeded);
+}
+
+TEST(RunCommandTest, KillsWhatPrintsTooMuch) {
+  const auto run = RunCommand({"yes"}, {.max_output_bytes = 1000});
+  ASSERT_FALSE(run.ok());
+  EXPECT_EQ(run.error().code(), ErrorCode::kResourceExhausted);
+}
+
+TEST(SubprocessTest, CountsADeathBySignalAsAShellDoes) {
+  auto child = Subprocess::Start({"sleep", "1000"});
+  ASSERT_TRUE(child.ok());
+  EXPECT_EQ(child->Wait(1ms).error().code(), ErrorCode::kDeadlineExceeded);
+  ASSERT_TRUE(child->Kill(SIGTERM).ok());
+  EXPECT_EQ(*child->Wait(), 128 + SIGTERM);
+  EXPECT_TRUE(child->Kill(SIGTERM).ok()) << "it is gone already";
+}
+
+}  // namespace
+}  // namespace locket
