@@ -1,0 +1,35 @@
+# The few commands a person needs. The real build is CMake's: see CMakePresets.json.
+.PHONY: help setup build test lint format demo clean
+
+help:
+	@echo 'make demo    set up, build, and run the main job from registry to container'
+	@echo 'make test    set up, build and run every test'
+	@echo 'make build   build the release programs into build/release/bin'
+	@echo 'make lint    layers, sizes, formatting'
+	@echo 'make format  let clang-format rewrite the sources'
+	@echo 'make clean   remove build/'
+
+setup:
+	@scripts/install-packages
+
+build: setup
+	@cmake --preset release > /dev/null
+	@cmake --build --preset release
+	@scripts/build-guest-image build/release
+
+test: setup
+	@scripts/run-tests
+
+lint: setup
+	@tests/lint/check_layers.py .
+	@tests/lint/check_sources.py .
+	@tests/lint/check_format.sh
+
+format: setup
+	@git ls-files '*.h' '*.cpp' | xargs -r clang-format-14 -i
+
+demo: build
+	@scripts/demo/run
+
+clean:
+	@rm -rf build
