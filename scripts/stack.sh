@@ -2,10 +2,9 @@
 # directories and sockets under one temporary directory, and all of it gone after stack_down. Sourced, not run. Needs root.
 #
 # In:  BIN (directory of our programs), GUEST (guest image directory)
-# Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket)
+# Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket), and the environment variables that
+#      `locket` reads to find containerd and the broker
 # shellcheck shell=bash
-
-stack_pids=()
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -23,24 +22,25 @@ wait_for() {
   done
 }
 
-# start NAME COMMAND...: in the background, logged to $RUN/log/NAME.log, ended by stack_down.
+# start NAME COMMAND...: in the background, logged to $RUN/log/NAME.log, ended by stop NAME or stack_down.
 start() {
   local name=$1
   shift
-  "$@" > "$RUN/log/$name.log" 2>&1 < /dev/null &
-  stack_pids+=($!)
-  printf -v "pid_$name" '%s' "$!"
+  "$@" >> "$RUN/log/$name.log" 2>&1 < /dev/null &
+  echo $! > "$RUN/pid/$name"
 }
 
-# stop_pid PID: SIGTERM, and SIGKILL after ten seconds.
-stop_pid() {
-  local pid=$1 until=$((SECONDS + 10))
-  kill -TERM "$pid" 2> /dev/null || return 0
-  while kill -0 "$pid" 2> /dev/null; do
-    [ "$SECONDS" -lt "$until" ] || kill -KILL "$pid" 2> /dev/null
+# stop NAME [SIGNAL]: SIGTERM, and SIGKILL after ten seconds.
+stop() {
+  local pid until=$((SECONDS + 10))
+  [ -e "$RUN/pid/$1" ] || return 0
+  pid=$(cat "$RUN/pid/$1")
+  rm -f "$RUN/pid/$1"
+  kill -"${2:-TERM}" "$pid" 2> /dev/null || return 0
+  while [ -e "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2> /dev/null; do
+    [ "$SECONDS" -lt "$until" ] || kill -KILL "$pid" 2> /dev/null || true
     sleep 0.1
   done
-  wait "$pid" 2> /dev/null || true
 }
 
 free_port() {
@@ -125,3 +125,102 @@ storage: {filesystem: {rootdirectory: $RUN/registry}, delete: {enabled: true}}
 http: {addr: "$REGISTRY"}
 YAML
 }
+
+write_broker_config() {
+  cat > "$RUN/etc/broker.toml" << TOML
+listen = "$BROKER"
+store_dir = "$RUN/broker"
+audit_log = "$RUN/log/broker-audit.jsonl"
+[tls]
+certificate = "$RUN/tls/broker.pem"
+key = "$RUN/tls/broker.key"
+[admin]
+public_key = "$RUN/tls/admin.pub"
+[emulated]
+allow = true
+root = "$RUN/tee/ark.pem"
+TOML
+}
+
+start_registry() {
+  start registry docker-registry serve "$RUN/etc/registry.yml"
+  wait_for 20 'the registry' curl -sf "http://$REGISTRY/v2/"
+}
+start_broker() {
+  start broker "$BIN/locket-broker" --config "$RUN/etc/broker.toml"
+  wait_for 20 'the broker' "$BIN/locket" broker list
+}
+start_snapshotter() {
+  start snapshotter "$BIN/locket-snapshotter" --root "$RUN/snapshotter" --address "$RUN/snapshotter.sock" "$@"
+  wait_for 20 'the snapshotter' test -S "$RUN/snapshotter.sock"
+}
+start_containerd() {
+  PATH="$BIN:$PATH" start containerd containerd --config "$RUN/etc/containerd.toml"
+  wait_for 30 containerd "$BIN/locket" pod ls
+}
+
+# stack_up HANDLER...: everything, with one runtime handler for each name. Handler `locket` has the plain configuration; write others' before
+# their first use.
+stack_up() {
+  local name
+  [ "$(id -u)" -eq 0 ] || die 'needs root: containerd mounts file systems'
+  for name in "$BIN"/{locket,locket-broker,locket-snapshotter,locket-tee-emulator,containerd-shim-locket-v2} "$GUEST/guest-image.json"; do
+    [ -e "$name" ] || die "$name is missing: run 'make build' first"
+  done
+  RUN=$(mktemp -d /tmp/locket.XXXXXX)
+  mkdir -p "$RUN"/{etc/cni,log,pid,shim,registry,broker}
+  REGISTRY=127.0.0.1:$(free_port)
+  BROKER=127.0.0.1:$(free_port)
+  CONTAINERD=$RUN/containerd.sock
+  export LOCKET_BROKER_URL=https://$BROKER LOCKET_BROKER_CA=$RUN/tls/ca.pem LOCKET_BROKER_ADMIN_KEY=$RUN/tls/admin.key
+  export LOCKET_CRI_SOCKET=$CONTAINERD
+  make_certificates "$RUN/tls"
+  "$BIN/locket-tee-emulator" init --dir "$RUN/tee" 2> "$RUN/log/emulator-init.log" || die "$(cat "$RUN/log/emulator-init.log")"
+  write_containerd_config "$@"
+  write_registry_config
+  write_broker_config
+  write_shim_config locket
+  start_registry
+  start_broker
+  start_snapshotter
+  start_containerd
+}
+
+# The processes whose command line names $RUN: ours alone, as the name is random.
+stack_processes() {
+  local dir
+  for dir in /proc/[0-9]*; do
+    [ "${dir#/proc/}" != $$ ] || continue
+    if tr '\0' ' ' < "$dir/cmdline" 2> /dev/null | grep -qF "$RUN/"; then echo "${dir#/proc/}"; fi
+  done
+}
+
+# Stops the pods and everything that was started, last first; unmounts and removes what they left. Safe to call at any moment.
+stack_down() {
+  local name pid mount
+  [ -n "${RUN:-}" ] || return 0
+  if [ -S "${CONTAINERD:-}" ]; then timeout 60 "$BIN/locket" pod stop --all > /dev/null 2>&1 || true; fi
+  for name in containerd snapshotter broker registry; do stop $name; done
+  for pid in $(stack_processes); do kill -KILL "$pid" 2> /dev/null || true; done
+  for mount in $(awk -v run="$RUN/" 'index($5, run) == 1 {print $5}' /proc/self/mountinfo | sort -r); do umount -l "$mount"; done
+  rm -rf "$RUN"
+  RUN=
+}
+
+# registry_bytes FROM_LINE KIND: what the registry sent for `layers` (blobs) or `all` since that line of its log; KIND `all` counts manifests, too.
+registry_bytes() {
+  tail -n "+$1" "$RUN/log/registry.log" | python3 -c '
+import json, sys
+total = 0
+for line in sys.stdin:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        continue
+    if entry.get("http.request.method") != "GET" or "http.response.written" not in entry:
+        continue
+    if sys.argv[1] == "all" or "/blobs/" in entry["http.request.uri"]:
+        total += int(entry["http.response.written"])
+print(total)' "$2"
+}
+registry_lines() { wc -l < "$RUN/log/registry.log"; }

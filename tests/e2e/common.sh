@@ -1,0 +1,89 @@
+# What the end-to-end tests share: a stack, a sealed image, and claims. Sourced by each *_test.sh, whose first argument is the build
+# directory. shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=$(realpath "$1")
+BIN=$build/bin
+GUEST=$build/guest-image
+# shellcheck source=scripts/stack.sh
+. scripts/stack.sh
+locket=$BIN/locket
+failed=0
+
+finish() {
+  local status=$?
+  if [ "$status" -ne 0 ] || [ "$failed" -ne 0 ]; then
+    tail -n 40 "$RUN"/log/*.log >&2 || true
+    find "$RUN/shim" -name console.log -exec tail -n 30 {} + >&2 || true
+  fi
+  stack_down
+}
+trap finish EXIT
+
+# claim TEXT COMMAND...: the command succeeds. Its output is shown only if it does not.
+claim() {
+  local text=$1 output status
+  shift
+  # Not in an `if`: that would switch errexit off in the claim's own function.
+  set +e
+  output=$(set -e; "$@" 2>&1)
+  status=$?
+  set -e
+  if [ "$status" -eq 0 ]; then
+    say "ok: $text"
+  else
+    say "FAILED: $text" "$output"
+    failed=1
+  fi
+}
+
+# refuses REGEX SECONDS COMMAND...: fails within that time and says why in words that match.
+refuses() {
+  local pattern=$1 limit=$2 output status=0
+  shift 2
+  output=$(timeout "$limit" "$@" 2>&1) || status=$?
+  case $status in
+    0) say "it was not refused: $*" "$output"; return 1 ;;
+    124) say "no answer within $limit s: $*" "$output"; return 1 ;;
+  esac
+  grep -Eq "$pattern" <<< "$output" || { say "refused, but not because of /$pattern/:" "$output"; return 1; }
+}
+
+prints() {
+  local expected=$1 output
+  shift
+  output=$("$@") || { say "failed: $*" "$output"; return 1; }
+  [ "$output" = "$expected" ] || { say "printed '$output', not '$expected'"; return 1; }
+}
+
+# exits STATUS COMMAND...
+exits() {
+  local expected=$1 status=0
+  shift
+  "$@" || status=$?
+  [ "$status" -eq "$expected" ] || { say "exit status $status, not $expected: $*"; return 1; }
+}
+
+# seal_demo_image: OCI layout $RUN/oci, sealed as $image; secret, kek, initdata $RUN/app.toml; the broker told.
+seal_demo_image() {
+  head -c 24 /dev/urandom | base64 > "$RUN/secret"
+  scripts/demo/build-images build/demo-cache "$RUN/oci" "$RUN/secret"
+  skopeo copy -q --dest-tls-verify=false "oci:$RUN/oci:pause" "docker://$REGISTRY/pause:1"
+  image=$REGISTRY/app:1
+  "$locket" key create "$RUN/kek"
+  seal "$image"
+  "$locket" broker set-resource kbs:///demo/key/app "$RUN/kek"
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/app.toml"
+  proof="uid 1000, secret proof: $(openssl dgst -sha256 -hmac locket-demo "$RUN/secret" | sed 's/.* //')"
+}
+
+# seal TARGET: seals the demo's application image as TARGET, and writes initdata that allows it and lets pods run what the tests need.
+seal() {
+  "$locket" image seal "oci:$RUN/oci:app" "$1" --base "oci:$RUN/oci:base" --kek "$RUN/kek" \
+    --key-id kbs:///demo/key/app --json > "$RUN/sealed.json"
+  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
+    --allow-command '["/bin/sh","-c","exit 7"]' --allow-command '["/bin/sh","-c","echo out; echo err >&2"]' \
+    --allow-command '["/bin/sleep","1000"]' -o "$RUN/app.toml"
+}
+
+run_pod() { "$locket" pod run "$image" --initdata "$RUN/app.toml" "$@"; }
