@@ -1,0 +1,29 @@
+// The seam between us and /dev/mapper/control: as few operations as we use, no more.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "device/dm_target.h"
+
+namespace locket::device {
+
+class DmControl {
+ public:
+  virtual ~DmControl() = default;
+
+  // Creates `name` read-only with `table` active, and returns its node path, which exists.
+  // On failure nothing called `name` of our making is left behind. kAlreadyExists: there is one.
+  virtual Result<std::string> Create(const std::string& name, std::span<const DmTarget> table) = 0;
+
+  // Removes `name`. Succeeds when it is already gone, so cleanup may be repeated.
+  // kFailedPrecondition: the device is open.
+  virtual Status Remove(const std::string& name) = 0;
+
+  // What the kernel says of `name`'s first target, for verity "V" (valid so far) or "C" (found
+  // corruption). kNotFound: no such device.
+  virtual Result<std::string> TargetStatus(const std::string& name) = 0;
+};
+
+}  // namespace locket::device

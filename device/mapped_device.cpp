@@ -1,0 +1,29 @@
+#include "device/mapped_device.h"
+
+#include "base/log.h"
+
+namespace locket::device {
+
+Result<MappedDevice> MappedDevice::Create(DmControl& dm, std::string name,
+                                          std::span<const DmTarget> table) {
+  LOCKET_TRY_ASSIGN(auto path, dm.Create(name, table).While("create mapped device '" + name + "'"));
+  return MappedDevice(dm, std::move(name), std::move(path));
+}
+
+MappedDevice::~MappedDevice() {
+  const Status removed = Remove();
+  if (!removed.ok()) log::Warning(removed.error().message() + ", leaving it");
+}
+
+Result<std::string> MappedDevice::TargetStatus() const {
+  if (dm_ == nullptr) return Error(ErrorCode::kFailedPrecondition, "device is removed");
+  return dm_->TargetStatus(name_);
+}
+
+Status MappedDevice::Remove() {
+  DmControl* dm = std::exchange(dm_, nullptr);
+  if (dm == nullptr) return Ok();
+  return dm->Remove(name_).While("remove mapped device '" + name_ + "'");
+}
+
+}  // namespace locket::device
