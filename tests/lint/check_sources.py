@@ -15,7 +15,7 @@ listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-s
                         capture_output=True, text=True, check=True).stdout.split()
 files = [f for f in listed if (root / f).is_file()]
 sources = [f for f in files if f.endswith((".cpp", ".h"))]
-cmake = "".join((root / f).read_text() for f in files if f.endswith("CMakeLists.txt"))
+cmake = "".join((root / f).read_text() for f in files if f.endswith(("CMakeLists.txt", ".cmake")))
 bad = []
 
 

@@ -1,0 +1,60 @@
+// An EROFS image from one tar stream, in one pass, without root: file data goes straight to the
+// sink, what is left over of files shorter than their last block waits in an unlinked spool file,
+// the metadata follows at the end. Same tar and UUID, same image.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "erofs/block_sink.h"
+
+namespace locket::erofs {
+
+struct ImageLimits {
+  uint64_t image_bytes = uint64_t{1} << 42;
+  uint64_t inodes = uint64_t{4} << 20;
+  uint64_t metadata_bytes = uint64_t{1} << 30;  // names, symlink targets, distinct xattrs: memory
+};
+
+struct ImageOptions {
+  std::filesystem::path spool_directory;  // gets one unlinked file, at most as big as the input
+  ImageLimits limits{};
+};
+
+struct ImageInfo {
+  uint64_t size_bytes;
+  uint64_t inodes;
+  uint64_t ignored_xattrs;  // outside user, trusted, security and POSIX ACLs: Linux has none such
+};
+
+class ImageBuilder {
+ public:
+  // `sink` outlives the builder.
+  static Result<ImageBuilder> Create(const ImageOptions& options, BlockSink& sink);
+
+  ImageBuilder(ImageBuilder&&) noexcept;
+  ~ImageBuilder();
+
+  // Reads `source` to its end: a tar (ustar, pax, GNU), plain or in gzip or zstd. `on_tar_bytes`
+  // sees every byte of the uncompressed tar in order, padding after its end included. Once only.
+  // kInvalidArgument: what is wrong with which entry. kResourceExhausted: which limit. After an
+  // error the builder and what the sink got are of no use.
+  Status AddTar(const ByteSource& source,
+                const std::function<void(std::span<const std::byte>)>& on_tar_bytes = {});
+
+  // Writes metadata and superblock.
+  Result<ImageInfo> Finish(const std::array<std::byte, 16>& uuid);
+
+ private:
+  struct State;
+  explicit ImageBuilder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace locket::erofs

@@ -1,0 +1,50 @@
+// One layer's tar in, one sealed blob out (docs/formats/sealed-layer.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "verity/verify_layer.h"
+
+namespace locket::image {
+
+// Fills a part of the buffer and says how many bytes; 0 is the end. Never called after an error.
+using TarSource = std::function<Result<size_t>(std::span<std::byte>)>;
+
+struct SealLayerOptions {
+  bool encrypt = false;
+  uint64_t max_data_size = verity::kMaxDataSize;
+  std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
+};
+
+struct SealedLayer {
+  std::string blob_digest;  // "sha256:<hex>"
+  uint64_t blob_size;
+  uint64_t data_size;
+  verity::Sha256Digest root_hash;
+  verity::Salt salt;
+  std::string diff_id;        // of the uncompressed tar, "sha256:<hex>"
+  std::optional<Secret> key;  // encrypted layers only: 64 bytes
+  uint64_t ignored_xattrs;    // names Linux does not have; left out
+};
+
+// Reads `source` (tar, plain or in gzip or zstd) to its end and writes the blob to `path`, mode
+// 0644, replacing what was there only once all is written and synced. Plain data of an encrypted
+// layer stays in memory and in an unlinked file beside `path`. On failure nothing is left behind
+// and `path` is as it was.
+Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& source,
+                              const std::filesystem::path& path);
+
+// The EROFS image of the blob open at `fd`, checked against `identity` and decrypted with `key` (if
+// the layer is encrypted), to `out_fd`. kDataLoss: names the first bad block; what was written
+// until then is good but incomplete.
+Status ExtractLayer(int fd, const verity::LayerIdentity& identity, const Secret* key, int out_fd);
+
+}  // namespace locket::image
