@@ -1,0 +1,105 @@
+// The OCI distribution API (distribution-spec v1), as a client.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "image/image_source.h"
+#include "image/manifest.h"
+#include "image/reference.h"
+#include "registry/credentials.h"
+
+namespace locket::registry {
+
+struct RetryPolicy {
+  int max_attempts = 5;  // of one request; a blob counts from the last byte that got through
+  std::chrono::milliseconds first_delay{500};   // doubles, plus up to a quarter at random
+  std::chrono::milliseconds max_delay{30'000};  // bounds Retry-After too
+  // Waits; tests put their own here. Unset: sleeps until `stop` is asked for.
+  std::function<void(std::chrono::milliseconds, const std::stop_token& stop)> wait{};
+};
+
+struct ClientOptions {
+  std::filesystem::path certs_directory = "/etc/containerd/certs.d";
+  CredentialStore credentials{};
+  std::filesystem::path ca_file{};  // empty: the system's
+  RetryPolicy retry{};
+  std::chrono::milliseconds connect_timeout{10'000};
+  // A transfer slower than this for `stall_timeout` is broken off and resumed.
+  uint64_t stall_bytes_per_second = 1024;
+  std::chrono::seconds stall_timeout{30};
+};
+
+struct CallOptions {
+  std::stop_token stop{};  // kCancelled once asked for
+  std::function<void(uint64_t done, uint64_t total)> progress{};
+};
+
+struct PushBlobOptions {
+  std::string mount_from{};  // a repository of the same registry that may have the blob already
+};
+
+using BlobSink = std::function<Status(std::span<const std::byte>)>;
+
+// Thread-safe. Errors name host and image, the HTTP status and the registry's own code, and the way
+// out. kNotFound: no such image or blob. kPermissionDenied: 401, 403. kUnavailable: unreachable, or
+// 5xx or 429 to the end of the retries. kDataLoss: size or digest wrong; never retried on the same
+// server.
+class RegistryClient {
+ public:
+  static Result<std::unique_ptr<RegistryClient>> Create(ClientOptions options);
+  ~RegistryClient();
+  RegistryClient(const RegistryClient&) = delete;
+
+  // What the reference points at now (a manifest or an index), without its content.
+  Result<image::Descriptor> Resolve(const image::Reference& image, const CallOptions& call = {});
+
+  // Manifest or index, digest checked.
+  Result<image::ManifestContent> FetchManifest(const image::Reference& image,
+                                               const CallOptions& call = {});
+
+  // As FetchManifest, but an index is followed to `platform`'s manifest.
+  Result<image::ManifestContent> FetchManifestFor(const image::Reference& image,
+                                                  const image::Platform& platform,
+                                                  const CallOptions& call = {});
+
+  // The blob's bytes in order, each once. They are to be trusted only after Ok(): the digest is
+  // known at the end. An error of `sink` ends the transfer and is returned.
+  Status FetchBlob(const image::Reference& image, const image::Descriptor& blob,
+                   const BlobSink& sink, const CallOptions& call = {});
+
+  // The blob to the file open for reading and writing at `fd`, going on from what it holds (a
+  // former try that broke off). kDataLoss: the file is left empty. Other errors leave what came so
+  // far, to go on from.
+  Status FetchBlobToFile(const image::Reference& image, const image::Descriptor& blob, int fd,
+                         const CallOptions& call = {});
+
+  Result<bool> HasBlob(const image::Reference& image, const image::Descriptor& blob,
+                       const CallOptions& call = {});
+
+  // Uploads the first `blob.size` bytes of `fd` unless the registry has the blob.
+  Status PushBlob(const image::Reference& image, const image::Descriptor& blob, int fd,
+                  const PushBlobOptions& options = {}, const CallOptions& call = {});
+  Status PushBlobBytes(const image::Reference& image, const image::Descriptor& blob,
+                       std::string_view bytes, const CallOptions& call = {});
+
+  // Under the reference's tag, or by digest if it has none (then the bytes must fit it).
+  Result<image::Descriptor> PushManifest(const image::Reference& image, std::string_view media_type,
+                                         std::string_view bytes, const CallOptions& call = {});
+
+ private:
+  class Impl;
+  explicit RegistryClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace locket::registry
