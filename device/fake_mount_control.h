@@ -2,6 +2,7 @@
 // call.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,21 @@ class FakeMountControl final : public MountControl {
     for (auto it = mounts_.rbegin(); it != mounts_.rend(); ++it) {
       if (it->target != target) continue;
       mounts_.erase(std::next(it).base());
+      Empty(target);
       break;
     }
     return Ok();
   }
 
  private:
+  // What was written into a file system goes out of sight with it.
+  static void Empty(const std::string& target) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(target, ignored)) {
+      std::filesystem::remove_all(entry.path(), ignored);
+    }
+  }
+
   bool Trip() { return countdown_ > 0 && --countdown_ == 0; }
 
   std::vector<MountSpec> mounts_;

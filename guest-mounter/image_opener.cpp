@@ -1,0 +1,140 @@
+#include "guest-mounter/image_opener.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "base/encoding.h"
+#include "image/key_packet.h"
+
+namespace locket::guest_mounter {
+namespace {
+
+constexpr size_t kSerialDigits = 32;  // docs/formats/guest-channels.md
+
+std::string PoolKey(const AcceptedLayer& layer) {
+  const auto& identity = layer.info.identity;
+  return layer.digest.Hex() + HexEncode(identity.root_hash) + HexEncode(identity.salt) +
+         std::to_string(identity.data_size) + (layer.info.encrypted() ? "c" : "p");
+}
+
+// One request to the broker for each key, however many layers it wraps.
+class LayerKeys {
+ public:
+  explicit LayerKeys(KeySource* source) : source_(source) {}
+
+  // Nothing for a layer that is not encrypted.
+  Result<std::optional<Secret>> For(const AcceptedLayer& layer) {
+    if (!layer.info.encrypted()) return std::optional<Secret>();
+    if (source_ == nullptr) {
+      return Error(ErrorCode::kFailedPrecondition,
+                   "it is encrypted and initdata names no [broker]");
+    }
+    LOCKET_TRY_ASSIGN(const auto packet, image::DecodeKeyPacket(layer.info.key_packet));
+    const std::string id = packet.kid.ToText();
+    auto it = keks_.find(id);
+    if (it == keks_.end()) {
+      LOCKET_TRY_ASSIGN(auto kek, source_->FetchKek(packet.kid).While("key '" + id + "'"));
+      it = keks_.emplace(id, std::move(kek)).first;
+    }
+    LOCKET_TRY_ASSIGN(auto key, image::UnwrapLayerKeyFor(it->second, packet, layer.info.identity));
+    return std::optional(std::move(key));
+  }
+
+ private:
+  KeySource* source_;
+  std::map<std::string, Secret> keks_;
+};
+
+Status MakeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0755) == 0) return Ok();
+  return Error::FromErrno(errno, "make directory '" + path + "'");
+}
+
+}  // namespace
+
+Status OpenImage::CheckIntact() const {
+  for (const auto& layer : layers_) LOCKET_TRY(layer->CheckIntact());
+  return Ok();
+}
+
+std::string ImageOpener::NextName(const char* kind) { return kind + std::to_string(next_++); }
+
+Result<std::unique_ptr<OpenImage>> ImageOpener::Open(const OpenRequest& request) {
+  const MutexLock lock(mutex_);
+  LOCKET_TRY_ASSIGN(auto image, CheckImage(policy_, request.manifest, request.config));
+  std::error_code error;
+  std::filesystem::create_directories(options_.directory, error);
+  if (error) return Error::FromErrno(error.value(), "make '" + options_.directory.string() + "'");
+  LOCKET_TRY_ASSIGN(auto layers, OpenLayers(image, request));
+  return Stack(std::move(image), std::move(layers));
+}
+
+Result<ImageOpener::LayerList> ImageOpener::OpenLayers(const AcceptedImage& image,
+                                                       const OpenRequest& request) {
+  LayerKeys keys(keys_);
+  // Every key before any device: a refusal by the broker costs nothing to undo, and an image
+  // accepted for its key packets has them all checked first.
+  std::vector<std::optional<Secret>> layer_keys;
+  for (const AcceptedLayer& layer : image.layers) {
+    LOCKET_TRY_ASSIGN(auto key, keys.For(layer).While("layer " + layer.digest.ToText()));
+    layer_keys.push_back(std::move(key));
+  }
+  LayerList open;
+  for (size_t i = 0; i < image.layers.size(); ++i) {
+    const AcceptedLayer& layer = image.layers[i];
+    const auto hint = request.serials.find(layer.digest.ToText());
+    LOCKET_TRY_ASSIGN(auto one, OpenOrShare(layer, layer_keys[i] ? &*layer_keys[i] : nullptr,
+                                            hint != request.serials.end()
+                                                ? hint->second
+                                                : layer.digest.Hex().substr(0, kSerialDigits)));
+    open.push_back(std::move(one));
+  }
+  return open;
+}
+
+Result<std::shared_ptr<const OpenLayer>> ImageOpener::OpenOrShare(const AcceptedLayer& layer,
+                                                                  const Secret* key,
+                                                                  std::string serial) {
+  std::weak_ptr<const OpenLayer>& slot = open_[PoolKey(layer)];
+  if (auto shared = slot.lock()) return shared;
+  LOCKET_TRY_ASSIGN(auto opened, OpenLayer::Open(seams_, layer, key,
+                                                 {.serial = std::move(serial),
+                                                  .name = NextName("l"),
+                                                  .directory = options_.directory,
+                                                  .device_timeout = options_.device_timeout}));
+  auto layer_object = std::make_shared<const OpenLayer>(std::move(opened));
+  slot = layer_object;
+  std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
+  return layer_object;
+}
+
+Result<std::unique_ptr<OpenImage>> ImageOpener::Stack(AcceptedImage image, LayerList layers) {
+  const std::string name = NextName("i");
+  const std::string scratch_path = (options_.directory / (name + "-scratch")).string();
+  LOCKET_TRY_ASSIGN(auto scratch, device::Mounted::Create(seams_.mounts, {.source = "tmpfs",
+                                                                          .target = scratch_path,
+                                                                          .type = "tmpfs",
+                                                                          .data = "mode=0700"}));
+  LOCKET_TRY(MakeDirectory(scratch_path + "/upper"));
+  LOCKET_TRY(MakeDirectory(scratch_path + "/work"));
+  std::string lower;
+  for (auto it = layers.rbegin(); it != layers.rend(); ++it) {  // overlayfs: topmost first
+    lower += (lower.empty() ? "" : ":") + (*it)->path();
+  }
+  auto rootfs = device::Mounted::Create(seams_.mounts,
+                                        {.source = "overlay",
+                                         .target = (options_.directory / name).string(),
+                                         .type = "overlay",
+                                         .data = "lowerdir=" + lower + ",upperdir=" + scratch_path +
+                                                 "/upper,workdir=" + scratch_path + "/work"});
+  if (!rootfs.ok()) {
+    for (const auto& layer : layers) LOCKET_TRY(layer->CheckIntact());
+    return std::move(rootfs).error();
+  }
+  return std::make_unique<OpenImage>(std::move(image), std::move(layers), std::move(scratch),
+                                     std::move(*rootfs));
+}
+
+}  // namespace locket::guest_mounter
