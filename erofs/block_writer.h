@@ -1,0 +1,64 @@
+// The two ways bytes leave the writer: blocks in order to the sink, and odd ends to a spool file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "erofs/block_sink.h"
+
+namespace locket::erofs {
+
+// Collects bytes and hands whole blocks to the sink, in large pieces, from block 1 on.
+class BlockWriter {
+ public:
+  // kResourceExhausted comes from whatever would carry the position past `max_bytes`.
+  BlockWriter(BlockSink& sink, uint64_t max_bytes) : sink_(sink), max_bytes_(max_bytes) {}
+
+  // Byte position in the image.
+  uint64_t position() const { return flushed_ + buffer_.size(); }
+  uint64_t next_block() const { return (position() + kBlockSize - 1) / kBlockSize; }
+
+  Status CheckRoom(uint64_t bytes) const;
+  Status Append(std::span<const std::byte> bytes);
+  Status AppendZeros(uint64_t bytes);
+  Status PadToBlock() { return AppendZeros(next_block() * kBlockSize - position()); }
+
+  // Takes back what has been appended past the last whole block.
+  std::vector<std::byte> TakeTail();
+
+  // At a block's boundary only.
+  Status Flush();
+
+ private:
+  Status FlushWholeBlocks();
+
+  BlockSink& sink_;
+  uint64_t max_bytes_;
+  uint64_t flushed_ = kBlockSize;  // block 0 is somebody else's
+  std::vector<std::byte> buffer_;  // starts at a block's boundary
+};
+
+// An unlinked file; appended to, then read.
+class Spool {
+ public:
+  static Result<Spool> Create(const std::filesystem::path& directory);
+
+  // Where the bytes begin.
+  Result<uint64_t> Append(std::span<const std::byte> bytes);
+  Status Flush();
+  // After Flush.
+  Status Read(uint64_t offset, std::span<std::byte> out) const;
+
+ private:
+  explicit Spool(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+  uint64_t flushed_ = 0;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace locket::erofs

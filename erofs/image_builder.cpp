@@ -1,0 +1,195 @@
+#include "erofs/image_builder.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "erofs/block_writer.h"
+#include "erofs/metadata_writer.h"
+#include "erofs/tar_reader.h"
+#include "erofs/tree.h"
+#include "erofs/xattr_table.h"
+
+namespace locket::erofs {
+namespace {
+
+constexpr uint64_t kMaxImageBytes = uint64_t{1} << 42;  // docs/formats/sealed-layer.md
+constexpr size_t kMaxSymlinkBytes = 4095;               // PATH_MAX without its zero byte
+constexpr std::string_view kWhiteoutPrefix = ".wh.";
+constexpr std::string_view kAufsPrefix = ".wh..wh.";  // AUFS's own bookkeeping, and the next:
+constexpr std::string_view kOpaqueName = ".wh..wh..opq";
+
+Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+enum class NameKind { kOrdinary, kWhiteout, kOpaque, kAufs };
+
+// Names that begin with .wh. cannot occur in a layer (OCI image-spec, layer.md), except as markers.
+Result<NameKind> KindOf(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  const size_t slash = path.rfind('/');
+  const std::string_view last = slash == path.npos ? path : path.substr(slash + 1);
+  std::string_view parents = path.substr(0, path.size() - last.size());
+  while (!parents.empty()) {
+    const size_t end = std::min(parents.find('/'), parents.size() - 1);
+    const std::string_view name = parents.substr(0, end);
+    if (name.starts_with(kAufsPrefix)) return NameKind::kAufs;
+    if (name.starts_with(kWhiteoutPrefix)) return Invalid("a whiteout on its way is no directory");
+    parents.remove_prefix(end + 1);
+  }
+  if (last == kOpaqueName) return NameKind::kOpaque;
+  if (last.starts_with(kAufsPrefix)) return NameKind::kAufs;
+  if (!last.starts_with(kWhiteoutPrefix)) return NameKind::kOrdinary;
+  const std::string_view hidden = last.substr(kWhiteoutPrefix.size());
+  if (hidden.empty() || hidden == "." || hidden == "..") return Invalid("a whiteout of no name");
+  return NameKind::kWhiteout;
+}
+
+}  // namespace
+
+struct ImageBuilder::State {
+  ImageLimits limits;
+  BlockSink& sink;
+  BlockWriter writer;
+  Spool spool;
+  Tree tree;
+  XattrTable xattrs{};
+  uint64_t ignored_xattrs = 0;
+
+  Status AddEntry(TarReader& reader, const TarEntry& entry);
+  Status AddFile(TarReader& reader, const TarEntry& entry);
+  Status AddHardLink(const TarEntry& entry);
+  Status AddMarker(const TarEntry& entry, NameKind kind);
+  Status ReadFileData(TarReader& reader, const TarEntry& entry, Node& node);
+};
+
+ImageBuilder::ImageBuilder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ImageBuilder::ImageBuilder(ImageBuilder&&) noexcept = default;
+ImageBuilder::~ImageBuilder() = default;
+
+Result<ImageBuilder> ImageBuilder::Create(const ImageOptions& options, BlockSink& sink) {
+  LOCKET_TRY_ASSIGN(Spool spool, Spool::Create(options.spool_directory));
+  const uint64_t max_bytes = std::min(options.limits.image_bytes, kMaxImageBytes);
+  return ImageBuilder(std::make_unique<State>(
+      State{.limits = options.limits,
+            .sink = sink,
+            .writer = BlockWriter(sink, max_bytes),
+            .spool = std::move(spool),
+            .tree = Tree(options.limits.inodes, options.limits.metadata_bytes)}));
+}
+
+Status ImageBuilder::State::AddMarker(const TarEntry& entry, NameKind kind) {
+  if (kind == NameKind::kAufs) return Ok();
+  LOCKET_TRY_ASSIGN(Place place, tree.Locate(entry.path));
+  if (kind == NameKind::kOpaque) {
+    tree.MakeOpaque(place.parent);
+    return Ok();
+  }
+  place.name.erase(0, kWhiteoutPrefix.size());
+  return tree.AddWhiteout(place);
+}
+
+Status ImageBuilder::State::AddHardLink(const TarEntry& entry) {
+  const auto target = tree.Find(*entry.hard_link_to);
+  if (!target.ok()) {
+    return Invalid("hard link to " + QuotedName(*entry.hard_link_to) + ": " +
+                   target.error().message());
+  }
+  LOCKET_TRY_ASSIGN(const Place place, tree.Locate(entry.path));
+  return tree.Link(place, *target);
+}
+
+// Whole blocks go out, what remains shares a block with the inode if it fits.
+Status ImageBuilder::State::ReadFileData(TarReader& reader, const TarEntry& entry, Node& node) {
+  LOCKET_TRY(writer.CheckRoom(entry.size));
+  const uint64_t start = writer.position();
+  node.size = entry.size;
+  node.first_block = writer.next_block();
+  const auto append = [&](uint64_t offset, std::span<const std::byte> bytes) -> Status {
+    const uint64_t done = writer.position() - start;
+    if (offset < done || offset > entry.size || bytes.size() > entry.size - offset) {
+      return Invalid("its data lies outside its size");
+    }
+    LOCKET_TRY(writer.AppendZeros(offset - done));
+    return writer.Append(bytes);
+  };
+  LOCKET_TRY(reader.ReadData(append));
+  LOCKET_TRY(writer.AppendZeros(start + entry.size - writer.position()));
+  const uint64_t tail = entry.size % kBlockSize;
+  if (tail == 0) return Ok();
+  if (!FitsInline(xattrs.EncodedSize(node.xattrs), tail)) return writer.PadToBlock();
+  node.tail_spooled = true;
+  LOCKET_TRY_ASSIGN(node.tail_offset, spool.Append(writer.TakeTail()));
+  return Ok();
+}
+
+Status ImageBuilder::State::AddFile(TarReader& reader, const TarEntry& entry) {
+  Node node{.mode = entry.mode,
+            .uid = entry.uid,
+            .gid = entry.gid,
+            .mtime_nsec = entry.mtime_nsec,
+            .mtime = entry.mtime,
+            .rdev = entry.rdev};
+  LOCKET_TRY_ASSIGN(node.xattrs, xattrs.Add(entry.xattrs));
+  if (xattrs.memory_bytes() > limits.metadata_bytes) {
+    return Error(ErrorCode::kResourceExhausted, "distinct xattrs together are longer than " +
+                                                    std::to_string(limits.metadata_bytes) +
+                                                    " bytes");
+  }
+  ignored_xattrs += entry.ignored_xattrs;
+  // Before the data: a name that is refused costs nothing.
+  LOCKET_TRY_ASSIGN(const Place place, tree.Locate(entry.path));
+  switch (entry.mode & S_IFMT) {
+    case S_IFREG:
+      LOCKET_TRY(ReadFileData(reader, entry, node));
+      break;
+    case S_IFLNK:
+      if (entry.symlink_target.empty() || entry.symlink_target.size() > kMaxSymlinkBytes) {
+        return Invalid("the target of a symlink must be 1 to 4095 bytes long");
+      }
+      node.target = entry.symlink_target;
+      break;
+    case S_IFDIR:
+    case S_IFCHR:
+    case S_IFBLK:
+    case S_IFIFO:
+    case S_IFSOCK:
+      break;
+    default:
+      return Invalid("it is of no known type");
+  }
+  return tree.Put(place, std::move(node));
+}
+
+Status ImageBuilder::State::AddEntry(TarReader& reader, const TarEntry& entry) {
+  LOCKET_TRY_ASSIGN(const NameKind kind, KindOf(entry.path));
+  if (kind != NameKind::kOrdinary) return AddMarker(entry, kind);
+  return entry.hard_link_to.has_value() ? AddHardLink(entry) : AddFile(reader, entry);
+}
+
+Status ImageBuilder::AddTar(const ByteSource& source,
+                            const std::function<void(std::span<const std::byte>)>& on_tar_bytes) {
+  LOCKET_TRY_ASSIGN(TarReader reader, TarReader::Open(source, on_tar_bytes));
+  while (true) {
+    LOCKET_TRY_ASSIGN(const auto entry, reader.Next());
+    if (!entry.has_value()) return reader.Drain();
+    LOCKET_TRY(state_->AddEntry(reader, *entry).While("entry " + QuotedName(entry->path)));
+  }
+}
+
+Result<ImageInfo> ImageBuilder::Finish(const std::array<std::byte, 16>& uuid) {
+  State& state = *state_;
+  LOCKET_TRY(state.tree.MaterializeWhiteouts(state.xattrs));
+  LOCKET_TRY(state.spool.Flush());
+  LOCKET_TRY(state.writer.Flush());
+  LOCKET_TRY_ASSIGN(
+      ImageInfo image,
+      WriteMetadata({.tree = state.tree, .xattrs = state.xattrs, .spool = state.spool}, uuid,
+                    state.writer, state.sink));
+  image.ignored_xattrs = state.ignored_xattrs;
+  return image;
+}
+
+}  // namespace locket::erofs

@@ -1,0 +1,248 @@
+#include "erofs/tar_reader.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
+#include <sys/stat.h>
+
+#include <string_view>
+#include <vector>
+
+#include "base/encoding.h"
+
+namespace locket::erofs {
+namespace {
+
+constexpr size_t kInputPiece = 256U << 10;
+constexpr size_t kMaxQuotedName = 200;
+constexpr int64_t kMaxId = 0xfffffffe;  // -1 means "leave as it is" to chown(2)
+
+struct FreeArchive {
+  void operator()(archive* a) const { archive_read_free(a); }
+};
+using ArchivePtr = std::unique_ptr<archive, FreeArchive>;
+
+Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+
+std::string Reason(archive* a) {
+  const char* reason = archive_error_string(a);
+  return reason == nullptr ? "unknown reason" : reason;
+}
+
+// In the C locale libarchive leaves names as the bytes they are; in a UTF-8 locale it would change
+// those of pax headers to normal form C.
+class ScopedCLocale {
+ public:
+  ScopedCLocale() : ours_(::newlocale(LC_ALL_MASK, "C", nullptr)), old_(::uselocale(ours_)) {}
+  ScopedCLocale(const ScopedCLocale&) = delete;
+  ~ScopedCLocale() {
+    ::uselocale(old_);
+    ::freelocale(ours_);
+  }
+
+ private:
+  locale_t ours_;
+  locale_t old_;
+};
+
+// A warning means that libarchive went on with an entry it understood in part. The one that is
+// harmless is the C locale's: the name is kept as it is.
+bool IsHarmlessWarning(archive* a) {
+  return std::string_view(Reason(a)).ends_with("to current locale.");
+}
+
+Result<uint32_t> DeviceNumber(const archive_entry* from) {
+  auto* entry = const_cast<archive_entry*>(from);
+  const uint64_t major = archive_entry_rdevmajor(entry);
+  const uint64_t minor = archive_entry_rdevminor(entry);
+  if (major > 0xfff || minor > 0xfffff) return Invalid("its device number is out of range");
+  return static_cast<uint32_t>((minor & 0xff) | major << 8 | (minor & ~uint64_t{0xff}) << 12);
+}
+
+Result<uint32_t> Id(int64_t id, const char* which) {
+  if (id < 0 || id > kMaxId) return Invalid(std::string("its ") + which + " is out of range");
+  return static_cast<uint32_t>(id);
+}
+
+void CopyXattrs(archive_entry* from, TarEntry& to) {
+  archive_entry_xattr_reset(from);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  size_t size = 0;
+  while (archive_entry_xattr_next(from, &name, &value, &size) == ARCHIVE_OK) {
+    if (name == nullptr || !IsLinuxXattr(name)) {
+      ++to.ignored_xattrs;
+      continue;
+    }
+    to.xattrs[name] =
+        size == 0 ? std::string() : std::string(static_cast<const char*>(value), size);
+  }
+}
+
+std::string Text(const char* text) { return text == nullptr ? std::string() : std::string(text); }
+
+Result<TarEntry> Convert(archive_entry* from, std::string path) {
+  const int64_t size = archive_entry_size(from);
+  if (size < 0) return Invalid("its size is negative");
+  TarEntry entry{.path = std::move(path),
+                 .hard_link_to = {},
+                 .symlink_target = Text(archive_entry_symlink(from)),
+                 .mode = static_cast<uint16_t>(archive_entry_mode(from)),
+                 .uid = 0,
+                 .gid = 0,
+                 .mtime = archive_entry_mtime(from),
+                 .mtime_nsec = static_cast<uint32_t>(archive_entry_mtime_nsec(from)),
+                 .rdev = 0,
+                 .size = static_cast<uint64_t>(size),
+                 .xattrs = {},
+                 .ignored_xattrs = 0};
+  if (const char* target = archive_entry_hardlink(from); target != nullptr) {
+    entry.hard_link_to = target;
+    return entry;
+  }
+  LOCKET_TRY_ASSIGN(entry.uid, Id(archive_entry_uid(from), "uid"));
+  LOCKET_TRY_ASSIGN(entry.gid, Id(archive_entry_gid(from), "gid"));
+  if (entry.mtime_nsec > 999'999'999) return Invalid("its modification time is malformed");
+  if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {
+    LOCKET_TRY_ASSIGN(entry.rdev, DeviceNumber(from));
+  }
+  CopyXattrs(from, entry);
+  return entry;
+}
+
+}  // namespace
+
+std::string QuotedName(std::string_view name) {
+  std::string quoted = "'";
+  for (const char c : name.substr(0, kMaxQuotedName)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || c == '\\' || c == '\'') {
+      quoted.append("\\x").append(HexEncode(AsBytes({&c, 1})));
+    } else {
+      quoted.push_back(c);
+    }
+  }
+  return quoted.append(name.size() > kMaxQuotedName ? "...'" : "'");
+}
+
+// Two archives in a row: the first undoes the compression, the second reads the tar. Between them
+// every byte passes by, which one archive alone would not let us see.
+struct TarReader::State {
+  ByteSource source;
+  TarBytes on_tar_bytes;
+  std::vector<std::byte> input = std::vector<std::byte>(kInputPiece);
+  std::optional<Error> failure{};  // of the source or the compressed stream; stops everything
+  ArchivePtr packed{archive_read_new()};
+  ArchivePtr tar{archive_read_new()};
+  uint64_t num_entries = 0;
+
+  // The next piece of uncompressed tar; empty at its end.
+  Result<std::span<const std::byte>> NextTarBytes();
+  Error Failed(archive* a, const std::string& what);
+};
+
+Error TarReader::State::Failed(archive* a, const std::string& what) {
+  if (failure.has_value()) return *failure;
+  return Invalid(what + ": " + Reason(a));
+}
+
+Result<std::span<const std::byte>> TarReader::State::NextTarBytes() {
+  if (failure.has_value()) return *failure;
+  const void* bytes = nullptr;
+  size_t size = 0;
+  la_int64_t offset = 0;
+  int got = ARCHIVE_OK;
+  do {
+    got = archive_read_data_block(packed.get(), &bytes, &size, &offset);
+  } while (got == ARCHIVE_OK && size == 0);
+  if (got == ARCHIVE_EOF) return std::span<const std::byte>{};
+  if (got != ARCHIVE_OK) {
+    failure = Failed(packed.get(), "the compressed stream is damaged");
+    return *failure;
+  }
+  const std::span piece(static_cast<const std::byte*>(bytes), size);
+  if (on_tar_bytes) on_tar_bytes(piece);
+  return piece;
+}
+
+TarReader::TarReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TarReader::TarReader(TarReader&&) noexcept = default;
+TarReader::~TarReader() = default;
+
+Result<TarReader> TarReader::Open(const ByteSource& source, const TarBytes& on_tar_bytes) {
+  const ScopedCLocale c_locale;
+  auto state = std::make_unique<State>(State{.source = source, .on_tar_bytes = on_tar_bytes});
+  archive* packed = state->packed.get();
+  archive* tar = state->tar.get();
+  archive_read_support_filter_gzip(packed);
+  archive_read_support_filter_zstd(packed);
+  archive_read_support_format_raw(packed);
+  archive_read_support_format_tar(tar);
+  const auto read_input = [](archive*, void* data, const void** bytes) -> la_ssize_t {
+    auto& self = *static_cast<State*>(data);
+    auto got = self.source(self.input);
+    if (!got.ok()) {
+      self.failure = std::move(got).error();
+      return -1;
+    }
+    *bytes = self.input.data();
+    return static_cast<la_ssize_t>(*got);
+  };
+  const auto read_tar = [](archive*, void* data, const void** bytes) -> la_ssize_t {
+    const auto piece = static_cast<State*>(data)->NextTarBytes();
+    if (!piece.ok()) return -1;
+    *bytes = piece->data();
+    return static_cast<la_ssize_t>(piece->size());
+  };
+  archive_entry* raw = nullptr;
+  if (archive_read_open(packed, state.get(), nullptr, read_input, nullptr) != ARCHIVE_OK ||
+      archive_read_next_header(packed, &raw) != ARCHIVE_OK) {
+    return state->Failed(packed, "not a layer (tar, plain or in gzip or zstd)");
+  }
+  if (archive_read_open(tar, state.get(), nullptr, read_tar, nullptr) != ARCHIVE_OK) {
+    return state->Failed(tar, "not a layer (tar, plain or in gzip or zstd)");
+  }
+  return TarReader(std::move(state));
+}
+
+Result<std::optional<TarEntry>> TarReader::Next() {
+  const ScopedCLocale c_locale;
+  archive* tar = state_->tar.get();
+  const std::string number = "entry " + std::to_string(++state_->num_entries);
+  archive_entry* entry = nullptr;
+  const int got = archive_read_next_header(tar, &entry);
+  if (got == ARCHIVE_EOF) return std::optional<TarEntry>();
+  if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && IsHarmlessWarning(tar))) {
+    return state_->Failed(tar, number);
+  }
+  std::string path = Text(archive_entry_pathname(entry));
+  if (path.empty()) return Invalid(number + ": it has no name");
+  const std::string name = QuotedName(path);
+  LOCKET_TRY_ASSIGN(auto converted, Convert(entry, std::move(path)).While("entry " + name));
+  return std::optional(std::move(converted));
+}
+
+Status TarReader::ReadData(
+    const std::function<Status(uint64_t offset, std::span<const std::byte>)>& piece) {
+  archive* tar = state_->tar.get();
+  while (true) {
+    const void* bytes = nullptr;
+    size_t size = 0;
+    la_int64_t offset = 0;
+    const int got = archive_read_data_block(tar, &bytes, &size, &offset);
+    if (got == ARCHIVE_EOF) return Ok();
+    if (got != ARCHIVE_OK) return state_->Failed(tar, "its data");
+    if (size == 0) continue;
+    LOCKET_TRY(piece(static_cast<uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}));
+  }
+}
+
+Status TarReader::Drain() {
+  // libarchive may hold back a piece it has been given; that one has been seen already.
+  while (true) {
+    LOCKET_TRY_ASSIGN(const auto piece, state_->NextTarBytes());
+    if (piece.empty()) return Ok();
+  }
+}
+
+}  // namespace locket::erofs
