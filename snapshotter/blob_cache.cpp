@@ -1,0 +1,178 @@
+#include "snapshotter/blob_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+#include "image/digest.h"
+
+namespace locket::snapshotter {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr size_t kMaxManifestsInMemory = 16;
+
+std::optional<uint64_t> FileSize(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return static_cast<uint64_t>(status.st_size);
+}
+
+// The digest that a file of blobs() or ingest() is named after, if it is one.
+std::optional<std::string> DigestOfFile(const fs::path& path) {
+  std::string digest = "sha256:" + path.filename().string();
+  if (!image::Digest::FromText(digest).ok()) return std::nullopt;
+  return digest;
+}
+
+// Calls `visit` for each path in `directory`.
+template <typename Visit>
+Status ForEachPath(const fs::path& directory, const Visit& visit) {
+  std::error_code failed;
+  for (fs::directory_iterator it(directory, failed), end; !failed && it != end;
+       it.increment(failed)) {
+    visit(it->path());
+  }
+  if (failed) return Error::FromErrno(failed.value(), "list '" + directory.string() + "'");
+  return Ok();
+}
+
+}  // namespace
+
+BlobCache::Pin::Pin(BlobCache& cache, std::vector<std::string> digests)
+    : cache_(cache), digests_(std::move(digests)) {
+  const std::lock_guard lock(cache_.mutex_);
+  for (const std::string& digest : digests_) cache_.pins_.insert(digest);
+}
+
+BlobCache::Pin::~Pin() {
+  const std::lock_guard lock(cache_.mutex_);
+  for (const std::string& digest : digests_) cache_.pins_.erase(cache_.pins_.find(digest));
+}
+
+bool BlobCache::Has(std::string_view digest, uint64_t size_bytes) const {
+  return FileSize(root_.blob(digest)) == size_bytes;
+}
+
+Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& blob) {
+  const std::string digest = blob.digest.ToText();
+  while (true) {
+    std::unique_lock lock(mutex_);
+    if (const auto found = flights_.find(digest); found != flights_.end()) {
+      const std::shared_ptr<Flight> flight = found->second;
+      landed_.wait(lock, [&] { return flight->outcome.has_value(); });
+      // Another image's registry may have what this one's lacks, so only our own's failure counts.
+      if (flight->outcome->ok() || flight->reference == reference) return *flight->outcome;
+      continue;
+    }
+    // Looked at under the lock: a download that just landed is not started again.
+    if (Has(digest, blob.size)) return Ok();
+    const auto flight = std::make_shared<Flight>(Flight{.reference = reference});
+    flights_.emplace(digest, flight);
+    lock.unlock();
+    Status outcome = Download(reference, blob).While("fetch blob " + digest);
+    lock.lock();
+    flight->outcome = outcome;
+    flights_.erase(digest);
+    landed_.notify_all();
+    return outcome;
+  }
+}
+
+Status BlobCache::Download(const std::string& reference, const image::Descriptor& blob) {
+  if (stop_.stop_requested()) return Error(ErrorCode::kCancelled, "the snapshotter is stopping");
+  const std::string digest = blob.digest.ToText();
+  const fs::path partial = root_.partial(digest);
+  LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(partial, O_RDWR | O_CREAT, 0600));
+  const bool resumed = FileSize(partial).value_or(0) > 0;
+  Status fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
+  if (!fetched.ok() && fetched.error().code() == ErrorCode::kDataLoss && resumed) {
+    // What an earlier process left may have lost bytes in a power cut: once more from nothing.
+    fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
+  }
+  if (!fetched.ok()) {
+    if (fetched.error().code() == ErrorCode::kDataLoss) ::unlink(partial.c_str());
+    return fetched;
+  }
+  if (::fchmod(fd.get(), 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
+  if (::fsync(fd.get()) != 0) return Error::FromErrno(errno, "fsync a blob");
+  if (::rename(partial.c_str(), root_.blob(digest).c_str()) != 0) {
+    return Error::FromErrno(errno, "rename to '" + root_.blob(digest).string() + "'");
+  }
+  return SyncDirectory(root_.blobs());
+}
+
+Result<std::string> BlobCache::Manifest(const std::string& reference, const image::Digest& digest) {
+  const std::string text = digest.ToText();
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = manifests_.find(text); found != manifests_.end()) return found->second;
+  }
+  auto content = Read(text, image::kMaxManifestBytes);
+  if (!content.ok()) content = fetcher_.FetchManifest(reference, digest, stop_.get_token());
+  if (!content.ok()) return std::move(content).While("fetch manifest " + text);
+  const std::lock_guard lock(mutex_);
+  if (manifests_.size() >= kMaxManifestsInMemory) manifests_.erase(manifests_.begin());
+  manifests_.emplace(text, *content);
+  return content;
+}
+
+Status BlobCache::Keep(const std::string& digest, std::string_view content) {
+  if (Has(digest, content.size())) return Ok();
+  return ReplaceFileDurably(root_.blob(digest), content, 0400);
+}
+
+Result<std::string> BlobCache::Read(const std::string& digest, size_t max_bytes) const {
+  auto content = ReadFile(root_.blob(digest), max_bytes);
+  if (content.ok() && image::Digest::Of(*content).ToText() == digest) return content;
+  return Error(ErrorCode::kFailedPrecondition, "blob " + digest + " is missing or damaged in '" +
+                                                   root_.blobs().string() +
+                                                   "': remove the image and pull it again");
+}
+
+Status BlobCache::Remove(const std::string& digest) {
+  const std::lock_guard lock(mutex_);
+  if (pins_.contains(digest)) return Ok();
+  manifests_.erase(digest);
+  if (::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
+    return Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
+  }
+  return Ok();
+}
+
+Result<std::vector<std::string>> BlobCache::All() const {
+  std::vector<std::string> digests;
+  LOCKET_TRY(ForEachPath(root_.blobs(), [&](const fs::path& path) {
+    if (auto digest = DigestOfFile(path)) digests.push_back(std::move(*digest));
+  }));
+  return digests;
+}
+
+Status BlobCache::RemoveLeftovers() {
+  std::vector<fs::path> leftovers;
+  LOCKET_TRY(ForEachPath(root_.blobs(), [&](const fs::path& path) {
+    if (!DigestOfFile(path)) leftovers.push_back(path);
+  }));
+  for (const fs::path& path : leftovers) LOCKET_TRY(RemoveTree(path));
+  return Ok();
+}
+
+Status BlobCache::RemoveStalePartials(std::chrono::seconds age) {
+  const std::lock_guard lock(mutex_);
+  const auto now = fs::file_time_type::clock::now();
+  std::vector<fs::path> stale;
+  LOCKET_TRY(ForEachPath(root_.ingest(), [&](const fs::path& path) {
+    const auto digest = DigestOfFile(path);
+    if (digest && (flights_.contains(*digest) || pins_.contains(*digest))) return;
+    std::error_code gone;
+    const auto written = fs::last_write_time(path, gone);
+    if (!gone && now - written >= age) stale.push_back(path);
+  }));
+  for (const fs::path& path : stale) LOCKET_TRY(RemoveTree(path));
+  return Ok();
+}
+
+}  // namespace locket::snapshotter

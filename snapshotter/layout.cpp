@@ -1,0 +1,58 @@
+#include "snapshotter/layout.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+
+namespace locket::snapshotter {
+namespace fs = std::filesystem;
+
+Status MakeDirectory(const fs::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) != 0) {
+    return Error::FromErrno(errno, "create '" + path.string() + "'");
+  }
+  if (::chmod(path.c_str(), mode) != 0) {
+    return Error::FromErrno(errno, "set mode of '" + path.string() + "'");
+  }
+  return Ok();
+}
+
+Status RemoveTree(const fs::path& path) {
+  std::error_code failed;
+  fs::remove_all(path, failed);
+  if (failed) return Error::FromErrno(failed.value(), "remove '" + path.string() + "'");
+  return Ok();
+}
+
+Result<RootDirectory> RootDirectory::Open(const fs::path& root) {
+  std::error_code failed;
+  fs::create_directories(root, failed);
+  if (failed) return Error::FromErrno(failed.value(), "create '" + root.string() + "'");
+  const fs::path absolute = fs::canonical(root, failed);
+  if (failed) return Error::FromErrno(failed.value(), "resolve '" + root.string() + "'");
+  if (::chmod(absolute.c_str(), 0700) != 0) {
+    return Error::FromErrno(errno, "set mode of '" + absolute.string() + "'");
+  }
+  LOCKET_TRY_ASSIGN(UniqueFd lock, OpenFile(absolute / "lock", O_RDWR | O_CREAT));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return Error::FromErrno(errno, "lock '" + absolute.string() + "'");
+    return Error(ErrorCode::kFailedPrecondition,
+                 "lock '" + absolute.string() +
+                     "': another locket-snapshotter uses this root; stop it or choose another");
+  }
+  RootDirectory opened(absolute, std::move(lock));
+  for (const fs::path& path :
+       {opened.snapshots(), absolute / "blobs", opened.blobs(), opened.ingest()}) {
+    if (fs::is_directory(path, failed)) continue;
+    LOCKET_TRY(MakeDirectory(path, 0700));
+  }
+  LOCKET_TRY(SyncDirectory(absolute));
+  LOCKET_TRY(SyncDirectory(absolute / "blobs"));
+  return opened;
+}
+
+}  // namespace locket::snapshotter

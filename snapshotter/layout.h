@@ -1,0 +1,52 @@
+// The snapshotter's directory: where everything lies, and the lock that keeps a second server out.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace locket::snapshotter {
+
+class RootDirectory {
+ public:
+  // Creates what is missing (mode 0700) and locks it for the life of the object, or of the process:
+  // a kill leaves no stale lock. kFailedPrecondition: another process holds it.
+  static Result<RootDirectory> Open(const std::filesystem::path& root);
+
+  const std::filesystem::path& path() const { return root_; }  // absolute
+  std::filesystem::path meta() const { return root_ / "meta"; }
+  std::filesystem::path snapshots() const { return root_ / "snapshots"; }
+  std::filesystem::path blobs() const { return root_ / "blobs" / "sha256"; }
+  std::filesystem::path ingest() const { return root_ / "ingest"; }
+
+  std::filesystem::path snapshot(uint64_t id) const { return snapshots() / std::to_string(id); }
+  std::filesystem::path content(uint64_t id) const { return snapshot(id) / "fs"; }
+  std::filesystem::path work(uint64_t id) const { return snapshot(id) / "work"; }
+  std::filesystem::path rootfs(uint64_t id) const { return snapshot(id) / "rootfs"; }
+  std::filesystem::path rootfs_json(uint64_t id) const { return snapshot(id) / "rootfs.json"; }
+
+  // `digest` is "sha256:<64 hex digits>"; whoever takes it from outside has checked that.
+  std::filesystem::path blob(std::string_view digest) const { return blobs() / Hex(digest); }
+  std::filesystem::path partial(std::string_view digest) const { return ingest() / Hex(digest); }
+
+ private:
+  RootDirectory(std::filesystem::path root, UniqueFd lock)
+      : root_(std::move(root)), lock_(std::move(lock)) {}
+  static std::string_view Hex(std::string_view digest) {
+    return digest.substr(digest.find(':') + 1);
+  }
+
+  std::filesystem::path root_;
+  UniqueFd lock_;
+};
+
+// Makes a directory with exactly this mode, whatever the umask.
+Status MakeDirectory(const std::filesystem::path& path, mode_t mode);
+
+// Removes `path` and all below it without following links. Succeeds when it is absent.
+Status RemoveTree(const std::filesystem::path& path);
+
+}  // namespace locket::snapshotter

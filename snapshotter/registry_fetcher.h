@@ -1,0 +1,24 @@
+// The fetcher on a registry, with a bound on silence.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "snapshotter/fetcher.h"
+
+namespace locket::snapshotter {
+
+struct RegistryFetcherOptions {
+  std::filesystem::path hosts_directory;                // containerd's certs.d
+  std::vector<std::filesystem::path> credential_files;  // docker's config.json format
+  std::filesystem::path ca_file{};                      // empty: the system's
+  std::chrono::milliseconds timeout{30'000};            // without one byte from the registry
+};
+
+// kInvalidArgument: a file among the options cannot be understood.
+Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOptions& options);
+
+}  // namespace locket::snapshotter

@@ -1,0 +1,208 @@
+// The half of Snapshots that knows sealed images: layers that come from a registry instead of an
+// unpacker, and what the shim is told of them.
+#include <algorithm>
+
+#include "image/media_type.h"
+#include "image/rootfs_description.h"
+#include "image/sealed_image.h"
+#include "snapshotter/snapshots.h"
+
+namespace locket::snapshotter {
+namespace {
+
+// Labels that containerd's CRI plugin adds to each Prepare of a pull
+// (pkg/snapshotters/annotations).
+constexpr std::string_view kImageRefLabel = "containerd.io/snapshot/cri.image-ref";
+constexpr std::string_view kManifestDigestLabel = "containerd.io/snapshot/cri.manifest-digest";
+constexpr std::string_view kLayerDigestLabel = "containerd.io/snapshot/cri.layer-digest";
+
+struct CriLabels {
+  std::string image_ref;
+  image::Digest manifest_digest;
+  image::Digest layer_digest;
+};
+
+// Nothing: not all are there. kInvalidArgument: a digest that is none.
+Result<std::optional<CriLabels>> ParseCriLabels(const Labels& labels) {
+  const auto image_ref = labels.find(std::string(kImageRefLabel));
+  const auto manifest = labels.find(std::string(kManifestDigestLabel));
+  const auto layer = labels.find(std::string(kLayerDigestLabel));
+  if (image_ref == labels.end() || manifest == labels.end() || layer == labels.end()) {
+    return std::optional<CriLabels>();
+  }
+  LOCKET_TRY_ASSIGN(const image::Digest manifest_digest,
+                    image::Digest::FromText(manifest->second).While("label cri.manifest-digest"));
+  LOCKET_TRY_ASSIGN(const image::Digest layer_digest,
+                    image::Digest::FromText(layer->second).While("label cri.layer-digest"));
+  return std::optional(CriLabels{.image_ref = image_ref->second,
+                                 .manifest_digest = manifest_digest,
+                                 .layer_digest = layer_digest});
+}
+
+Error Mixed(const std::string& what) {
+  return {ErrorCode::kFailedPrecondition,
+          what + ": an image has either sealed layers only or none; seal the whole image again"};
+}
+
+SealedBlob ToSealedBlob(const image::Descriptor& layer) {
+  return {
+      .digest = layer.digest.ToText(), .size_bytes = layer.size, .media_type = layer.media_type};
+}
+
+Result<image::Descriptor> ToDescriptor(const SealedBlob& layer) {
+  LOCKET_TRY_ASSIGN(const image::Digest digest, image::Digest::FromText(layer.digest));
+  return image::Descriptor{
+      .media_type = layer.media_type, .digest = digest, .size = layer.size_bytes};
+}
+
+// `chain` (nearest first) holds the lowest layers of `manifest`.
+bool IsBottomOf(const std::vector<Snapshot>& chain, const image::Manifest& manifest) {
+  if (chain.size() > manifest.layers.size()) return false;
+  for (size_t i = 0; i < chain.size(); ++i) {
+    if (chain[chain.size() - 1 - i].layer != ToSealedBlob(manifest.layers[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::string& ref) {
+  RemoteTarget target{.ref = ref, .chain = {}, .existing = {}};
+  {
+    const std::lock_guard lock(mutex_);
+    LOCKET_TRY_ASSIGN(target, FindTarget(request, ref));
+  }
+  if (target.existing) {
+    // Heals a cache that lost a blob; costs a stat(2) otherwise.
+    LOCKET_TRY_ASSIGN(const image::Descriptor blob, ToDescriptor(*target.existing->layer));
+    const BlobCache::Pin pin(deps_.blobs, {target.existing->layer->digest});
+    LOCKET_TRY(deps_.blobs.Ensure(target.existing->image->reference, blob));
+    return true;
+  }
+  return FetchLayer(request, target);
+}
+
+Result<Snapshots::RemoteTarget> Snapshots::FindTarget(const CreateRequest& request,
+                                                      const std::string& ref) {
+  if (table_.Find(request.key) != nullptr) {
+    return Error(ErrorCode::kAlreadyExists, "snapshot '" + request.key + "' already exists");
+  }
+  RemoteTarget target{.ref = ref, .chain = {}, .existing = {}};
+  LOCKET_TRY_ASSIGN(target.chain, table_.Chain(request.parent));
+  for (const auto& [id, snapshot] : table_.all()) {
+    if (!snapshot.layer || snapshot.state != State::kReady || snapshot.parent != request.parent) {
+      continue;
+    }
+    const auto label = snapshot.labels.find(std::string(kSnapshotRefLabel));
+    if (label != snapshot.labels.end() && label->second == ref) target.existing = snapshot;
+  }
+  return target;
+}
+
+Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTarget& target) {
+  LOCKET_TRY_ASSIGN(const std::optional<CriLabels> cri, ParseCriLabels(request.labels));
+  // Without the labels nothing tells which image this is. Create refuses it on sealed parents.
+  if (!cri) return false;
+  LOCKET_TRY_ASSIGN(const std::string manifest_text,
+                    deps_.blobs.Manifest(cri->image_ref, cri->manifest_digest)
+                        .While("image '" + cri->image_ref + "'"));
+  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(manifest_text));
+  if (!image::ClaimsToBeSealed(manifest)) {
+    if (!target.sealed_parent()) return false;
+    return Mixed("an ordinary layer of '" + cri->image_ref + "' on top of a sealed one");
+  }
+  const std::string while_checking = "sealed image '" + cri->image_ref + "'";
+  const size_t index = target.chain.size();
+  if (!IsBottomOf(target.chain, manifest)) {
+    return Mixed(while_checking + " on top of layers that are not its own");
+  }
+  if (index >= manifest.layers.size() || manifest.layers[index].digest != cri->layer_digest) {
+    return Error(ErrorCode::kInvalidArgument, while_checking + ": layer " + std::to_string(index) +
+                                                  " is not " + cri->layer_digest.ToText());
+  }
+  const image::Descriptor& layer = manifest.layers[index];
+  const ImageSource source{.reference = cri->image_ref,
+                           .manifest_digest = cri->manifest_digest.ToText(),
+                           .config_digest = manifest.config.digest.ToText()};
+  const BlobCache::Pin pin(deps_.blobs,
+                           {layer.digest.ToText(), source.manifest_digest, source.config_digest});
+  if (manifest.config.size > image::kMaxConfigBytes) {
+    return Error(ErrorCode::kInvalidArgument, while_checking + ": its config is over 4 MiB");
+  }
+  LOCKET_TRY(deps_.blobs.Ensure(cri->image_ref, manifest.config).While(while_checking));
+  LOCKET_TRY_ASSIGN(const std::string config_text,
+                    deps_.blobs.Read(source.config_digest, image::kMaxConfigBytes));
+  LOCKET_TRY_ASSIGN(const image::ImageConfig config,
+                    image::DecodeImageConfig(config_text).While(while_checking));
+  if (const auto sound = image::CheckSealedImage(manifest, config); !sound.ok()) {
+    return Error(sound.error()).While(while_checking);
+  }
+  if (image::ChainIds(config.diff_ids)[index].ToText() != target.ref) {
+    return Error(ErrorCode::kInvalidArgument,
+                 while_checking + ": chain ID '" + target.ref + "' is not its layer's");
+  }
+  LOCKET_TRY(deps_.blobs.Ensure(cri->image_ref, layer).While(while_checking));
+  LOCKET_TRY(deps_.blobs.Keep(source.manifest_digest, manifest_text).While(while_checking));
+  LOCKET_TRY(CommitLayer(request, target, source, ToSealedBlob(layer)));
+  return true;
+}
+
+Status Snapshots::CommitLayer(const CreateRequest& request, const RemoteTarget& target,
+                              const ImageSource& source, const SealedBlob& layer) {
+  const std::lock_guard lock(mutex_);
+  // Whoever else waited for the same download may have been here first.
+  LOCKET_TRY_ASSIGN(const RemoteTarget now_there, FindTarget(request, target.ref));
+  if (now_there.existing) return Ok();
+  const int64_t now = Now();
+  const uint64_t id = table_.next_id();
+  Snapshot snapshot{.id = id,
+                    .state = State::kReady,
+                    .kind = Kind::kCommitted,
+                    // containerd finds it by its label; the id makes the name unique for sure.
+                    .name = "sealed/" + std::to_string(id) + "/" + target.ref,
+                    .parent = request.parent,
+                    .created_ns = now,
+                    .updated_ns = now,
+                    .labels = request.labels,
+                    .usage = {},
+                    .image = source,
+                    .layer = layer};
+  return table_.Apply({.put = {std::move(snapshot)}, .next_id = id + 1});
+}
+
+Result<std::string> Snapshots::DescribeRootfs(const ImageSource& source,
+                                              const std::vector<Snapshot>& chain) const {
+  LOCKET_TRY_ASSIGN(const std::string text,
+                    deps_.blobs.Read(source.manifest_digest, image::kMaxManifestBytes));
+  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text));
+  if (chain.size() != manifest.layers.size() || !IsBottomOf(chain, manifest)) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "its layers were pulled as a part of image '" + source.reference + "' (" +
+                     source.manifest_digest +
+                     "), which has others on top, so the manifest of the " +
+                     "image to run is unknown: remove that image, pull this one, then that");
+  }
+  LOCKET_TRY_ASSIGN(const image::Digest manifest_digest,
+                    image::Digest::FromText(source.manifest_digest));
+  image::RootfsDescription description{.image_ref = source.reference,
+                                       .manifest_digest = manifest_digest,
+                                       .manifest_path = deps_.root.blob(source.manifest_digest),
+                                       .config_digest = manifest.config.digest,
+                                       .config_path = deps_.root.blob(source.config_digest),
+                                       .layers = {}};
+  for (const image::Descriptor& layer : manifest.layers) {
+    const std::string digest = layer.digest.ToText();
+    if (!deps_.blobs.Has(digest, layer.size)) {
+      return Error(ErrorCode::kFailedPrecondition,
+                   "blob " + digest + " of '" + source.reference +
+                       "' is gone from the cache: remove the image and pull it again");
+    }
+    description.layers.push_back({.digest = layer.digest,
+                                  .size = layer.size,
+                                  .media_type = layer.media_type,
+                                  .path = deps_.root.blob(digest)});
+  }
+  return image::EncodeRootfsDescription(description);
+}
+
+}  // namespace locket::snapshotter

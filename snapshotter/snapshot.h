@@ -1,0 +1,69 @@
+// What the snapshotter remembers of one snapshot, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace locket::snapshotter {
+
+using Labels = std::map<std::string, std::string>;
+
+// Numbers as containerd's snapshots API gives them to its kinds.
+enum class Kind : uint8_t { kView = 1, kActive = 2, kCommitted = 3 };
+
+// Every change is intention, effect, outcome. kCreating is the intention to make the directories of
+// a snapshot nobody sees yet, kRemoving the intention to delete those of one nobody sees any more;
+// start-up undoes the former and finishes the latter.
+enum class State : uint8_t { kCreating = 1, kReady = 2, kRemoving = 3 };
+
+struct Usage {
+  uint64_t size_bytes = 0;
+  uint64_t inodes = 0;
+  bool operator==(const Usage&) const = default;
+};
+
+// The sealed image a snapshot came with. Its manifest and config are kept as blobs.
+struct ImageSource {
+  std::string reference;        // as the kubelet asked for it
+  std::string manifest_digest;  // "sha256:<hex>", as the next one
+  std::string config_digest;
+  bool operator==(const ImageSource&) const = default;
+};
+
+// One sealed layer as its manifest describes it.
+struct SealedBlob {
+  std::string digest;
+  uint64_t size_bytes;
+  std::string media_type;
+  bool operator==(const SealedBlob&) const = default;
+};
+
+struct Snapshot {
+  uint64_t id;  // never used twice; names the directory
+  State state;
+  Kind kind;
+  std::string name;      // unique among those not kRemoving
+  std::string parent{};  // the name of a committed snapshot, or empty
+  int64_t created_ns;    // since 1970
+  int64_t updated_ns;
+  Labels labels{};
+  std::optional<Usage> usage{};        // measured once, when committed content is first asked about
+  std::optional<ImageSource> image{};  // set on every snapshot of a sealed chain
+  std::optional<SealedBlob> layer{};   // set on committed snapshots of a sealed chain
+  bool operator==(const Snapshot&) const = default;
+
+  bool sealed() const { return image.has_value(); }
+};
+
+// One mount(2) as containerd writes it down.
+struct Mount {
+  std::string type;
+  std::string source;
+  std::vector<std::string> options;
+  bool operator==(const Mount&) const = default;
+};
+
+}  // namespace locket::snapshotter

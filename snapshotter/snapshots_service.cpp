@@ -1,0 +1,267 @@
+#include "snapshotter/snapshots_service.h"
+
+#include <google/protobuf/timestamp.pb.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "proto/snapshots.grpc.pb.h"
+
+namespace locket::snapshotter {
+namespace {
+
+namespace pb = ::containerd::services::snapshots::v1;
+
+constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int kInfosPerMessage = 100;  // containerd's own batch
+
+grpc::StatusCode ToGrpc(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return grpc::StatusCode::INVALID_ARGUMENT;
+    case ErrorCode::kNotFound:
+      return grpc::StatusCode::NOT_FOUND;
+    case ErrorCode::kAlreadyExists:
+      return grpc::StatusCode::ALREADY_EXISTS;
+    case ErrorCode::kPermissionDenied:
+      return grpc::StatusCode::PERMISSION_DENIED;
+    case ErrorCode::kFailedPrecondition:
+      return grpc::StatusCode::FAILED_PRECONDITION;
+    case ErrorCode::kResourceExhausted:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case ErrorCode::kUnavailable:
+      return grpc::StatusCode::UNAVAILABLE;
+    case ErrorCode::kDeadlineExceeded:
+      return grpc::StatusCode::DEADLINE_EXCEEDED;
+    case ErrorCode::kDataLoss:
+      return grpc::StatusCode::DATA_LOSS;
+    case ErrorCode::kInternal:
+      return grpc::StatusCode::INTERNAL;
+    case ErrorCode::kUnimplemented:
+      return grpc::StatusCode::UNIMPLEMENTED;
+    case ErrorCode::kCancelled:
+      return grpc::StatusCode::CANCELLED;
+  }
+  return grpc::StatusCode::UNKNOWN;
+}
+
+// What containerd asks and answers by in its normal life is no news; the rest is, once, here.
+grpc::Status Fail(const char* request, const std::string& key, const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::kNotFound:
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kFailedPrecondition:
+    case ErrorCode::kCancelled:
+      log::Debug("request refused", {{"request", request}, {"key", key}, log::Field(error)});
+      break;
+    default:
+      log::Error("request failed", {{"request", request}, {"key", key}, log::Field(error)});
+  }
+  return {ToGrpc(error.code()), error.message()};
+}
+
+Labels FromProto(const google::protobuf::Map<std::string, std::string>& labels) {
+  return {labels.begin(), labels.end()};
+}
+
+void FillTimestamp(int64_t nanos, google::protobuf::Timestamp& out) {
+  out.set_seconds(nanos / kNanosPerSecond);
+  out.set_nanos(static_cast<int32_t>(nanos % kNanosPerSecond));
+}
+
+void FillInfo(const Snapshot& snapshot, pb::Info& info) {
+  info.set_name(snapshot.name);
+  info.set_parent(snapshot.parent);
+  info.set_kind(static_cast<pb::Kind>(snapshot.kind));
+  FillTimestamp(snapshot.created_ns, *info.mutable_created_at());
+  FillTimestamp(snapshot.updated_ns, *info.mutable_updated_at());
+  info.mutable_labels()->insert(snapshot.labels.begin(), snapshot.labels.end());
+}
+
+template <typename Response>
+void FillMounts(const std::vector<Mount>& mounts, Response& response) {
+  for (const Mount& mount : mounts) {
+    auto& out = *response.add_mounts();
+    out.set_type(mount.type);
+    out.set_source(mount.source);
+    for (const std::string& option : mount.options) out.add_options(option);
+  }
+}
+
+class SnapshotsService final : public pb::Snapshots::Service {
+ public:
+  explicit SnapshotsService(snapshotter::Snapshots& snapshots) : snapshots_(snapshots) {}
+
+  grpc::Status Prepare(grpc::ServerContext*, const pb::PrepareSnapshotRequest* request,
+                       pb::PrepareSnapshotResponse* response) override {
+    const auto mounts = snapshots_.Prepare({.key = request->key(),
+                                            .parent = request->parent(),
+                                            .labels = FromProto(request->labels())});
+    if (!mounts.ok()) return Fail("Prepare", request->key(), mounts.error());
+    FillMounts(*mounts, *response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status View(grpc::ServerContext*, const pb::ViewSnapshotRequest* request,
+                    pb::ViewSnapshotResponse* response) override {
+    const auto mounts = snapshots_.View({.key = request->key(),
+                                         .parent = request->parent(),
+                                         .labels = FromProto(request->labels())});
+    if (!mounts.ok()) return Fail("View", request->key(), mounts.error());
+    FillMounts(*mounts, *response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Mounts(grpc::ServerContext*, const pb::MountsRequest* request,
+                      pb::MountsResponse* response) override {
+    const auto mounts = snapshots_.Mounts(request->key());
+    if (!mounts.ok()) return Fail("Mounts", request->key(), mounts.error());
+    FillMounts(*mounts, *response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Commit(grpc::ServerContext*, const pb::CommitSnapshotRequest* request,
+                      google::protobuf::Empty*) override {
+    const auto done =
+        snapshots_.Commit(request->name(), request->key(), FromProto(request->labels()));
+    return done.ok() ? grpc::Status::OK : Fail("Commit", request->key(), done.error());
+  }
+
+  grpc::Status Remove(grpc::ServerContext*, const pb::RemoveSnapshotRequest* request,
+                      google::protobuf::Empty*) override {
+    const auto done = snapshots_.Remove(request->key());
+    return done.ok() ? grpc::Status::OK : Fail("Remove", request->key(), done.error());
+  }
+
+  grpc::Status Stat(grpc::ServerContext*, const pb::StatSnapshotRequest* request,
+                    pb::StatSnapshotResponse* response) override {
+    const auto found = snapshots_.Stat(request->key());
+    if (!found.ok()) return Fail("Stat", request->key(), found.error());
+    FillInfo(*found, *response->mutable_info());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Update(grpc::ServerContext*, const pb::UpdateSnapshotRequest* request,
+                      pb::UpdateSnapshotResponse* response) override {
+    const auto& paths = request->update_mask().paths();
+    const std::vector<std::string> fields(paths.begin(), paths.end());
+    const auto updated =
+        snapshots_.Update(request->info().name(), FromProto(request->info().labels()), fields);
+    if (!updated.ok()) return Fail("Update", request->info().name(), updated.error());
+    FillInfo(*updated, *response->mutable_info());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status List(grpc::ServerContext*, const pb::ListSnapshotsRequest* request,
+                    grpc::ServerWriter<pb::ListSnapshotsResponse>* writer) override {
+    const std::vector<std::string> filters(request->filters().begin(), request->filters().end());
+    const auto found = snapshots_.List(filters);
+    if (!found.ok()) return Fail("List", "", found.error());
+    pb::ListSnapshotsResponse message;
+    for (const Snapshot& snapshot : *found) {
+      FillInfo(snapshot, *message.add_info());
+      if (message.info_size() < kInfosPerMessage) continue;
+      if (!writer->Write(message)) return grpc::Status::CANCELLED;
+      message.Clear();
+    }
+    if (message.info_size() > 0) writer->Write(message);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Usage(grpc::ServerContext*, const pb::UsageRequest* request,
+                     pb::UsageResponse* response) override {
+    const auto usage = snapshots_.UsageOf(request->key());
+    if (!usage.ok()) return Fail("Usage", request->key(), usage.error());
+    response->set_size(static_cast<int64_t>(usage->size_bytes));
+    response->set_inodes(static_cast<int64_t>(usage->inodes));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Cleanup(grpc::ServerContext*, const pb::CleanupRequest*,
+                       google::protobuf::Empty*) override {
+    const auto done = snapshots_.Cleanup();
+    return done.ok() ? grpc::Status::OK : Fail("Cleanup", "", done.error());
+  }
+
+ private:
+  snapshotter::Snapshots& snapshots_;
+};
+
+// Makes the path free for bind(2).
+Status RemoveStaleSocket(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return Ok();  // bind(2) says what is wrong, if it is
+  if (!S_ISSOCK(status.st_mode)) {
+    return Error(ErrorCode::kFailedPrecondition, "there is a file that is no socket");
+  }
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return Error::FromErrno(errno, "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(static_cast<char*>(address.sun_path), sizeof(address.sun_path) - 1);
+  // EAGAIN: the listener's queue is full, so there is one.
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
+      errno == EAGAIN) {
+    return Error(ErrorCode::kFailedPrecondition, "another server listens there");
+  }
+  if (errno != ECONNREFUSED) return Error::FromErrno(errno, "connect");
+  if (::unlink(path.c_str()) != 0) return Error::FromErrno(errno, "remove the stale socket");
+  return Ok();
+}
+
+class GrpcServer final : public SnapshotsServer {
+ public:
+  GrpcServer(snapshotter::Snapshots& snapshots, std::filesystem::path path)
+      : service_(snapshots), path_(std::move(path)) {}
+
+  ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
+
+  Status Start() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("unix:" + path_.string(), grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&service_);
+    const mode_t old = ::umask(0177);  // the socket is born with mode 0600
+    server_ = builder.BuildAndStart();
+    ::umask(old);
+    if (!server_) return Error(ErrorCode::kUnavailable, "cannot listen there");
+    return Ok();
+  }
+
+  void Shutdown(std::chrono::milliseconds grace) override {
+    if (!server_) return;
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+    server_.reset();
+    ::unlink(path_.c_str());
+  }
+
+ private:
+  SnapshotsService service_;
+  const std::filesystem::path path_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SnapshotsServer>> SnapshotsServer::Start(
+    Snapshots& snapshots, const std::filesystem::path& socket) {
+  const std::string doing = "listen on '" + socket.string() + "'";
+  if (socket.string().size() >= sizeof(sockaddr_un::sun_path)) {
+    return Error(ErrorCode::kInvalidArgument, doing + ": the path is longer than 107 bytes");
+  }
+  LOCKET_TRY(RemoveStaleSocket(socket).While(doing));
+  auto server = std::make_unique<GrpcServer>(snapshots, socket);
+  LOCKET_TRY(server->Start().While(doing));
+  return std::unique_ptr<SnapshotsServer>(std::move(server));
+}
+
+}  // namespace locket::snapshotter
