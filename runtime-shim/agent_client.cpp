@@ -1,0 +1,136 @@
+#include "runtime-shim/agent_client.h"
+
+#include "proto/agent.pb.h"
+#include "rpc/ttrpc_client.h"
+
+namespace locket::runtime_shim {
+namespace {
+
+namespace v1 = ::locket::agent::v1;
+using std::chrono::milliseconds;
+
+constexpr std::string_view kService = "locket.agent.v1.Agent";
+constexpr uint32_t kProtocol = 1;
+
+template <typename Request>
+Request ForContainer(const std::string& id) {
+  Request request;
+  request.set_container_id(id);
+  return request;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AgentClient>> AgentClient::Create(
+    UniqueFd channel, milliseconds call_timeout, std::function<void(const Error&)> on_close) {
+  LOCKET_TRY_ASSIGN(auto rpc, rpc::TtrpcClient::Create(std::move(channel), std::move(on_close)));
+  return std::unique_ptr<AgentClient>(new AgentClient(std::move(rpc), call_timeout));
+}
+
+AgentClient::AgentClient(std::unique_ptr<rpc::TtrpcClient> rpc, milliseconds call_timeout)
+    : rpc_(std::move(rpc)), call_timeout_(call_timeout) {}
+AgentClient::~AgentClient() = default;
+
+Result<std::string> AgentClient::Greet(milliseconds timeout) {
+  v1::GetInfoResponse response;
+  LOCKET_TRY(
+      rpc_->Call(kService, "GetInfo", v1::GetInfoRequest(), &response, {.timeout = timeout}));
+  if (response.protocol() != kProtocol) {
+    return Error(ErrorCode::kFailedPrecondition, "the guest's agent speaks protocol " +
+                                                     std::to_string(response.protocol()) +
+                                                     ", this shim " + std::to_string(kProtocol));
+  }
+  return response.version();
+}
+
+Status AgentClient::CreateSandbox(const std::string& sandbox_id, const std::string& hostname) {
+  v1::CreateSandboxRequest request;
+  request.set_sandbox_id(sandbox_id);
+  request.set_hostname(hostname);
+  v1::CreateSandboxResponse response;
+  return rpc_->Call(kService, "CreateSandbox", request, &response, {.timeout = call_timeout_});
+}
+
+Status AgentClient::PrepareRootfs(const RootfsRequest& rootfs, milliseconds timeout) {
+  auto request = ForContainer<v1::PrepareRootfsRequest>(rootfs.container_id);
+  request.set_image_ref(rootfs.image_ref);
+  request.set_manifest(rootfs.manifest);
+  request.set_config(rootfs.config);
+  for (const std::string& signature : rootfs.signatures) request.add_signatures(signature);
+  for (const LayerHint& layer : rootfs.layers) {
+    auto* hint = request.add_layers();
+    hint->set_digest(layer.digest);
+    hint->set_serial(layer.serial);
+  }
+  v1::PrepareRootfsResponse response;
+  return rpc_->Call(kService, "PrepareRootfs", request, &response, {.timeout = timeout});
+}
+
+Status AgentClient::CreateContainer(const AgentContainer& container) {
+  auto request = ForContainer<v1::CreateContainerRequest>(container.id);
+  request.set_oci_spec(container.oci_spec);
+  request.set_stdin(container.with_stdin);
+  request.set_terminal(container.terminal);
+  v1::CreateContainerResponse response;
+  return rpc_->Call(kService, "CreateContainer", request, &response, {.timeout = call_timeout_});
+}
+
+Status AgentClient::StartContainer(const std::string& id) {
+  v1::StartContainerResponse response;
+  return rpc_->Call(kService, "StartContainer", ForContainer<v1::StartContainerRequest>(id),
+                    &response, {.timeout = call_timeout_});
+}
+
+Result<AgentExit> AgentClient::WaitContainer(const std::string& id) {
+  v1::WaitContainerResponse response;
+  LOCKET_TRY(
+      rpc_->Call(kService, "WaitContainer", ForContainer<v1::WaitContainerRequest>(id), &response));
+  // The guest's clock may be anything; the host's is the one its users compare with.
+  return AgentExit{.status = response.exit_status(), .exited_at = std::chrono::system_clock::now()};
+}
+
+Status AgentClient::SignalContainer(const std::string& id, uint32_t signal, bool all) {
+  auto request = ForContainer<v1::SignalContainerRequest>(id);
+  request.set_signal(signal);
+  request.set_all(all);
+  v1::SignalContainerResponse response;
+  return rpc_->Call(kService, "SignalContainer", request, &response, {.timeout = call_timeout_});
+}
+
+Status AgentClient::DeleteContainer(const std::string& id) {
+  v1::DeleteContainerResponse response;
+  return rpc_->Call(kService, "DeleteContainer", ForContainer<v1::DeleteContainerRequest>(id),
+                    &response, {.timeout = call_timeout_});
+}
+
+Result<Output> AgentClient::ReadOutput(const std::string& id, OutputStream stream,
+                                       uint32_t max_bytes) {
+  auto request = ForContainer<v1::ReadOutputRequest>(id);
+  request.set_stream(stream == OutputStream::kStdout ? v1::OUTPUT_STREAM_STDOUT
+                                                     : v1::OUTPUT_STREAM_STDERR);
+  request.set_max_bytes(max_bytes);
+  v1::ReadOutputResponse response;
+  LOCKET_TRY(rpc_->Call(kService, "ReadOutput", request, &response));
+  return Output{.data = std::move(*response.mutable_data()), .eof = response.eof()};
+}
+
+Status AgentClient::WriteInput(const std::string& id, std::string data) {
+  auto request = ForContainer<v1::WriteInputRequest>(id);
+  request.set_data(std::move(data));
+  v1::WriteInputResponse response;
+  // No limit: a container that does not read its input may do so for as long as it lives.
+  return rpc_->Call(kService, "WriteInput", request, &response);
+}
+
+Status AgentClient::CloseInput(const std::string& id) {
+  v1::CloseInputResponse response;
+  return rpc_->Call(kService, "CloseInput", ForContainer<v1::CloseInputRequest>(id), &response,
+                    {.timeout = call_timeout_});
+}
+
+Status AgentClient::Shutdown(milliseconds timeout) {
+  v1::ShutdownResponse response;
+  return rpc_->Call(kService, "Shutdown", v1::ShutdownRequest(), &response, {.timeout = timeout});
+}
+
+}  // namespace locket::runtime_shim

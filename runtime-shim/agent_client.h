@@ -1,0 +1,89 @@
+// The guest agent, as the shim calls it (proto/agent.proto). Everything it answers is untrusted by
+// the tenant but good enough for the host: it is the host's own guest that lies to it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace locket::rpc {
+class TtrpcClient;
+}
+
+namespace locket::runtime_shim {
+
+struct LayerHint {
+  std::string digest;  // "sha256:<hex>"
+  std::string serial;
+  bool operator==(const LayerHint&) const = default;
+};
+
+struct RootfsRequest {
+  std::string container_id;
+  std::string image_ref;
+  std::string manifest;  // the exact bytes
+  std::string config;    // likewise
+  std::vector<std::string> signatures{};
+  std::vector<LayerHint> layers;
+};
+
+struct AgentContainer {
+  std::string id;
+  std::string oci_spec;
+  bool with_stdin;
+  bool terminal;
+};
+
+struct AgentExit {
+  uint32_t status;
+  std::chrono::system_clock::time_point exited_at;
+};
+
+enum class OutputStream { kStdout, kStderr };
+
+struct Output {
+  std::string data;
+  bool eof;
+};
+
+// Thread-safe. Calls without a limit of their own take at most `call_timeout`; WaitContainer and
+// ReadOutput wait as long as the agent lives. kUnavailable: it does not any more.
+class AgentClient {
+ public:
+  // `on_close`, as rpc::TtrpcClient's.
+  static Result<std::unique_ptr<AgentClient>> Create(UniqueFd channel,
+                                                     std::chrono::milliseconds call_timeout,
+                                                     std::function<void(const Error&)> on_close);
+  AgentClient(const AgentClient&) = delete;
+  AgentClient& operator=(const AgentClient&) = delete;
+  ~AgentClient();
+
+  // Waits until the agent answers at all, and returns its version. kFailedPrecondition: it speaks
+  // another protocol.
+  Result<std::string> Greet(std::chrono::milliseconds timeout);
+  Status CreateSandbox(const std::string& sandbox_id, const std::string& hostname);
+  Status PrepareRootfs(const RootfsRequest& request, std::chrono::milliseconds timeout);
+  Status CreateContainer(const AgentContainer& container);
+  Status StartContainer(const std::string& id);
+  Result<AgentExit> WaitContainer(const std::string& id);
+  Status SignalContainer(const std::string& id, uint32_t signal, bool all);
+  Status DeleteContainer(const std::string& id);
+  Result<Output> ReadOutput(const std::string& id, OutputStream stream, uint32_t max_bytes);
+  Status WriteInput(const std::string& id, std::string data);
+  Status CloseInput(const std::string& id);
+  Status Shutdown(std::chrono::milliseconds timeout);
+
+ private:
+  AgentClient(std::unique_ptr<rpc::TtrpcClient> rpc, std::chrono::milliseconds call_timeout);
+
+  const std::unique_ptr<rpc::TtrpcClient> rpc_;
+  const std::chrono::milliseconds call_timeout_;
+};
+
+}  // namespace locket::runtime_shim

@@ -1,0 +1,37 @@
+// What the shim reads from a bundle's config.json: where a container belongs and what pod it is of.
+// The file itself goes to the guest as it is.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace locket::runtime_shim {
+
+inline constexpr size_t kMaxSpecBytes = 3U << 20;  // it must fit a ttrpc message of 4 MiB
+
+enum class ContainerKind {
+  kSandbox,    // boots the VM
+  kContainer,  // joins the VM of `sandbox_id`
+  kSingle,     // no pod around it (ctr run): not supported, but told apart
+};
+
+struct BundleSpec {
+  ContainerKind kind = ContainerKind::kSingle;
+  std::string sandbox_id{};       // kContainer only
+  std::string image_name{};       // for messages; may be empty
+  std::string hostname{};         // of the pod; may be empty
+  std::string initdata_base64{};  // annotation cc_init_data; may be empty
+  bool operator==(const BundleSpec&) const = default;
+};
+
+// kInvalidArgument: not JSON, annotations that are not texts, an unknown container type, or a
+// container without a (well-formed) sandbox ID.
+Result<BundleSpec> ParseBundleSpec(std::string_view json);
+
+// The bytes of `bundle`/config.json.
+Result<std::string> ReadBundleConfig(const std::filesystem::path& bundle);
+
+}  // namespace locket::runtime_shim

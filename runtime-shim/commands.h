@@ -1,0 +1,45 @@
+// The shim's three commands: `start`, `delete`, and the daemon between them.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "runtime-shim/command_line.h"
+#include "runtime-shim/config.h"
+
+namespace locket::runtime_shim {
+
+// The descriptor on which a daemon finds its listening socket.
+inline constexpr int kListenFd = 3;
+
+// Starts the daemon: our own program with `arguments`, the socket as kListenFd, a session of its
+// own, and nothing of our standard streams, which containerd reads to their end.
+using SpawnDaemon =
+    std::function<Status(const std::vector<std::string>& arguments, UniqueFd listening_socket)>;
+Status SpawnSelf(const std::vector<std::string>& arguments, UniqueFd listening_socket);
+
+// The configuration that the runtime options (a serialised Any, from standard input) name, else the
+// default one's path. kInvalidArgument: they are not runtimeoptions.v1.Options.
+Result<std::filesystem::path> ConfigPathFromOptions(std::string_view options);
+
+// `unix://<state_dir>/s/<hash>`: the same for all containers of a pod.
+std::string SocketAddress(const Config& config, const CommandLine& line, const std::string& pod_id);
+
+// Serves the pod of `line` anew or joins the shim that does. Writes the bundle's `address` file and
+// returns the address. `options`: what containerd wrote on standard input.
+Result<std::string> RunStart(const CommandLine& line, std::string_view options,
+                             const SpawnDaemon& spawn);
+
+// Ends what a dead shim left behind for the ID. A serialised DeleteResponse. Succeeds when there is
+// nothing; a container's ID has nothing, as its pod's VM is not its own.
+Result<std::string> RunDelete(const CommandLine& line);
+
+// Serves until containerd or a signal ends the shim.
+Status RunServe(const CommandLine& line, const std::string& events_address);
+
+}  // namespace locket::runtime_shim

@@ -1,0 +1,207 @@
+#include "runtime-shim/config.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <sstream>
+#include <toml.hpp>
+
+#include "base/file.h"
+
+namespace locket::runtime_shim {
+namespace {
+
+constexpr size_t kMaxConfigBytes = 1U << 20;
+constexpr int64_t kMaxSeconds = 24 * 3600;
+
+Error Bad(std::string_view key, const std::string& why) {
+  return {ErrorCode::kInvalidArgument, "key '" + std::string(key) + "': " + why};
+}
+
+// One table whose keys are taken one by one; what is left over at the end is unknown.
+class Table {
+ public:
+  Table(toml::table values, std::string prefix)
+      : values_(std::move(values)), prefix_(std::move(prefix)) {}
+
+  Status Take(const char* key, std::string* out) {
+    const auto value = Remove(key);
+    if (!value) return Ok();
+    if (!value->is_string()) return Bad(prefix_ + key, "must be a text");
+    *out = value->as_string().str;
+    return Ok();
+  }
+  Status Take(const char* key, std::filesystem::path* out) {
+    std::string text = out->string();
+    LOCKET_TRY(Take(key, &text));
+    *out = text;
+    return Ok();
+  }
+  Status Take(const char* key, bool* out) {
+    const auto value = Remove(key);
+    if (!value) return Ok();
+    if (!value->is_boolean()) return Bad(prefix_ + key, "must be true or false");
+    *out = value->as_boolean();
+    return Ok();
+  }
+  Status Take(const char* key, int64_t least, int64_t most, int64_t* out) {
+    const auto value = Remove(key);
+    if (!value) return Ok();
+    if (!value->is_integer() || value->as_integer() < least || value->as_integer() > most) {
+      return Bad(prefix_ + key, "must be a whole number from " + std::to_string(least) + " to " +
+                                    std::to_string(most));
+    }
+    *out = value->as_integer();
+    return Ok();
+  }
+  Status Take(const char* key, uint32_t least, uint32_t most, uint32_t* out) {
+    int64_t number = *out;
+    LOCKET_TRY(Take(key, int64_t{least}, int64_t{most}, &number));
+    *out = static_cast<uint32_t>(number);
+    return Ok();
+  }
+  Status Take(const char* key, std::chrono::seconds* out) {
+    int64_t number = out->count();
+    LOCKET_TRY(Take(key, 1, kMaxSeconds, &number));
+    *out = std::chrono::seconds(number);
+    return Ok();
+  }
+  Status Take(const char* key, std::vector<std::string>* out) {
+    const auto value = Remove(key);
+    if (!value) return Ok();
+    if (!value->is_array()) return Bad(prefix_ + key, "must be a list of texts");
+    for (const auto& entry : value->as_array()) {
+      if (!entry.is_string()) return Bad(prefix_ + key, "must be a list of texts");
+      out->push_back(entry.as_string().str);
+    }
+    return Ok();
+  }
+  Result<Table> TakeTable(const char* key) {
+    const auto value = Remove(key);
+    if (!value) return Table({}, "");
+    if (!value->is_table()) return Bad(prefix_ + key, "must be a table");
+    return Table(value->as_table(), prefix_ + key + ".");
+  }
+  Status Finish() const {
+    if (values_.empty()) return Ok();
+    return Bad(prefix_ + values_.begin()->first, "unknown");
+  }
+
+ private:
+  std::optional<toml::value> Remove(const char* key) {
+    const auto found = values_.find(key);
+    if (found == values_.end()) return std::nullopt;
+    std::optional<toml::value> value(std::move(found->second));
+    values_.erase(found);
+    return value;
+  }
+
+  toml::table values_;
+  std::string prefix_;
+};
+
+Status TakeAccelerator(Table& table, AcceleratorChoice* out) {
+  std::string text = "auto";
+  LOCKET_TRY(table.Take("accelerator", &text));
+  if (text == "auto") {
+    *out = AcceleratorChoice::kAuto;
+  } else if (text == "kvm") {
+    *out = AcceleratorChoice::kKvm;
+  } else if (text == "tcg") {
+    *out = AcceleratorChoice::kTcg;
+  } else {
+    return Bad("accelerator", "must be \"auto\", \"kvm\" or \"tcg\"");
+  }
+  return Ok();
+}
+
+Status TakeTee(Table& table, Tee* out) {
+  std::string text = "none";
+  LOCKET_TRY(table.Take("tee", &text));
+  if (text == "none") {
+    *out = Tee::kNone;
+  } else if (text == "emulated") {
+    *out = Tee::kEmulated;
+  } else if (text == "snp" || text == "tdx") {
+    return Bad("tee", "\"" + text + "\" is not supported by this version");
+  } else {
+    return Bad("tee", "must be \"none\" or \"emulated\"");
+  }
+  return Ok();
+}
+
+Status TakeTables(Table& table, Config& config) {
+  LOCKET_TRY_ASSIGN(auto emulator, table.TakeTable("tee_emulator"));
+  LOCKET_TRY(emulator.Take("path", &config.tee_emulator));
+  LOCKET_TRY(emulator.Take("dir", &config.tee_emulator_dir));
+  LOCKET_TRY(emulator.Finish());
+  LOCKET_TRY_ASSIGN(auto relay, table.TakeTable("relay"));
+  LOCKET_TRY(relay.Take("allow", &config.relay_allow));
+  return relay.Finish();
+}
+
+Status TakeAll(Table& table, Config& config) {
+  LOCKET_TRY(table.Take("guest_image_dir", &config.guest_image_dir));
+  LOCKET_TRY(table.Take("state_dir", &config.state_dir));
+  LOCKET_TRY(table.Take("qemu", &config.qemu));
+  LOCKET_TRY(TakeAccelerator(table, &config.accelerator));
+  LOCKET_TRY(TakeTee(table, &config.tee));
+  LOCKET_TRY(table.Take("kernel_params", &config.kernel_params));
+  LOCKET_TRY(table.Take("memory_mib", 128, 1U << 20, &config.memory_mib));
+  LOCKET_TRY(table.Take("vcpus", 1, 255, &config.vcpus));
+  LOCKET_TRY(table.Take("direct_io", &config.direct_io));
+  LOCKET_TRY(table.Take("boot_timeout_s", &config.boot_timeout));
+  LOCKET_TRY(table.Take("prepare_timeout_s", &config.prepare_timeout));
+  LOCKET_TRY(table.Take("call_timeout_s", &config.call_timeout));
+  std::string level = "info";
+  LOCKET_TRY(table.Take("log_level", &level));
+  LOCKET_TRY_ASSIGN(config.log_level, log::ParseLevel(level).While("key 'log_level'"));
+  LOCKET_TRY(TakeTables(table, config));
+  return table.Finish();
+}
+
+Status Check(const Config& config) {
+  if (!config.guest_image_dir.is_absolute()) {
+    return Bad("guest_image_dir", "required, an absolute path");
+  }
+  if (!config.state_dir.is_absolute()) return Bad("state_dir", "must be an absolute path");
+  if (config.tee == Tee::kEmulated && !config.tee_emulator_dir.is_absolute()) {
+    return Bad("tee_emulator.dir", "required with tee = \"emulated\", an absolute path");
+  }
+  if (std::ranges::any_of(config.kernel_params,
+                          [](unsigned char c) { return c < 0x20 || c > 0x7e; })) {
+    return Bad("kernel_params", "must be printable ASCII");
+  }
+  for (const std::string& entry : config.relay_allow) {
+    const size_t colon = entry.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == entry.size()) {
+      return Bad("relay.allow", "'" + entry + "' is not host:port");
+    }
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<Config> ParseConfig(std::string_view text) {
+  Config config{.guest_image_dir = {}};
+  try {
+    std::istringstream stream{std::string(text)};
+    Table table(toml::parse(stream, "configuration").as_table(), "");
+    LOCKET_TRY(TakeAll(table, config));
+  } catch (const std::exception& failed) {
+    std::string why = failed.what();
+    std::ranges::replace(why, '\n', ' ');
+    return Error(ErrorCode::kInvalidArgument, "not TOML: " + why);
+  }
+  LOCKET_TRY(Check(config));
+  return config;
+}
+
+Result<Config> LoadConfig(const std::filesystem::path& path) {
+  const std::string doing = "read configuration '" + path.string() + "'";
+  LOCKET_TRY_ASSIGN(const auto text, ReadFile(path, kMaxConfigBytes).While(doing));
+  return ParseConfig(text).While(doing);
+}
+
+}  // namespace locket::runtime_shim

@@ -1,0 +1,79 @@
+// Task events to containerd, in order, on a thread of its own: containerd may be down or slow, and
+// no task may wait for it.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/result.h"
+
+namespace locket::rpc {
+class TtrpcClient;
+}
+
+namespace locket::runtime_shim {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+struct TaskCreated {
+  std::string id;
+  std::string bundle;
+  std::string in;
+  std::string out;
+  std::string err;
+  bool terminal;
+  uint32_t pid;
+};
+
+// Thread-safe. Each event is tried kEventAttempts times and then dropped with a warning.
+// Destruction delivers what waits, for at most kEventFlush.
+class EventPublisher {
+ public:
+  // `address`: of containerd's ttrpc socket; empty: events go nowhere.
+  EventPublisher(std::string address, std::string namespace_name);
+  EventPublisher(const EventPublisher&) = delete;
+  EventPublisher& operator=(const EventPublisher&) = delete;
+  ~EventPublisher();
+
+  void Created(const TaskCreated& task);
+  void Started(const std::string& id, uint32_t pid);
+  void Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
+  void Deleted(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
+
+ private:
+  struct Event {
+    std::string topic;
+    std::string type;     // protobuf name
+    std::string payload;  // serialised
+    TimePoint at;
+  };
+  void Enqueue(std::string topic, std::string type, std::string payload);
+  void SendLoop();
+  void Deliver(const Event& event);
+  Status Forward(const Event& event);
+  bool Pause(std::chrono::milliseconds span);
+
+  const std::string address_;
+  const std::string namespace_;
+  std::unique_ptr<rpc::TtrpcClient> client_;  // sending thread only; null: not connected
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Event> queue_;
+  bool stopping_ = false;
+  TimePoint give_up_at_ = TimePoint::max();
+
+  std::jthread sender_;
+};
+
+inline constexpr int kEventAttempts = 5;
+inline constexpr std::chrono::seconds kEventFlush{2};
+inline constexpr size_t kMaxQueuedEvents = 1024;
+
+}  // namespace locket::runtime_shim

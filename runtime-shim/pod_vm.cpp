@@ -1,0 +1,245 @@
+#include "runtime-shim/pod_vm.h"
+
+#include <sys/stat.h>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "image/initdata.h"
+#include "runtime-shim/guest_image.h"
+#include "runtime-shim/program_path.h"
+
+namespace locket::runtime_shim {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kConsoleLog = "console.log";
+constexpr std::string_view kInitdataFile = "initdata.img";
+constexpr std::string_view kInitdataDisk = "initdata";
+
+struct TenantData {
+  std::optional<DiskSpec> disk{};
+  std::string host_data_hex = std::string(64, '0');
+};
+
+// The initdata goes to the guest as it came; its digest goes into the launch.
+Result<TenantData> WriteInitdata(const PodSpec& pod) {
+  TenantData out;
+  if (pod.initdata_base64.empty()) return out;
+  LOCKET_TRY_ASSIGN(const auto toml, image::DecodeInitdataAnnotation(pod.initdata_base64));
+  LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml));
+  out.host_data_hex = HexEncode(image::HostDataFor(initdata.algorithm, toml));
+  LOCKET_TRY_ASSIGN(const auto device, image::EncodeInitdataDevice(toml));
+  const auto path = pod.dir / kInitdataFile;
+  LOCKET_TRY(ReplaceFileDurably(path, AsText(device)));
+  out.disk = DiskSpec{.id = std::string(kInitdataDisk),
+                      .path = path,
+                      .serial = std::string(image::kInitdataDiskSerial)};
+  return out;
+}
+
+Status MakeStateDir(const std::filesystem::path& dir) {
+  std::error_code failed;
+  std::filesystem::create_directories(dir.parent_path(), failed);
+  if (!failed) std::filesystem::create_directory(dir, failed);
+  if (!failed && ::chmod(dir.c_str(), 0700) != 0) failed.assign(errno, std::system_category());
+  if (failed) return Error::FromErrno(failed.value(), "make '" + dir.string() + "'");
+  return Ok();
+}
+
+Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod,
+                          const PodDependencies& dependencies) {
+  LOCKET_TRY_ASSIGN(const auto image, LoadGuestImage(config.guest_image_dir));
+  LOCKET_TRY_ASSIGN(const auto qemu, FindProgram(config.qemu));
+  LOCKET_TRY_ASSIGN(auto tenant, WriteInitdata(pod).While("initdata of pod '" + pod.id + "'"));
+  LOCKET_TRY_ASSIGN(
+      const auto accelerator,
+      ChooseAccelerator(config.accelerator, config.state_dir, ProbeKey(qemu, image.kernel),
+                        [&] { return dependencies.probe_kvm(qemu, image.kernel); }));
+  VmSpec spec{.name = pod.id,
+              .dir = pod.dir,
+              .qemu = qemu,
+              .kernel = image.kernel,
+              .initrd = image.initrd,
+              .cmdline = BootCmdline(image, config.kernel_params),
+              .memory_mib = config.memory_mib,
+              .vcpus = config.vcpus,
+              .accelerator = accelerator,
+              .initdata = std::move(tenant.disk)};
+  if (config.tee == Tee::kNone) return spec;
+  LOCKET_TRY_ASSIGN(const auto emulator, FindProgram(config.tee_emulator));
+  log::Warning(
+      "tee = \"emulated\": THE EMULATED TEE PROTECTS NOTHING; whoever runs this host can read and "
+      "change all there is in the VM",
+      {{"pod", pod.id}});
+  spec.emulator = EmulatorSpec{.program = emulator,
+                               .dir = config.tee_emulator_dir,
+                               .host_data_hex = std::move(tenant.host_data_hex)};
+  return spec;
+}
+
+// `error`, and how the guest's console ends.
+Error WithConsole(Error error, const std::filesystem::path& dir) {
+  std::string tail = LogTail(dir / kConsoleLog, kConsoleTail);
+  while (tail.ends_with('\n')) tail.pop_back();
+  if (tail.empty()) tail = "(the guest printed nothing)";
+  return {error.code(), error.message() + "; its console ends:\n" + tail};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& pod,
+                                           const PodDependencies& dependencies,
+                                           std::function<void(const std::string&)> on_dead) {
+  const std::string doing = "boot the VM of pod '" + pod.id + "'";
+  LOCKET_TRY(MakeStateDir(pod.dir).While(doing));
+  LOCKET_TRY_ASSIGN(const auto spec, DescribeVm(config, pod, dependencies).While(doing));
+  LOCKET_TRY_ASSIGN(auto vmm, dependencies.launch(spec).While(doing));
+  std::unique_ptr<PodVm> vm(new PodVm(std::move(vmm), std::move(on_dead)));
+  auto connected = vm->Connect(config, pod);
+  if (connected.ok()) {
+    const std::lock_guard lock(vm->mutex_);
+    vm->booted_ = !vm->death_;
+    if (vm->booted_) return vm;
+    connected = Error(ErrorCode::kUnavailable, "the VM ended");
+  }
+  vm->Fail("it did not boot");
+  const std::string why = vm->WaitDead();
+  Error error = std::move(connected).error();
+  if (error.code() == ErrorCode::kUnavailable) error = Error(error.code(), why);
+  if (error.code() == ErrorCode::kDeadlineExceeded) {
+    error = Error(error.code(), "the agent did not answer within " +
+                                    std::to_string(config.boot_timeout.count()) +
+                                    " s (boot_timeout_s)");
+  }
+  return WithConsole(std::move(error), pod.dir).While(doing);
+}
+
+PodVm::PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> on_dead)
+    : vmm_(std::move(vmm)), on_dead_(std::move(on_dead)), watcher_([this] { Watch(); }) {}
+
+PodVm::~PodVm() { Fail("the pod is gone"); }
+
+Status PodVm::Connect(const Config& config, const PodSpec& pod) {
+  LOCKET_TRY_ASSIGN(auto console, vmm_->TakeChannel(Channel::kConsole));
+  console_ = std::make_unique<ConsoleLog>(std::move(console), pod.dir / kConsoleLog,
+                                          [this](const std::string& line) { Fail(line); });
+  LOCKET_TRY_ASSIGN(auto relay, vmm_->TakeChannel(Channel::kRelay));
+  relay_ = std::make_unique<Relay>(std::move(relay), config.relay_allow);
+  LOCKET_TRY_ASSIGN(auto agent, vmm_->TakeChannel(Channel::kAgent));
+  LOCKET_TRY_ASSIGN(
+      agent_, AgentClient::Create(std::move(agent), config.call_timeout, [this](const Error& why) {
+        Fail("the agent's channel ended: " + why.message());
+      }));
+  LOCKET_TRY(vmm_->Resume());
+  LOCKET_TRY_ASSIGN(const auto version, agent_->Greet(config.boot_timeout));
+  LOCKET_TRY(agent_->CreateSandbox(pod.id, pod.hostname));
+  log::Info("VM is up", {{"pod", pod.id}, {"agent_version", version}, {"pid", vmm_->pid()}});
+  return Ok();
+}
+
+uint32_t PodVm::pid() const { return static_cast<uint32_t>(vmm_->pid()); }
+
+void PodVm::Watch() {
+  const std::string exit = vmm_->WaitForExit();
+  std::string why;
+  bool tell = false;
+  {
+    const std::lock_guard lock(mutex_);
+    why = failure_.empty() ? exit : failure_ + "; " + exit;
+    death_ = why;
+    tell = booted_;
+    died_.notify_all();
+  }
+  if (tell) on_dead_(why);
+}
+
+void PodVm::Fail(const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = why;
+  }
+  vmm_->Kill();
+}
+
+void PodVm::Stop(milliseconds grace) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = "stopped on request";
+  }
+  if (grace.count() > 0 && !dead()) {
+    const auto asked = agent_->Shutdown(grace);
+    std::unique_lock lock(mutex_);
+    if (asked.ok() && died_.wait_for(lock, grace, [&] { return death_.has_value(); })) return;
+  }
+  vmm_->Kill();
+}
+
+bool PodVm::dead() const {
+  const std::lock_guard lock(mutex_);
+  return death_.has_value();
+}
+
+std::string PodVm::WaitDead() {
+  std::unique_lock lock(mutex_);
+  died_.wait(lock, [&] { return death_.has_value(); });
+  return *death_;
+}
+
+Result<std::vector<LayerHint>> PodVm::AcquireLayers(std::span<const LayerFile> layers,
+                                                    bool direct_io) {
+  const MutexLock lock(disks_mutex_);
+  std::vector<LayerHint> hints;
+  for (const LayerFile& layer : layers) {
+    const auto acquired = AcquireOne(layer, direct_io);
+    if (!acquired.ok()) {
+      for (const LayerHint& hint : hints) ReleaseOne(hint.digest);
+      return Error(acquired.error()).While("attach layer " + layer.digest);
+    }
+    hints.push_back({.digest = layer.digest, .serial = DiskSerial(layer.digest)});
+  }
+  return hints;
+}
+
+Status PodVm::AcquireOne(const LayerFile& layer, bool direct_io) {
+  const auto found = disks_.find(layer.digest);
+  if (found != disks_.end()) {
+    ++found->second.uses;
+    return Ok();
+  }
+  // Node names have at most 31 characters, so a digest is none; a number is never used twice.
+  const std::string id = "layer-" + std::to_string(next_disk_++);
+  LOCKET_TRY(vmm_->AttachDisk(
+      {.id = id, .path = layer.path, .serial = DiskSerial(layer.digest), .direct_io = direct_io}));
+  disks_.emplace(layer.digest, Disk{.id = id, .uses = 1});
+  return Ok();
+}
+
+void PodVm::ReleaseLayers(std::span<const LayerHint> layers) {
+  const MutexLock lock(disks_mutex_);
+  for (const LayerHint& layer : layers) ReleaseOne(layer.digest);
+}
+
+void PodVm::ReleaseOne(const std::string& digest) {
+  const auto found = disks_.find(digest);
+  if (found == disks_.end() || --found->second.uses > 0) return;
+  if (!dead()) {
+    const auto detached = vmm_->DetachDisk(found->second.id);
+    if (!detached.ok()) {
+      // Still attached, so a later container can use it; its blob stays open until the VM ends.
+      log::Warning("cannot unplug a layer; leaving it in the VM",
+                   {{"layer", digest}, log::Field(detached.error())});
+      found->second.uses = 0;
+      return;
+    }
+  }
+  disks_.erase(found);
+}
+
+size_t PodVm::attached_layers() const {
+  const MutexLock lock(disks_mutex_);
+  return disks_.size();
+}
+
+}  // namespace locket::runtime_shim

@@ -1,0 +1,106 @@
+// The VM of one pod: booted with its agent, its layers as disks, its relay, and its one death.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+#include "runtime-shim/accelerator.h"
+#include "runtime-shim/agent_client.h"
+#include "runtime-shim/config.h"
+#include "runtime-shim/console_log.h"
+#include "runtime-shim/relay.h"
+#include "runtime-shim/sealed_rootfs.h"
+#include "runtime-shim/vmm.h"
+
+namespace locket::runtime_shim {
+
+struct PodSpec {
+  std::string id;
+  std::string hostname{};
+  std::string initdata_base64{};  // the pod's annotation; empty: none
+  std::filesystem::path dir;      // state; made by Boot
+};
+
+// What the VM is made with, so that tests need neither QEMU nor KVM.
+struct PodDependencies {
+  VmLauncher launch;
+  std::function<KvmProof(const std::filesystem::path& qemu, const std::filesystem::path& kernel)>
+      probe_kvm;
+};
+
+// Thread-safe.
+class PodVm {
+ public:
+  // Boots and waits for the agent. `on_dead` runs once, on a thread of the PodVm, when the VM is
+  // gone for whatever reason, unless Boot failed; it may not destroy the PodVm. On failure no
+  // process is left, and the error holds the end of the guest's console.
+  static Result<std::unique_ptr<PodVm>> Boot(const Config& config, const PodSpec& pod,
+                                             const PodDependencies& dependencies,
+                                             std::function<void(const std::string& why)> on_dead);
+  PodVm(const PodVm&) = delete;
+  PodVm& operator=(const PodVm&) = delete;
+  ~PodVm();  // kills it
+
+  AgentClient& agent() { return *agent_; }
+  uint32_t pid() const;
+
+  // Makes each layer a disk of the VM unless it is one, and counts the use. On failure nothing is
+  // counted. The serial numbers, in order.
+  Result<std::vector<LayerHint>> AcquireLayers(std::span<const LayerFile> layers, bool direct_io);
+  // Takes a use back; disks nobody uses are unplugged.
+  void ReleaseLayers(std::span<const LayerHint> layers);
+  size_t attached_layers() const;
+
+  // Declares the VM broken and ends it. The first reason is kept.
+  void Fail(const std::string& why);
+
+  // Asks the agent to end everything and power off, for up to `grace`, then kills the VM.
+  void Stop(std::chrono::milliseconds grace);
+
+  bool dead() const;
+  // Blocks until the VM is gone and says why.
+  std::string WaitDead();
+
+ private:
+  struct Disk {
+    std::string id;
+    int uses;
+  };
+
+  PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> on_dead);
+  Status Connect(const Config& config, const PodSpec& pod);
+  void Watch();
+  Status AcquireOne(const LayerFile& layer, bool direct_io) LOCKET_REQUIRES(disks_mutex_);
+  void ReleaseOne(const std::string& digest) LOCKET_REQUIRES(disks_mutex_);
+
+  const std::unique_ptr<Vmm> vmm_;
+  std::function<void(const std::string&)> on_dead_;
+
+  mutable Mutex disks_mutex_;
+  std::map<std::string, Disk> disks_ LOCKET_GUARDED_BY(disks_mutex_);  // by digest
+  uint64_t next_disk_ LOCKET_GUARDED_BY(disks_mutex_) = 0;
+
+  mutable std::mutex mutex_;  // guards what follows; a std::mutex for the condition variable's sake
+  std::condition_variable died_;
+  bool booted_ = false;               // from then on `on_dead_` is told
+  std::string failure_;               // why it was ended; empty: by itself
+  std::optional<std::string> death_;  // set once it is gone
+
+  // Members die in reverse: first the watcher ends, then what talks to the VM, then the VM.
+  std::unique_ptr<ConsoleLog> console_;
+  std::unique_ptr<Relay> relay_;
+  std::unique_ptr<AgentClient> agent_;
+  std::jthread watcher_;
+};
+
+}  // namespace locket::runtime_shim

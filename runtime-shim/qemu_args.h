@@ -1,0 +1,42 @@
+// QEMU's command line, a pure function of the VM's description.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime-shim/vmm.h"
+
+namespace locket::runtime_shim {
+
+// Names inside VmSpec::dir.
+inline constexpr std::string_view kQmpSocket = "qmp.sock";
+inline constexpr std::string_view kAgentSocket = "agent.sock";
+inline constexpr std::string_view kRelaySocket = "relay.sock";
+inline constexpr std::string_view kConsoleSocket = "console.sock";
+inline constexpr std::string_view kTeeSocket = "tee.sock";
+inline constexpr std::string_view kQemuPidFile = "qemu.pid";
+inline constexpr std::string_view kQemuLog = "qemu.log";
+
+// kInvalidArgument: the directory is too long for socket addresses, or the file names hold what
+// QEMU's options cannot.
+Result<std::vector<std::string>> QemuArgs(const VmSpec& spec);
+
+// QemuArgs, or the emulator's command line around it.
+Result<std::vector<std::string>> LaunchArgs(const VmSpec& spec);
+
+// Where disk number `index` (counted from 0 over the VM's life, reused) sits on the SCSI bus.
+struct ScsiAddress {
+  uint32_t target;
+  uint32_t lun;
+  bool operator==(const ScsiAddress&) const = default;
+};
+ScsiAddress DiskAddress(uint32_t index);
+inline constexpr uint32_t kMaxDisks = 4096;
+
+// QMP arguments, as JSON texts, for one disk: the block node and the device on it.
+std::string BlockdevJson(const DiskSpec& disk);
+std::string ScsiDiskJson(const DiskSpec& disk, ScsiAddress address);
+
+}  // namespace locket::runtime_shim

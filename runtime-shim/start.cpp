@@ -1,0 +1,141 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "google/protobuf/any.pb.h"
+#include "proto/runtime_options.pb.h"
+#include "rpc/transport.h"
+#include "runtime-shim/bundle.h"
+#include "runtime-shim/commands.h"
+#include "runtime-shim/process_record.h"
+#include "verity/sha256.h"
+
+namespace locket::runtime_shim {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kScheme = "unix://";
+constexpr size_t kSocketNameDigits = 32;
+constexpr milliseconds kLeftoverGrace{500};
+
+std::filesystem::path SocketPath(const std::string& address) {
+  return address.substr(kScheme.size());
+}
+
+std::filesystem::path BundleOf(const CommandLine& line) {
+  std::error_code failed;
+  return line.bundle.empty() ? std::filesystem::current_path(failed) : line.bundle;
+}
+
+Status MakeSocketDirectory(const std::filesystem::path& directory) {
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  if (failed) return Error::FromErrno(failed.value(), "make '" + directory.string() + "'");
+  if (::chmod(directory.c_str(), 0700) != 0) {
+    return Error::FromErrno(errno, "set mode of '" + directory.string() + "'");
+  }
+  return Ok();
+}
+
+std::vector<std::string> DaemonArguments(const CommandLine& line,
+                                         const std::filesystem::path& config,
+                                         const std::filesystem::path& bundle) {
+  std::vector<std::string> arguments{"-namespace",   line.namespace_name, "-id",
+                                     line.id,        "-address",          line.containerd_address,
+                                     "-bundle",      bundle.string(),     "-config",
+                                     config.string()};
+  if (line.debug) arguments.emplace_back("-debug");
+  arguments.emplace_back("serve");
+  return arguments;
+}
+
+[[noreturn]] void BecomeDaemon(char* const* argv, int socket) {
+  (void)::setsid();
+  const int null = ::open("/dev/null", O_RDWR);
+  // dup2 clears FD_CLOEXEC, but not when both numbers are the same.
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDOUT_FILENO) < 0 ||
+      ::dup2(null, STDERR_FILENO) < 0 ||
+      (socket == kListenFd ? ::fcntl(socket, F_SETFD, 0) : ::dup2(socket, kListenFd)) < 0) {
+    ::_exit(127);
+  }
+  ::execv("/proc/self/exe", argv);
+  ::_exit(127);
+}
+
+}  // namespace
+
+Status SpawnSelf(const std::vector<std::string>& arguments, UniqueFd listening_socket) {
+  std::vector<std::string> owned{"containerd-shim-locket-v2"};
+  owned.insert(owned.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& argument : owned) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  // `start` has one thread, so the child may do more than exec; the parent's end makes the daemon
+  // somebody else's child.
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::FromErrno(errno, "start the shim's daemon");
+  if (pid == 0) BecomeDaemon(argv.data(), listening_socket.get());
+  return Ok();
+}
+
+Result<std::filesystem::path> ConfigPathFromOptions(std::string_view options) {
+  const std::filesystem::path fallback(kDefaultConfigPath);
+  if (options.empty()) return fallback;
+  google::protobuf::Any any;
+  runtimeoptions::v1::Options parsed;
+  constexpr std::string_view kType = "runtimeoptions.v1.Options";
+  if (!any.ParseFromArray(options.data(), static_cast<int>(options.size())) ||
+      !any.type_url().ends_with(kType) || !parsed.ParseFromString(any.value())) {
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "runtime options are not runtimeoptions.v1.Options: in containerd's configuration, "
+        "give this runtime's options only ConfigPath");
+  }
+  if (parsed.config_path().empty()) return fallback;
+  return std::filesystem::path(parsed.config_path());
+}
+
+std::string SocketAddress(const Config& config, const CommandLine& line,
+                          const std::string& pod_id) {
+  const std::string who = line.containerd_address + "/" + line.namespace_name + "/" + pod_id;
+  const std::string name = HexEncode(verity::Sha256Of(AsBytes(who))).substr(0, kSocketNameDigits);
+  return std::string(kScheme) + (config.state_dir / "s" / name).string();
+}
+
+Result<std::string> RunStart(const CommandLine& line, std::string_view options,
+                             const SpawnDaemon& spawn) {
+  const auto bundle = BundleOf(line);
+  LOCKET_TRY_ASSIGN(const auto config_path, ConfigPathFromOptions(options));
+  LOCKET_TRY_ASSIGN(const auto config, LoadConfig(config_path));
+  LOCKET_TRY_ASSIGN(const auto config_json, ReadBundleConfig(bundle));
+  LOCKET_TRY_ASSIGN(const auto spec, ParseBundleSpec(config_json));
+  const bool joins = spec.kind == ContainerKind::kContainer;
+  const std::string address = SocketAddress(config, line, joins ? spec.sandbox_id : line.id);
+  if (joins) {
+    const auto connected = rpc::ConnectUnix(SocketPath(address));
+    if (!connected.ok()) {
+      return Error(ErrorCode::kFailedPrecondition,
+                   "pod '" + spec.sandbox_id + "' has no shim: " + connected.error().message());
+    }
+  } else {
+    LOCKET_TRY(MakeSocketDirectory(SocketPath(address).parent_path()));
+    auto socket = rpc::ListenUnix(SocketPath(address));
+    if (!socket.ok() && socket.error().code() != ErrorCode::kAlreadyExists) return socket.error();
+    if (socket.ok()) {
+      const auto state = config.state_dir / line.id;
+      LOCKET_TRY(RemoveSandboxState(state, kLeftoverGrace));
+      LOCKET_TRY(ReplaceFileDurably(bundle / "locket-state-dir", state.string()));
+      LOCKET_TRY(spawn(DaemonArguments(line, config_path, bundle), std::move(socket).value()));
+    }
+  }
+  LOCKET_TRY(ReplaceFileDurably(bundle / "address", address));
+  return address;
+}
+
+}  // namespace locket::runtime_shim

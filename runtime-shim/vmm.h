@@ -1,0 +1,84 @@
+// The seam at the hypervisor: a virtual machine that is running, in our words.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace locket::runtime_shim {
+
+enum class Accelerator { kKvm, kTcg };
+
+// The emulated TEE that stands around the VM.
+struct EmulatorSpec {
+  std::filesystem::path program;
+  std::filesystem::path dir;  // its keys
+  std::string host_data_hex;  // 64 digits
+};
+
+struct DiskSpec {
+  std::string id;  // [a-z0-9-]+, unique in the VM
+  std::filesystem::path path;
+  std::string serial;  // at most 36 characters
+  bool direct_io = false;
+  bool operator==(const DiskSpec&) const = default;
+};
+
+struct VmSpec {
+  std::string name;
+  std::filesystem::path dir;  // sockets, logs and pid files go here; exists and is ours
+  std::filesystem::path qemu;
+  std::filesystem::path kernel;
+  std::filesystem::path initrd;
+  std::string cmdline;
+  uint32_t memory_mib;
+  uint32_t vcpus;
+  Accelerator accelerator;
+  std::optional<EmulatorSpec> emulator{};
+  std::optional<DiskSpec> initdata{};
+};
+
+enum class Channel { kAgent, kRelay, kConsole };
+
+// A VM that was launched but whose processors stand still until Resume. Thread-safe. Destruction
+// kills it and waits until it is gone.
+class Vmm {
+ public:
+  virtual ~Vmm() = default;
+
+  // Our end of a channel. Each can be taken once.
+  virtual Result<UniqueFd> TakeChannel(Channel channel) = 0;
+
+  virtual Status Resume() = 0;
+
+  // Hot-plugs a read-only disk. On failure nothing of it stays behind. kAlreadyExists: there is one
+  // with this id. kNotFound: no such file.
+  virtual Status AttachDisk(const DiskSpec& disk) = 0;
+
+  // Takes the disk away from the guest and closes its file. kNotFound: there is none.
+  virtual Status DetachDisk(const std::string& id) = 0;
+
+  // Blocks until the VM is gone and says how it ended, in words for a log: "QEMU exited with
+  // status 0". Later calls say the same.
+  virtual std::string WaitForExit() = 0;
+
+  // Ends the VM now, whatever it is doing. Does not wait. Harmless when it is gone.
+  virtual void Kill() = 0;
+
+  // The process that containerd is told of.
+  virtual pid_t pid() const = 0;
+};
+
+// Starts a VM. On failure no process is left.
+using VmLauncher = std::function<Result<std::unique_ptr<Vmm>>(const VmSpec&)>;
+
+}  // namespace locket::runtime_shim
