@@ -1,0 +1,172 @@
+#include "guest-agent/agent.h"
+
+#include <unistd.h>
+
+#include <future>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "device/kernel_dm_control.h"
+#include "device/kernel_mount_control.h"
+#include "device/sysfs_block_devices.h"
+#include "guest-agent/agent_service.h"
+#include "guest-agent/broker_link.h"
+#include "guest-agent/crun_runtime.h"
+#include "guest-agent/guest_initdata.h"
+#include "guest-agent/kbs_key_source.h"
+#include "guest-agent/virtio_ports.h"
+#include "guest-mounter/image_opener.h"
+#include "rpc/transport.h"
+
+namespace locket::guest_agent {
+namespace {
+
+constexpr char kLayerDirectory[] = "/run/locket/layers";
+constexpr char kContainerDirectory[] = "/run/locket/containers";
+constexpr uint32_t kVsockPort = 1024;
+constexpr auto kPortNamesTimeout = std::chrono::seconds(5);
+// The boot's own disks are there once the modules are loaded (scsi_mod.scan=sync): a margin only.
+constexpr auto kInitdataTimeout = std::chrono::milliseconds(500);
+constexpr auto kLastAnswerGrace = std::chrono::milliseconds(300);
+
+// The kernel as the mounter sees it.
+struct Devices {
+  std::unique_ptr<device::DmControl> dm;
+  device::KernelMountControl mounts;
+  std::unique_ptr<device::BlockDevices> disks;
+  SystemClock clock;
+
+  guest_mounter::Seams seams() {
+    return {.dm = *dm, .mounts = mounts, .disks = *disks, .clock = clock};
+  }
+};
+
+// The tenant's word and what follows from it. Member order is teardown order, reversed.
+struct Tenant {
+  std::optional<GuestInitdata> initdata;
+  std::optional<Error> refusal;  // why no image is opened here
+  std::unique_ptr<Relay> relay;
+  std::unique_ptr<attest::KbsClient> broker;
+  std::unique_ptr<KbsKeySource> keys;
+  std::unique_ptr<guest_mounter::ImageOpener> opener;
+};
+
+Status CheckLaunch(const std::optional<GuestInitdata>& initdata, GuestTee& tee) {
+  if (tee.name == "none") {
+    log::Warning("no TEE: nothing binds initdata to this launch");
+    return Ok();
+  }
+  LOCKET_TRY_ASSIGN(const auto host_data, OwnHostData(*tee.evidence).While("own report"));
+  return CheckHostData(initdata, host_data);
+}
+
+Status SetUpBroker(Tenant& tenant, GuestTee& tee) {
+  if (!tenant.initdata->policy.broker) return Ok();
+  LOCKET_TRY_ASSIGN(auto port, OpenPortIfPresent(kRelayPort));
+  if (!port) {
+    log::Warning("no relay port: encrypted layers cannot be opened");
+    return Ok();
+  }
+  tenant.relay = Relay::Create(std::move(*port));
+  LOCKET_TRY_ASSIGN(tenant.broker,
+                    ConnectBroker(*tenant.initdata, *tee.evidence, *tenant.relay).While("broker"));
+  tenant.keys = std::make_unique<KbsKeySource>(*tenant.broker);
+  return Ok();
+}
+
+Status SetUpTenant(Tenant& tenant, GuestTee& tee, Devices& devices) {
+  LOCKET_TRY_ASSIGN(tenant.initdata,
+                    ReadInitdataDisk(*devices.disks, devices.clock, kInitdataTimeout));
+  LOCKET_TRY(CheckLaunch(tenant.initdata, tee));
+  if (!tenant.initdata) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "no initdata: a guest without a tenant's policy opens no image; pass some with "
+                 "the pod annotation io.katacontainers.config.hypervisor.cc_init_data");
+  }
+  LOCKET_TRY(SetUpBroker(tenant, tee));
+  tenant.opener = std::make_unique<guest_mounter::ImageOpener>(
+      devices.seams(), tenant.initdata->policy, tenant.keys.get(),
+      guest_mounter::OpenerOptions{.directory = kLayerDirectory});
+  return Ok();
+}
+
+Tenant MakeTenant(GuestTee& tee, Devices& devices) {
+  Tenant tenant;
+  // Not the guest's end: the shim is told why when it asks for an image.
+  if (Status ready = SetUpTenant(tenant, tee, devices); !ready.ok()) {
+    log::Error("no image will be opened", {log::Field(ready.error())});
+    tenant.refusal = std::move(ready).error();
+  }
+  return tenant;
+}
+
+SpecPolicy PolicyOf(const Tenant& tenant) {
+  if (!tenant.initdata) return {};
+  return {.allow_commands = tenant.initdata->policy.allow_commands,
+          .allow_env = tenant.initdata->policy.allow_env};
+}
+
+// The shim's stream: the virtio port if this machine has it, else a vsock listener.
+Status Serve(rpc::TtrpcServer& server, std::thread& acceptor) {
+  LOCKET_TRY_ASSIGN(auto port, OpenPortIfPresent(kAgentPort));
+  if (port) {
+    AwaitHostEnd(port->get());
+    return server.Serve(std::move(*port));
+  }
+  LOCKET_TRY_ASSIGN(UniqueFd listener, rpc::ListenVsock(kVsockPort));
+  acceptor = std::thread([&server, listening = std::move(listener)] {
+    const Status done = server.AcceptLoop(listening.get());
+    if (!done.ok()) log::Error("vsock", {log::Field(done.error())});
+  });
+  return Ok();
+}
+
+Status RunAgentOrFail(UniqueFd exit_records) {
+  ExitNotices exits(std::move(exit_records));
+  Devices devices;
+  LOCKET_TRY_ASSIGN(devices.dm, device::OpenKernelDmControl());
+  LOCKET_TRY_ASSIGN(devices.disks, device::SysfsBlockDevices::Open());
+  AwaitPortNames(kPortNamesTimeout);
+  LOCKET_TRY_ASSIGN(GuestTee tee, FindTee());
+  const Tenant tenant = MakeTenant(tee, devices);
+  const AgentInfo info{.tee = tee.name,
+                       .initdata_digest = tenant.initdata ? tenant.initdata->digest : ""};
+  CrunRuntime runtime{CrunPaths{}};
+  Sandbox sandbox({.runtime = runtime, .exits = exits},
+                  [&tenant](const guest_mounter::OpenRequest& request)
+                      -> Result<std::unique_ptr<guest_mounter::OpenImage>> {
+                    if (tenant.refusal) return *tenant.refusal;
+                    return tenant.opener->Open(request);
+                  },
+                  {.directory = kContainerDirectory, .policy = PolicyOf(tenant)});
+
+  std::promise<void> shut_down;
+  const std::function<void()> on_shutdown = [&shut_down,
+                                             once = std::make_shared<std::once_flag>()] {
+    std::call_once(*once, [&shut_down] { shut_down.set_value(); });
+  };
+  rpc::TtrpcMethods methods;
+  AddAgentMethods(methods, sandbox, info, on_shutdown);
+  const auto server = rpc::TtrpcServer::Create(methods);
+  std::thread acceptor;
+  LOCKET_TRY(Serve(*server, acceptor));
+  log::Info("agent is up",
+            {{"version", kVersion}, {"tee", info.tee}, {"initdata", info.initdata_digest}});
+  shut_down.get_future().wait();
+  std::this_thread::sleep_for(kLastAnswerGrace);  // Shutdown's own answer is on its way
+  ::_exit(0);
+}
+
+}  // namespace
+
+int RunAgent(UniqueFd exit_records) {
+  const Status done = RunAgentOrFail(std::move(exit_records));
+  log::Error("agent failed", {log::Field(done.error())});
+  return 1;
+}
+
+}  // namespace locket::guest_agent

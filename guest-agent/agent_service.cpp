@@ -1,0 +1,158 @@
+#include "guest-agent/agent_service.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "proto/agent.pb.h"
+
+namespace locket::guest_agent {
+namespace {
+
+namespace api = agent::v1;
+
+constexpr char kService[] = "locket.agent.v1.Agent";
+constexpr uint32_t kProtocol = 1;
+constexpr uint32_t kMaxReadBytes = 1U << 20;
+constexpr int kMaxLayerHints = 1024;
+
+using Context = rpc::CallContext;
+
+// Registers one method; a failure is logged here, once, and told to the shim.
+template <typename Request, typename Response>
+void Add(rpc::TtrpcMethods& methods, const char* method,
+         std::function<Status(const Request&, Response*)> handler) {
+  methods.Add<Request, Response>(
+      kService, method,
+      [method, handler = std::move(handler)](const Context&, const Request& request,
+                                             Response* response) {
+        Status done = handler(request, response);
+        if (!done.ok()) log::Error("call failed", {{"method", method}, log::Field(done.error())});
+        return done;
+      });
+}
+
+Result<guest_mounter::OpenRequest> OpenRequestFrom(const api::PrepareRootfsRequest& request) {
+  if (request.layers_size() > kMaxLayerHints) {
+    return Error(ErrorCode::kInvalidArgument, "too many layer hints");
+  }
+  guest_mounter::OpenRequest open{.manifest = request.manifest(), .config = request.config()};
+  for (const auto& hint : request.layers()) open.serials[hint.digest()] = hint.serial();
+  return open;
+}
+
+void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo& info) {
+  Add<api::GetInfoRequest, api::GetInfoResponse>(
+      methods, "GetInfo", [&info](const auto&, auto* response) {
+        response->set_version(std::string(kVersion));
+        response->set_protocol(kProtocol);
+        response->set_tee(info.tee);
+        response->set_initdata_digest(info.initdata_digest);
+        return Ok();
+      });
+  Add<api::CreateSandboxRequest, api::CreateSandboxResponse>(
+      methods, "CreateSandbox", [&sandbox](const auto& request, auto*) {
+        return sandbox.Create(request.sandbox_id(), request.hostname());
+      });
+  Add<api::PrepareRootfsRequest, api::PrepareRootfsResponse>(
+      methods, "PrepareRootfs", [&sandbox](const auto& request, auto* response) -> Status {
+        LOCKET_TRY_ASSIGN(const auto open, OpenRequestFrom(request));
+        LOCKET_TRY_ASSIGN(auto digest, sandbox.PrepareRootfs(request.container_id(), open)
+                                           .While("open image '" + request.image_ref() + "'"));
+        response->set_manifest_digest(std::move(digest));
+        return Ok();
+      });
+}
+
+void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
+  Add<api::CreateContainerRequest, api::CreateContainerResponse>(
+      methods, "CreateContainer", [&sandbox](const auto& request, auto* response) -> Status {
+        if (request.terminal()) {
+          return Error(ErrorCode::kInvalidArgument,
+                       "terminals are not supported: run the container without tty");
+        }
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        LOCKET_TRY_ASSIGN(const pid_t pid,
+                          container->Create(request.oci_spec(), sandbox.policy(), request.stdin()));
+        response->set_pid(static_cast<uint32_t>(pid));
+        return Ok();
+      });
+  Add<api::StartContainerRequest, api::StartContainerResponse>(
+      methods, "StartContainer", [&sandbox](const auto& request, auto* response) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        LOCKET_TRY_ASSIGN(const pid_t pid, container->Start());
+        response->set_pid(static_cast<uint32_t>(pid));
+        return Ok();
+      });
+  Add<api::WaitContainerRequest, api::WaitContainerResponse>(
+      methods, "WaitContainer", [&sandbox](const auto& request, auto* response) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        LOCKET_TRY_ASSIGN(const auto exit, container->Wait());
+        response->set_exit_status(static_cast<uint32_t>(exit.exit_status));
+        const auto since_epoch =
+            std::chrono::duration_cast<std::chrono::nanoseconds>(exit.at.time_since_epoch())
+                .count();
+        response->mutable_exited_at()->set_seconds(since_epoch / 1'000'000'000);
+        response->mutable_exited_at()->set_nanos(static_cast<int32_t>(since_epoch % 1'000'000'000));
+        return Ok();
+      });
+  Add<api::SignalContainerRequest, api::SignalContainerResponse>(
+      methods, "SignalContainer", [&sandbox](const auto& request, auto*) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        return container->Signal(static_cast<int>(request.signal()), request.all());
+      });
+  Add<api::ListProcessesRequest, api::ListProcessesResponse>(
+      methods, "ListProcesses", [&sandbox](const auto& request, auto* response) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        LOCKET_TRY_ASSIGN(const auto pids, container->Processes());
+        for (const pid_t pid : pids) response->add_pids(static_cast<uint32_t>(pid));
+        return Ok();
+      });
+  Add<api::DeleteContainerRequest, api::DeleteContainerResponse>(
+      methods, "DeleteContainer",
+      [&sandbox](const auto& request, auto*) { return sandbox.Delete(request.container_id()); });
+}
+
+void AddStreamMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
+  Add<api::ReadOutputRequest, api::ReadOutputResponse>(
+      methods, "ReadOutput", [&sandbox](const auto& request, auto* response) -> Status {
+        if (request.max_bytes() < 1 || request.max_bytes() > kMaxReadBytes) {
+          return Error(ErrorCode::kInvalidArgument, "max_bytes is not 1 to 1048576");
+        }
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        const auto stream = request.stream() == api::OUTPUT_STREAM_STDERR ? OutputStream::kStderr
+                                                                          : OutputStream::kStdout;
+        LOCKET_TRY_ASSIGN(auto output, container->Read(stream, request.max_bytes()));
+        response->set_data(std::move(output.data));
+        response->set_eof(output.end);
+        return Ok();
+      });
+  Add<api::WriteInputRequest, api::WriteInputResponse>(
+      methods, "WriteInput", [&sandbox](const auto& request, auto*) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        return container->WriteInput(request.data());
+      });
+  Add<api::CloseInputRequest, api::CloseInputResponse>(
+      methods, "CloseInput", [&sandbox](const auto& request, auto*) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        container->CloseInput();
+        return Ok();
+      });
+}
+
+}  // namespace
+
+void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo& info,
+                     const std::function<void()>& shutdown) {
+  AddPodMethods(methods, sandbox, info);
+  AddContainerMethods(methods, sandbox);
+  AddStreamMethods(methods, sandbox);
+  Add<api::ShutdownRequest, api::ShutdownResponse>(methods, "Shutdown",
+                                                   [&sandbox, &shutdown](const auto&, auto*) {
+                                                     sandbox.DeleteAll();
+                                                     shutdown();
+                                                     return Ok();
+                                                   });
+}
+
+}  // namespace locket::guest_agent

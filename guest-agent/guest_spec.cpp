@@ -1,0 +1,211 @@
+#include "guest-agent/guest_spec.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace locket::guest_agent {
+namespace {
+
+using Json = nlohmann::json;
+
+// What container engines give a container by default; a host may only take away from it.
+constexpr std::array<std::string_view, 14> kDefaultCapabilities = {
+    "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+    "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",   "CAP_SETFCAP",
+    "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
+constexpr std::array<std::string_view, 16> kRlimits = {
+    "RLIMIT_AS",     "RLIMIT_CORE",   "RLIMIT_CPU",        "RLIMIT_DATA",
+    "RLIMIT_FSIZE",  "RLIMIT_LOCKS",  "RLIMIT_MEMLOCK",    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",   "RLIMIT_NOFILE", "RLIMIT_NPROC",      "RLIMIT_RSS",
+    "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK"};
+constexpr std::array kMaskedPaths = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
+                                     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                                     "/proc/sched_debug",   "/proc/scsi",       "/sys/firmware"};
+constexpr std::array kReadOnlyPaths = {"/proc/asound", "/proc/bus", "/proc/fs",
+                                       "/proc/irq",    "/proc/sys", "/proc/sysrq-trigger"};
+constexpr char kDefaultPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::string_view NameOf(std::string_view variable) {
+  return variable.substr(0, variable.find('='));
+}
+
+std::string Show(const std::vector<std::string>& argv) {
+  return Json(argv).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Status CheckCommand(const ImageProcess& image, const HostSpec& host, const SpecPolicy& policy) {
+  if (host.args.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "the host gives no command to run");
+  }
+  if (host.args == image.argv) return Ok();
+  const auto& allowed = policy.allow_commands;
+  if (std::find(allowed.begin(), allowed.end(), host.args) != allowed.end()) return Ok();
+  return Error(ErrorCode::kPermissionDenied,
+               "command " + Show(host.args) + " is neither the image's own, " + Show(image.argv) +
+                   ", nor listed in initdata's [agent] allow_commands");
+}
+
+void SetVariable(std::vector<std::string>& env, const std::string& variable) {
+  const auto it = std::find_if(env.begin(), env.end(), [&](const std::string& one) {
+    return NameOf(one) == NameOf(variable);
+  });
+  if (it == env.end()) {
+    env.push_back(variable);
+  } else {
+    *it = variable;
+  }
+}
+
+void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec& spec) {
+  auto& env = spec.process.env;
+  for (const std::string& variable : host.env) {
+    if (std::find(env.begin(), env.end(), variable) != env.end()) continue;
+    if (variable.find('=') != std::string::npos &&
+        EnvNameAllowed(NameOf(variable), policy.allow_env)) {
+      SetVariable(env, variable);
+    } else {
+      spec.dropped.push_back("environment variable '" + std::string(NameOf(variable)) + "'");
+    }
+  }
+  const bool has_path = std::any_of(env.begin(), env.end(),
+                                    [](const std::string& one) { return NameOf(one) == "PATH"; });
+  if (!has_path) env.emplace_back(kDefaultPath);
+}
+
+// Mounts the guest makes itself whatever the host says.
+bool IsGuestMount(std::string_view destination) {
+  static const std::set<std::string_view> kOwn = {
+      "/proc",       "/dev",          "/dev/pts",         "/dev/shm",
+      "/dev/mqueue", "/sys",          "/sys/fs/cgroup",   "/run",
+      "/etc/hosts",  "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"};
+  return kOwn.contains(destination);
+}
+
+Json Mount(const char* destination, const std::string& type, const std::string& source,
+           Json options) {
+  return {{"destination", destination},
+          {"type", type},
+          {"source", source},
+          {"options", std::move(options)}};
+}
+
+Json Mounts(const SpecPaths& paths) {
+  Json mounts = Json::array();
+  mounts.push_back(Mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}));
+  mounts.push_back(
+      Mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}));
+  mounts.push_back(
+      Mount("/dev/pts", "devpts", "devpts",
+            {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
+  mounts.push_back(
+      Mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}));
+  mounts.push_back(Mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}));
+  mounts.push_back(Mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}));
+  mounts.push_back(
+      Mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro"}));
+  for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    const std::string destination = std::string("/etc/") + name;
+    mounts.push_back(Mount(destination.c_str(), "bind", (paths.etc / name).string(),
+                           {"bind", "ro", "nosuid", "nodev"}));
+  }
+  return mounts;
+}
+
+Json Resources(const HostSpec& limits) {
+  Json resources = Json::object();
+  if (limits.memory_limit) resources["memory"]["limit"] = *limits.memory_limit;
+  if (limits.cpu_shares) resources["cpu"]["shares"] = *limits.cpu_shares;
+  if (limits.cpu_quota) resources["cpu"]["quota"] = *limits.cpu_quota;
+  if (limits.cpu_period) resources["cpu"]["period"] = *limits.cpu_period;
+  if (limits.pids_limit) resources["pids"]["limit"] = *limits.pids_limit;
+  return resources;
+}
+
+Json Process(const GuestSpec& spec) {
+  Json process = {{"terminal", false},
+                  {"user", {{"uid", spec.process.uid}, {"gid", spec.process.gid}}},
+                  {"args", spec.process.argv},
+                  {"env", spec.process.env},
+                  {"cwd", spec.process.working_directory},
+                  {"noNewPrivileges", spec.no_new_privileges}};
+  // As container engines do: a user other than root starts without effective capabilities.
+  const Json held = spec.process.uid == 0 ? Json(spec.capabilities) : Json::array();
+  process["capabilities"] = {
+      {"bounding", spec.capabilities}, {"effective", held}, {"permitted", held}};
+  Json rlimits = Json::array();
+  for (const RlimitSpec& limit : spec.rlimits) {
+    rlimits.push_back({{"type", limit.type}, {"soft", limit.soft}, {"hard", limit.hard}});
+  }
+  process["rlimits"] = std::move(rlimits);
+  return process;
+}
+
+}  // namespace
+
+bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patterns) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
+    if (!pattern.ends_with('*')) return name == pattern;
+    return name.starts_with(pattern.substr(0, pattern.size() - 1));
+  });
+}
+
+Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
+                              const SpecPolicy& policy) {
+  if (host.terminal) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "terminals are not supported: run the container without tty");
+  }
+  LOCKET_TRY(CheckCommand(image, host, policy));
+  GuestSpec spec{.process = image,
+                 .capabilities = {},
+                 .rlimits = {},
+                 .hostname = host.hostname,
+                 .no_new_privileges = host.no_new_privileges,
+                 .read_only_root = host.read_only_root,
+                 .limits = host};
+  spec.process.argv = host.args;
+  if (spec.process.working_directory.empty()) spec.process.working_directory = "/";
+  MergeEnvironment(host, policy, spec);
+  for (const std::string_view capability : kDefaultCapabilities) {
+    const auto& asked = host.capabilities;
+    if (std::find(asked.begin(), asked.end(), capability) != asked.end()) {
+      spec.capabilities.emplace_back(capability);
+    }
+  }
+  for (const RlimitSpec& limit : host.rlimits) {
+    const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();
+    if (known && limit.soft <= limit.hard) {
+      spec.rlimits.push_back(limit);
+    } else {
+      spec.dropped.push_back("rlimit '" + limit.type + "'");
+    }
+  }
+  for (const std::string& destination : host.mount_destinations) {
+    if (!IsGuestMount(destination)) spec.dropped.push_back("mount at '" + destination + "'");
+  }
+  return spec;
+}
+
+std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths) {
+  Json namespaces = Json::array();
+  for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"}) {
+    namespaces.push_back({{"type", type}});
+  }
+  const Json document = {
+      {"ociVersion", "1.0.2"},
+      {"process", Process(spec)},
+      {"root", {{"path", paths.rootfs.string()}, {"readonly", spec.read_only_root}}},
+      {"hostname", spec.hostname},
+      {"mounts", Mounts(paths)},
+      {"linux",
+       {{"cgroupsPath", "/locket/" + paths.container_id},
+        {"namespaces", std::move(namespaces)},
+        {"resources", Resources(spec.limits)},
+        {"maskedPaths", kMaskedPaths},
+        {"readonlyPaths", kReadOnlyPaths}}}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace locket::guest_agent

@@ -1,0 +1,62 @@
+// The OCI spec that crun gets: made from the image's own config; the host's wishes count only where
+// the tenant's policy lets them, or where they take something away.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "guest-agent/host_spec.h"
+
+namespace locket::guest_agent {
+
+// From the authenticated image config.
+struct ImageProcess {
+  std::vector<std::string> argv;  // ENTRYPOINT followed by CMD
+  std::vector<std::string> env;
+  std::string working_directory;  // empty: "/"
+  uint32_t uid;
+  uint32_t gid;
+
+  bool operator==(const ImageProcess&) const = default;
+};
+
+// From the tenant's initdata.
+struct SpecPolicy {
+  std::vector<std::vector<std::string>> allow_commands{};
+  std::vector<std::string> allow_env{};  // names; a final '*' stands for any rest
+};
+
+// Paths in the guest, chosen by the agent.
+struct SpecPaths {
+  std::string container_id;
+  std::filesystem::path rootfs;
+  std::filesystem::path etc;  // holds hosts, hostname and resolv.conf
+};
+
+struct GuestSpec {
+  ImageProcess process;  // argv and env as they will be
+  std::vector<std::string> capabilities;
+  std::vector<RlimitSpec> rlimits;
+  std::string hostname;
+  bool no_new_privileges;
+  bool read_only_root;
+  HostSpec limits;  // only its resource limits count
+  // What the host asked for and does not get, for the log.
+  std::vector<std::string> dropped{};
+};
+
+bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patterns);
+
+// kPermissionDenied: the command is neither the image's own nor allowed; the message shows both and
+// says what to put into initdata. kInvalidArgument: the image gives no command, or a terminal is
+// asked for.
+Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
+                              const SpecPolicy& policy);
+
+// config.json for crun.
+std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths);
+
+}  // namespace locket::guest_agent

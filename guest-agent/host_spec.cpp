@@ -1,0 +1,164 @@
+#include "guest-agent/host_spec.h"
+
+#include <nlohmann/json.hpp>
+
+namespace locket::guest_agent {
+namespace {
+
+using Json = nlohmann::json;
+
+Error Wrong(std::string_view field, std::string_view what) {
+  return {ErrorCode::kInvalidArgument,
+          "OCI spec: " + std::string(field) + " is not " + std::string(what)};
+}
+
+// A member of an object, or null when it is absent or JSON null.
+const Json* Member(const Json& object, const char* name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+Result<const Json*> ObjectMember(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member != nullptr && !member->is_object()) return Wrong(name, "an object");
+  return member;
+}
+
+Result<bool> BoolMember(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member == nullptr) return false;
+  if (!member->is_boolean()) return Wrong(name, "a boolean");
+  return member->get<bool>();
+}
+
+Result<std::string> TextMember(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member == nullptr) return std::string();
+  if (!member->is_string()) return Wrong(name, "text");
+  auto text = member->get<std::string>();
+  if (text.find('\0') != std::string::npos) return Wrong(name, "text without NUL");
+  return text;
+}
+
+Result<const Json*> ListMember(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member == nullptr) return member;
+  if (!member->is_array()) return Wrong(name, "a list");
+  if (member->size() > kMaxSpecListEntries) {
+    return Wrong(name, "a list of at most " + std::to_string(kMaxSpecListEntries) + " entries");
+  }
+  return member;
+}
+
+Result<std::vector<std::string>> TextListMember(const Json& object, const char* name) {
+  LOCKET_TRY_ASSIGN(const Json* list, ListMember(object, name));
+  std::vector<std::string> texts;
+  if (list == nullptr) return texts;
+  for (const Json& entry : *list) {
+    if (!entry.is_string()) return Wrong(name, "a list of texts");
+    texts.push_back(entry.get<std::string>());
+    if (texts.back().find('\0') != std::string::npos) return Wrong(name, "text without NUL");
+  }
+  return texts;
+}
+
+template <typename Number>
+Result<std::optional<Number>> NumberMember(const Json& object, const char* name) {
+  const Json* member = Member(object, name);
+  if (member == nullptr) return std::optional<Number>();
+  if constexpr (std::is_signed_v<Number>) {
+    // A number over 2^63 is stored unsigned; as a limit it means none.
+    if (!member->is_number_integer() ||
+        (member->is_number_unsigned() && member->get<uint64_t>() > INT64_MAX)) {
+      return Wrong(name, "a signed 64-bit integer");
+    }
+  } else {
+    if (!member->is_number_unsigned()) return Wrong(name, "an unsigned integer");
+  }
+  return std::optional(member->get<Number>());
+}
+
+Status DecodeRlimits(const Json& process, HostSpec& spec) {
+  LOCKET_TRY_ASSIGN(const Json* list, ListMember(process, "rlimits"));
+  if (list == nullptr) return Ok();
+  for (const Json& entry : *list) {
+    if (!entry.is_object()) return Wrong("rlimits", "a list of objects");
+    LOCKET_TRY_ASSIGN(auto type, TextMember(entry, "type"));
+    LOCKET_TRY_ASSIGN(const auto soft, NumberMember<uint64_t>(entry, "soft"));
+    LOCKET_TRY_ASSIGN(const auto hard, NumberMember<uint64_t>(entry, "hard"));
+    if (!soft || !hard) return Wrong("rlimits", "a list of soft and hard limits");
+    spec.rlimits.push_back({.type = std::move(type), .soft = *soft, .hard = *hard});
+  }
+  return Ok();
+}
+
+Status DecodeProcess(const Json& process, HostSpec& spec) {
+  LOCKET_TRY_ASSIGN(spec.args, TextListMember(process, "args"));
+  LOCKET_TRY_ASSIGN(spec.env, TextListMember(process, "env"));
+  LOCKET_TRY_ASSIGN(spec.terminal, BoolMember(process, "terminal"));
+  LOCKET_TRY_ASSIGN(spec.no_new_privileges, BoolMember(process, "noNewPrivileges"));
+  LOCKET_TRY_ASSIGN(const Json* capabilities, ObjectMember(process, "capabilities"));
+  if (capabilities != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.capabilities, TextListMember(*capabilities, "bounding"));
+  }
+  return DecodeRlimits(process, spec);
+}
+
+Status DecodeMounts(const Json& root, HostSpec& spec) {
+  LOCKET_TRY_ASSIGN(const Json* mounts, ListMember(root, "mounts"));
+  if (mounts == nullptr) return Ok();
+  for (const Json& mount : *mounts) {
+    if (!mount.is_object()) return Wrong("mounts", "a list of objects");
+    LOCKET_TRY_ASSIGN(auto destination, TextMember(mount, "destination"));
+    spec.mount_destinations.push_back(std::move(destination));
+  }
+  return Ok();
+}
+
+Status DecodeResources(const Json& root, HostSpec& spec) {
+  LOCKET_TRY_ASSIGN(const Json* linux_part, ObjectMember(root, "linux"));
+  if (linux_part == nullptr) return Ok();
+  LOCKET_TRY_ASSIGN(const Json* resources, ObjectMember(*linux_part, "resources"));
+  if (resources == nullptr) return Ok();
+  LOCKET_TRY_ASSIGN(const Json* memory, ObjectMember(*resources, "memory"));
+  if (memory != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.memory_limit, NumberMember<int64_t>(*memory, "limit"));
+  }
+  LOCKET_TRY_ASSIGN(const Json* cpu, ObjectMember(*resources, "cpu"));
+  if (cpu != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.cpu_shares, NumberMember<uint64_t>(*cpu, "shares"));
+    LOCKET_TRY_ASSIGN(spec.cpu_quota, NumberMember<int64_t>(*cpu, "quota"));
+    LOCKET_TRY_ASSIGN(spec.cpu_period, NumberMember<uint64_t>(*cpu, "period"));
+  }
+  LOCKET_TRY_ASSIGN(const Json* pids, ObjectMember(*resources, "pids"));
+  if (pids != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.pids_limit, NumberMember<int64_t>(*pids, "limit"));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<HostSpec> DecodeHostSpec(std::string_view json) {
+  if (json.size() > kMaxHostSpecBytes) {
+    return Error(ErrorCode::kInvalidArgument, "OCI spec: " + std::to_string(json.size()) +
+                                                  " bytes, more than " +
+                                                  std::to_string(kMaxHostSpecBytes));
+  }
+  const Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object()) return Wrong("the document", "a JSON object");
+  HostSpec spec;
+  LOCKET_TRY_ASSIGN(const Json* process, ObjectMember(root, "process"));
+  if (process == nullptr) return Wrong("process", "there");
+  LOCKET_TRY(DecodeProcess(*process, spec));
+  LOCKET_TRY_ASSIGN(spec.hostname, TextMember(root, "hostname"));
+  LOCKET_TRY_ASSIGN(const Json* rootfs, ObjectMember(root, "root"));
+  if (rootfs != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.read_only_root, BoolMember(*rootfs, "readonly"));
+  }
+  LOCKET_TRY(DecodeMounts(root, spec));
+  LOCKET_TRY(DecodeResources(root, spec));
+  return spec;
+}
+
+}  // namespace locket::guest_agent

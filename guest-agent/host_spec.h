@@ -1,0 +1,48 @@
+// What the host asks for in a container's OCI runtime spec, as far as the agent looks at it. All of
+// it is an adversary's input; guest_spec.h says what becomes of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace locket::guest_agent {
+
+inline constexpr size_t kMaxHostSpecBytes = size_t{1} << 20;
+inline constexpr size_t kMaxSpecListEntries = 4096;
+
+struct RlimitSpec {
+  std::string type;  // "RLIMIT_NOFILE"
+  uint64_t soft;
+  uint64_t hard;
+
+  bool operator==(const RlimitSpec&) const = default;
+};
+
+struct HostSpec {
+  std::vector<std::string> args{};
+  std::vector<std::string> env{};  // "NAME=value"
+  std::vector<std::string> capabilities{};
+  std::vector<RlimitSpec> rlimits{};
+  std::vector<std::string> mount_destinations{};
+  std::string hostname{};
+  bool terminal = false;
+  bool no_new_privileges = false;
+  bool read_only_root = false;
+  std::optional<int64_t> memory_limit{};
+  std::optional<uint64_t> cpu_shares{};
+  std::optional<int64_t> cpu_quota{};
+  std::optional<uint64_t> cpu_period{};
+  std::optional<int64_t> pids_limit{};
+
+  bool operator==(const HostSpec&) const = default;
+};
+
+// kInvalidArgument names the field that is not what runtime-spec 1.0 says, or the limit it breaks.
+Result<HostSpec> DecodeHostSpec(std::string_view json);
+
+}  // namespace locket::guest_agent

@@ -1,0 +1,28 @@
+// Kernel modules in the order that guest-image/build found for them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace locket::guest_agent {
+
+struct ModuleEntry {
+  std::string file;
+  bool required;
+
+  bool operator==(const ModuleEntry&) const = default;
+};
+
+// Lines `required NAME.ko` or `optional NAME.ko`. kInvalidArgument names the first line that is
+// neither.
+Result<std::vector<ModuleEntry>> ParseModuleList(std::string_view text);
+
+// Loads what `directory`/modules.list names. A module that is loaded already is fine; an optional
+// one that does not load (its CPU feature or device is absent) is left out.
+Status LoadModules(const std::filesystem::path& directory);
+
+}  // namespace locket::guest_agent

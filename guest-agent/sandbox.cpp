@@ -1,0 +1,107 @@
+#include "guest-agent/sandbox.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace locket::guest_agent {
+namespace {
+
+constexpr size_t kMaxIdBytes = 100;
+constexpr size_t kMaxHostnameBytes = 63;  // sethostname(2) takes 64
+constexpr size_t kMaxContainers = 256;
+constexpr char kFallbackHostname[] = "locket";
+
+bool OnlyOf(std::string_view text, std::string_view more) {
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           more.find(c) != std::string_view::npos;
+  });
+}
+
+}  // namespace
+
+Status CheckContainerId(std::string_view id) {
+  if (id.empty() || id.size() > kMaxIdBytes || id.front() == '.' || id.front() == '-' ||
+      !OnlyOf(id, "_.-")) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "a container ID is 1 to 100 of [A-Za-z0-9_.-] and does not begin with . or -");
+  }
+  return Ok();
+}
+
+Status CheckHostname(std::string_view hostname) {
+  if (hostname.size() <= kMaxHostnameBytes && OnlyOf(hostname, ".-")) return Ok();
+  return Error(ErrorCode::kInvalidArgument, "a hostname is at most 63 of [A-Za-z0-9.-]");
+}
+
+Status Sandbox::Create(const std::string& id, const std::string& hostname) {
+  LOCKET_TRY(CheckContainerId(id).While("sandbox"));
+  LOCKET_TRY(CheckHostname(hostname));
+  const std::lock_guard lock(mutex_);
+  if (created_) return Error(ErrorCode::kAlreadyExists, "this guest has its sandbox already");
+  created_ = true;
+  hostname_ = hostname.empty() ? kFallbackHostname : hostname;
+  return Ok();
+}
+
+Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
+                                           const guest_mounter::OpenRequest& request) {
+  LOCKET_TRY(CheckContainerId(container_id));
+  {
+    const std::lock_guard lock(mutex_);
+    if (!created_) return Error(ErrorCode::kFailedPrecondition, "CreateSandbox comes first");
+    if (containers_.size() >= kMaxContainers) {
+      return Error(ErrorCode::kResourceExhausted, "too many containers");
+    }
+    if (!containers_.try_emplace(container_id).second) {
+      return Error(ErrorCode::kAlreadyExists, "container '" + container_id + "' exists");
+    }
+  }
+  auto image = images_(request);
+  const std::lock_guard lock(mutex_);
+  if (!image.ok()) {
+    containers_.erase(container_id);
+    return std::move(image).error();
+  }
+  std::string digest = (*image)->image().manifest_digest.ToText();
+  containers_[container_id] =
+      std::make_shared<Container>(seams_, std::move(*image),
+                                  ContainerOptions{.id = container_id,
+                                                   .directory = options_.directory / container_id,
+                                                   .default_hostname = hostname_});
+  return digest;
+}
+
+Result<std::shared_ptr<Container>> Sandbox::Find(const std::string& container_id) {
+  const std::lock_guard lock(mutex_);
+  const auto it = containers_.find(container_id);
+  if (it == containers_.end() || it->second == nullptr) {
+    return Error(ErrorCode::kNotFound, "there is no such container");
+  }
+  return it->second;
+}
+
+Status Sandbox::Delete(const std::string& container_id) {
+  auto container = Find(container_id);
+  if (!container.ok()) return Ok();
+  LOCKET_TRY((*container)->Delete());
+  const std::lock_guard lock(mutex_);
+  containers_.erase(container_id);
+  return Ok();
+}
+
+void Sandbox::DeleteAll() {
+  std::map<std::string, std::shared_ptr<Container>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.swap(containers_);
+  }
+  for (const auto& [id, container] : all) {
+    if (container == nullptr) continue;  // its call under way gives up: the guest goes down
+    const Status deleted = container->Delete();
+    if (!deleted.ok()) log::Warning("leaving a container", {log::Field(deleted.error())});
+  }
+}
+
+}  // namespace locket::guest_agent

@@ -1,0 +1,68 @@
+// The pod in this guest: its containers by name. Every argument is the host's word.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "guest-agent/container.h"
+#include "guest-mounter/image_opener.h"
+
+namespace locket::guest_agent {
+
+// ImageOpener::Open, or the reason why this guest opens no image.
+using ImageSource = std::function<Result<std::unique_ptr<guest_mounter::OpenImage>>(
+    const guest_mounter::OpenRequest&)>;
+
+struct SandboxOptions {
+  std::filesystem::path directory;  // of the containers' bundles
+  SpecPolicy policy{};
+};
+
+// 1 to 100 of [A-Za-z0-9_.-], not led by a dot: fit for a path and for crun.
+Status CheckContainerId(std::string_view id);
+// Fit for sethostname(2): empty, or 1 to 63 of [A-Za-z0-9.-].
+Status CheckHostname(std::string_view hostname);
+
+// Thread-safe.
+class Sandbox {
+ public:
+  Sandbox(const ContainerSeams& seams, ImageSource images, SandboxOptions options)
+      : seams_(seams), images_(std::move(images)), options_(std::move(options)) {}
+
+  // kAlreadyExists: it was called before.
+  Status Create(const std::string& id, const std::string& hostname);
+
+  // The digest of the image's manifest. kFailedPrecondition: no sandbox yet. kAlreadyExists: there
+  // is such a container. On failure there is none.
+  Result<std::string> PrepareRootfs(const std::string& container_id,
+                                    const guest_mounter::OpenRequest& request);
+
+  // kNotFound: there is none of that name.
+  Result<std::shared_ptr<Container>> Find(const std::string& container_id);
+
+  const SpecPolicy& policy() const { return options_.policy; }
+
+  // Succeeds when there is none of that name.
+  Status Delete(const std::string& container_id);
+  // Each one's failure is logged.
+  void DeleteAll();
+
+ private:
+  const ContainerSeams seams_;
+  const ImageSource images_;
+  const SandboxOptions options_;
+
+  std::mutex mutex_;
+  bool created_ = false;
+  std::string hostname_;
+  // Shared with calls under way. Null while its root directory is being prepared.
+  std::map<std::string, std::shared_ptr<Container>> containers_;
+};
+
+}  // namespace locket::guest_agent
