@@ -19,8 +19,7 @@ Result<Digest> Digest::FromText(std::string_view text) {
   if (text.size() != kPrefix.size() + 2 * hash.size()) {
     return Error(ErrorCode::kInvalidArgument, "not a digest: not 64 hex digits");
   }
-  LOCKET_TRY_ASSIGN(const auto bytes,
-                    HexDecode(text.substr(kPrefix.size())).While("not a digest"));
+  LOCKET_TRY_ASSIGN(const auto bytes, HexDecode(text.substr(kPrefix.size())).While("not a digest"));
   std::ranges::copy(bytes, hash.begin());
   return Digest(hash);
 }

@@ -1,0 +1,27 @@
+#include "image/image_source.h"
+
+namespace locket::image {
+
+Result<std::string> ReadBlob(ImageSource& source, const Descriptor& blob, size_t max_bytes) {
+  if (blob.size > max_bytes) {
+    return Error(ErrorCode::kResourceExhausted, "read blob " + blob.digest.ToText() +
+                                                    ": larger than " + std::to_string(max_bytes) +
+                                                    " bytes");
+  }
+  LOCKET_TRY_ASSIGN(const auto stream, source.OpenBlob(blob));
+  std::string content(blob.size, '\0');
+  const auto out = std::as_writable_bytes(std::span(content));
+  for (size_t done = 0; done < content.size();) {
+    LOCKET_TRY_ASSIGN(const size_t n, stream->Read(out.subspan(done)));
+    if (n == 0) {
+      return Error(ErrorCode::kDataLoss, "read blob " + blob.digest.ToText() + ": cut short");
+    }
+    done += n;
+  }
+  std::byte extra{};
+  LOCKET_TRY_ASSIGN(const size_t more, stream->Read(std::span(&extra, 1)));  // and the digest check
+  if (more == 0) return content;
+  return Error(ErrorCode::kDataLoss, "read blob " + blob.digest.ToText() + ": too long");
+}
+
+}  // namespace locket::image

@@ -1,0 +1,253 @@
+#include "image/initdata.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+#include <toml.hpp>
+#include <utility>
+
+#include "image/toml_document.h"
+
+namespace locket::image {
+namespace {
+
+constexpr std::string_view kVersion = "0.1.0";
+constexpr size_t kMaxListEntries = 1024;
+constexpr std::pair<InitdataAlgorithm, std::string_view> kAlgorithms[] = {
+    {InitdataAlgorithm::kSha256, "sha256"},
+    {InitdataAlgorithm::kSha384, "sha384"},
+    {InitdataAlgorithm::kSha512, "sha512"}};
+
+Error Bad(std::string why) { return {ErrorCode::kInvalidArgument, std::move(why)}; }
+
+Result<toml::table> ParseToml(std::string_view text) {
+  LOCKET_TRY(CheckTomlBounds(text, kMaxInitdataBytes));
+  try {
+    std::istringstream in{std::string(text)};
+    toml::value document = toml::parse(in, "document");
+    return std::move(document.as_table());
+  } catch (const std::exception& e) {
+    // The first line says what; the rest is a drawing of the place.
+    const std::string_view what(e.what());
+    return Bad("not TOML: " + std::string(what.substr(0, std::min(what.find('\n'), size_t{200}))));
+  }
+}
+
+// Tables from outside, field by field; what nobody took is unknown and refused.
+class TableReader {
+ public:
+  TableReader(toml::table table, std::string name)
+      : table_(std::move(table)), name_(std::move(name)) {}
+
+  Result<std::string> Text(const std::string& key) {
+    const auto found = table_.find(key);
+    if (found == table_.end()) return Bad("'" + name_ + key + "' is missing");
+    if (!found->second.is_string()) return Bad("'" + name_ + key + "' is not text");
+    std::string text = found->second.as_string().str;
+    table_.erase(found);
+    return text;
+  }
+  Result<bool> OptionalBool(const std::string& key) {
+    const auto found = table_.find(key);
+    if (found == table_.end()) return false;
+    if (!found->second.is_boolean()) return Bad("'" + name_ + key + "' is not true or false");
+    const bool value = found->second.as_boolean();
+    table_.erase(found);
+    return value;
+  }
+  Result<toml::array> OptionalList(const std::string& key) {
+    const auto found = table_.find(key);
+    if (found == table_.end()) return toml::array{};
+    if (!found->second.is_array()) return Bad("'" + name_ + key + "' is not a list");
+    toml::array list = std::move(found->second.as_array());
+    table_.erase(found);
+    if (list.size() <= kMaxListEntries) return list;
+    return Bad("'" + name_ + key + "' has more than 1024 entries");
+  }
+  Result<std::optional<TableReader>> OptionalTable(const std::string& key) {
+    const auto found = table_.find(key);
+    if (found == table_.end()) return std::optional<TableReader>();
+    if (!found->second.is_table()) return Bad("'" + name_ + key + "' is not a table");
+    TableReader reader(std::move(found->second.as_table()), name_ + key + ".");
+    table_.erase(found);
+    return std::optional<TableReader>(std::move(reader));
+  }
+  Status Finish() const {
+    if (table_.empty()) return Ok();
+    std::string first;  // the table is a hash map: name the same one each time
+    for (const auto& [key, value] : table_) {
+      if (first.empty() || key < first) first = key;
+    }
+    return Bad("'" + name_ + first + "' is unknown");
+  }
+  const toml::table& rest() const { return table_; }
+
+ private:
+  toml::table table_;
+  std::string name_;
+};
+
+Result<std::vector<std::string>> TextList(const toml::array& list, const std::string& name) {
+  std::vector<std::string> texts;
+  for (const auto& item : list) {
+    if (!item.is_string()) return Bad("'" + name + "': an entry is not text");
+    texts.push_back(item.as_string().str);
+  }
+  return texts;
+}
+
+Status CheckBroker(const BrokerPolicy& broker) {
+  constexpr std::string_view kHttps = "https://";
+  if (!broker.url.starts_with(kHttps) || broker.url.size() == kHttps.size()) {
+    return Bad("'broker.url' does not begin with https:// and a host");
+  }
+  if (broker.ca.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+    return Bad("'broker.ca' holds no PEM certificate");
+  }
+  return Ok();
+}
+
+Status ReadBroker(TableReader& document, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("broker"));
+  if (!table) return Ok();
+  LOCKET_TRY_ASSIGN(std::string url, table->Text("url"));
+  LOCKET_TRY_ASSIGN(std::string ca, table->Text("ca"));
+  LOCKET_TRY(table->Finish());
+  policy.broker = BrokerPolicy{.url = std::move(url), .ca = std::move(ca)};
+  return CheckBroker(*policy.broker);
+}
+
+Status ReadImage(TableReader& document, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("image"));
+  if (!table) return Bad("'image' is missing: without it no image may run");
+  LOCKET_TRY_ASSIGN(const auto list, table->OptionalList("allowed_digests"));
+  LOCKET_TRY_ASSIGN(const auto digests, TextList(list, "image.allowed_digests"));
+  for (const auto& text : digests) {
+    LOCKET_TRY_ASSIGN(const auto digest, Digest::FromText(text).While("'image.allowed_digests'"));
+    policy.allowed_digests.push_back(digest);
+  }
+  LOCKET_TRY_ASSIGN(policy.allow_keyed, table->OptionalBool("allow_keyed"));
+  return table->Finish();
+}
+
+// A variable's name, or the beginning of one and a star.
+bool IsEnvPattern(std::string_view pattern) {
+  if (pattern.ends_with('*')) {
+    pattern.remove_suffix(1);
+  } else if (pattern.empty()) {
+    return false;
+  }
+  return std::ranges::none_of(
+      pattern, [](char c) { return c == '*' || c == '=' || c == ' ' || c == '\0' || c == '\n'; });
+}
+
+Status ReadAgent(TableReader& document, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("agent"));
+  if (!table) return Ok();
+  LOCKET_TRY_ASSIGN(const auto commands, table->OptionalList("allow_commands"));
+  for (const auto& command : commands) {
+    if (!command.is_array() || command.as_array().empty()) {
+      return Bad("'agent.allow_commands': an entry is not a list of arguments");
+    }
+    LOCKET_TRY_ASSIGN(auto arguments, TextList(command.as_array(), "agent.allow_commands"));
+    policy.allow_commands.push_back(std::move(arguments));
+  }
+  LOCKET_TRY_ASSIGN(const auto env, table->OptionalList("allow_env"));
+  LOCKET_TRY_ASSIGN(policy.allow_env, TextList(env, "agent.allow_env"));
+  for (const auto& pattern : policy.allow_env) {
+    if (!IsEnvPattern(pattern)) {
+      return Bad("'agent.allow_env': '" + pattern + "' is neither a name nor a prefix and '*'");
+    }
+  }
+  return table->Finish();
+}
+
+Result<InitdataAlgorithm> ParseAlgorithm(std::string_view text) {
+  for (const auto& [algorithm, name] : kAlgorithms) {
+    if (name == text) return algorithm;
+  }
+  return Bad("'algorithm': '" + std::string(text) + "' is none of sha256, sha384, sha512");
+}
+
+std::string QuotedList(const std::vector<std::string>& texts) {
+  std::string list = "[";
+  for (const auto& text : texts) list += (list.size() == 1 ? "" : ", ") + QuoteToml(text);
+  return list + "]";
+}
+
+Result<Initdata> ReadInitdata(std::string_view text) {
+  LOCKET_TRY_ASSIGN(toml::table parsed, ParseToml(text));
+  TableReader document(std::move(parsed), "");
+  LOCKET_TRY_ASSIGN(const std::string version, document.Text("version"));
+  if (version != kVersion) return Bad("'version': only '0.1.0' is known here");
+  LOCKET_TRY_ASSIGN(const std::string algorithm, document.Text("algorithm"));
+  Initdata initdata;
+  LOCKET_TRY_ASSIGN(initdata.algorithm, ParseAlgorithm(algorithm));
+  LOCKET_TRY_ASSIGN(const auto data, document.OptionalTable("data"));
+  LOCKET_TRY(document.Finish());
+  if (!data) return initdata;
+  for (const auto& [key, value] : data->rest()) {
+    if (!value.is_string()) return Bad("'data." + key + "' is not text");
+    initdata.data.emplace(key, value.as_string().str);
+  }
+  return initdata;
+}
+
+Result<GuestPolicy> ReadPolicy(std::string_view text) {
+  LOCKET_TRY_ASSIGN(toml::table parsed, ParseToml(text));
+  TableReader document(std::move(parsed), "");
+  GuestPolicy policy;
+  LOCKET_TRY(ReadBroker(document, policy));
+  LOCKET_TRY(ReadImage(document, policy));
+  LOCKET_TRY(ReadAgent(document, policy));
+  LOCKET_TRY(document.Finish());
+  return policy;
+}
+
+}  // namespace
+
+Result<Initdata> DecodeInitdata(std::string_view toml) {
+  return ReadInitdata(toml).While("read initdata");
+}
+
+std::string EncodeInitdata(const Initdata& initdata) {
+  std::string text;
+  for (const auto& [algorithm, name] : kAlgorithms) {
+    if (algorithm == initdata.algorithm) text = "algorithm = \"" + std::string(name) + "\"\n";
+  }
+  text += "version = \"" + std::string(kVersion) + "\"\n\n[data]\n";
+  for (const auto& [key, value] : initdata.data) {
+    text += QuoteTomlKey(key) + " = " + QuoteToml(value) + "\n";
+  }
+  return text;
+}
+
+Result<GuestPolicy> DecodeGuestPolicy(std::string_view toml) {
+  return ReadPolicy(toml).While("read locket.toml");
+}
+
+std::string EncodeGuestPolicy(const GuestPolicy& policy) {
+  std::string text;
+  if (policy.broker) {
+    text += "[broker]\nurl = " + QuoteToml(policy.broker->url) +
+            "\nca = " + QuoteToml(policy.broker->ca) + "\n\n";
+  }
+  std::vector<std::string> digests;
+  for (const auto& digest : policy.allowed_digests) digests.push_back(digest.ToText());
+  text += "[image]\nallowed_digests = " + QuotedList(digests) +
+          "\nallow_keyed = " + (policy.allow_keyed ? "true" : "false") + "\n";
+  if (policy.allow_commands.empty() && policy.allow_env.empty()) return text;
+  text += "\n[agent]\nallow_commands = [";
+  for (size_t i = 0; i < policy.allow_commands.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + QuotedList(policy.allow_commands[i]);
+  }
+  return text + "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+}
+
+Result<GuestPolicy> PolicyOf(const Initdata& initdata) {
+  const auto found = initdata.data.find(std::string(kPolicyKey));
+  if (found != initdata.data.end()) return DecodeGuestPolicy(found->second);
+  return Error(ErrorCode::kNotFound, "initdata holds no 'locket.toml', so no image may run");
+}
+
+}  // namespace locket::image
