@@ -1,0 +1,64 @@
+// What this host lacks, feature by feature.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace locket::cli {
+
+enum class Need {
+  kPod,      // without it no pod runs
+  kFeature,  // without it something is slower or missing, as `needed_for` says
+};
+
+struct Check {
+  std::string name;
+  Need need;
+  std::string needed_for;
+  bool ok;
+  std::string detail;   // what was found, or why it is missing
+  std::string way_out;  // empty when ok
+
+  bool operator==(const Check&) const = default;
+};
+
+// The host as the checks see it. Files are looked up below `root`; everything that runs or
+// connects is a function, so that a test can play any host.
+struct DoctorHost {
+  std::filesystem::path root = "/";
+  std::string search_path;  // PATH
+  std::string cri_socket;   // of containerd
+  std::string snapshotter_socket;
+  std::string guest_image_dir;
+  std::optional<std::string> broker_url{};
+  // Boots one instruction in a virtual machine.
+  std::function<Status()> probe_kvm;
+  // Connects and asks for the version: "containerd 1.6.20".
+  std::function<Result<std::string>(const std::string& socket)> probe_cri;
+  // A TCP connection to the broker's address.
+  std::function<Status(const std::string& url)> probe_broker;
+};
+
+std::vector<Check> Examine(const DoctorHost& host);
+
+// Can a pod run?
+bool CanRunPods(const std::vector<Check>& checks);
+
+void PrintChecks(const std::vector<Check>& checks, std::ostream& out);
+std::string ChecksAsJson(const std::vector<Check>& checks);
+
+// Whether the kernel really runs a guest: /dev/kvm alone does not prove it (nested, seccomp'ed or
+// broken KVM). A child process makes a VM with one page, runs `hlt`, and is killed after `timeout`.
+Status ProbeKvm(const std::filesystem::path& device, std::chrono::milliseconds timeout);
+
+// A TCP connection to host and port of an http or https URL, within `timeout`.
+Status ProbeTcp(const std::string& url, std::chrono::milliseconds timeout);
+
+}  // namespace locket::cli

@@ -1,0 +1,82 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "cli/commands.h"
+#include "cli/cri_client.h"
+#include "cli/doctor.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr std::chrono::seconds kProbeTimeout{5};
+
+struct Options {
+  std::string guest_image_dir;
+  std::string cri_socket;
+  std::string snapshotter_socket;
+  std::string broker_url;
+  bool json = false;
+};
+
+Options Defaults(const Context& context) {
+  const auto& env = context.environment;
+  return {
+      .guest_image_dir = env("LOCKET_GUEST_IMAGE_DIR").value_or("/usr/lib/locket/guest-image"),
+      .cri_socket = env("LOCKET_CRI_SOCKET").value_or(std::string(kDefaultCriSocket)),
+      .snapshotter_socket =
+          env("LOCKET_SNAPSHOTTER_SOCKET").value_or("/run/locket/snapshotter.sock"),
+      .broker_url = env("LOCKET_BROKER_URL").value_or(""),
+  };
+}
+
+DoctorHost RealHost(const Options& options, const Context& context) {
+  DoctorHost host{
+      .search_path = context.environment("PATH").value_or("/usr/local/bin:/usr/bin:/bin"),
+      .cri_socket = options.cri_socket,
+      .snapshotter_socket = options.snapshotter_socket,
+      .guest_image_dir = options.guest_image_dir,
+      .probe_kvm = [] { return ProbeKvm("/dev/kvm", kProbeTimeout); },
+      .probe_cri = [](const std::string& socket) -> Result<std::string> {
+        return CriClient(socket, /*interrupt_fd=*/-1).Version(kProbeTimeout);
+      },
+      .probe_broker = [](const std::string& url) { return ProbeTcp(url, kProbeTimeout); },
+  };
+  if (!options.broker_url.empty()) host.broker_url = options.broker_url;
+  return host;
+}
+
+}  // namespace
+
+void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected) {
+  CLI::App* doctor = app.add_subcommand("doctor", "Say what this host lacks, feature by feature");
+  doctor->footer(
+      "Exits 0 if a pod can run here, 1 if not.\n\nExamples:\n  locket doctor\n  locket doctor "
+      "--json | jq '.checks[] | select(.ok | not)'");
+  auto options = std::make_shared<Options>(Defaults(context));
+  doctor
+      ->add_option("--guest-image-dir", options->guest_image_dir,
+                   "Guest image directory (LOCKET_GUEST_IMAGE_DIR)")
+      ->capture_default_str();
+  doctor->add_option("--socket", options->cri_socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+      ->capture_default_str();
+  doctor
+      ->add_option("--snapshotter-socket", options->snapshotter_socket,
+                   "locket-snapshotter's socket (LOCKET_SNAPSHOTTER_SOCKET)")
+      ->capture_default_str();
+  doctor->add_option("--broker-url", options->broker_url, "Broker to reach (LOCKET_BROKER_URL)");
+  doctor->add_flag("--json", options->json, "Print JSON");
+  doctor->callback([&context, &selected, options] {
+    selected.run = [&context, options]() -> Result<int> {
+      const auto checks = Examine(RealHost(*options, context));
+      if (options->json) {
+        context.out << ChecksAsJson(checks);
+      } else {
+        PrintChecks(checks, context.out);
+      }
+      return CanRunPods(checks) ? 0 : 1;
+    };
+  });
+}
+
+}  // namespace locket::cli

@@ -1,0 +1,156 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "cli/commands.h"
+#include "image/initdata.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr size_t kMaxCaFile = 1U << 20;
+
+struct CreateOptions {
+  image::GuestPolicy policy;
+  std::string broker_url;
+  std::string ca_file;
+  std::vector<std::string> digests;
+  std::vector<std::string> commands;
+  std::string output;
+};
+
+Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
+
+// A JSON array of at least one string.
+Result<std::vector<std::string>> ParseCommand(const std::string& json) {
+  const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const bool good =
+      parsed.is_array() && !parsed.empty() &&
+      std::all_of(parsed.begin(), parsed.end(), [](const auto& one) { return one.is_string(); });
+  if (!good) return Usage("'" + json + "' is no JSON array of strings, like '[\"/bin/ls\"]'");
+  std::vector<std::string> words;
+  for (const auto& word : parsed) words.push_back(word.get<std::string>());
+  return words;
+}
+
+Result<int> Create(CreateOptions options, Context& context) {
+  if (!options.broker_url.empty()) {
+    LOCKET_TRY_ASSIGN(std::string ca, ReadFile(options.ca_file, kMaxCaFile).While("broker CA"));
+    if (ca.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
+      return Usage("broker CA '" + options.ca_file + "' holds no PEM certificate");
+    }
+    options.policy.broker = {.url = options.broker_url, .ca = std::move(ca)};
+  }
+  const image::Initdata initdata{
+      .data = {{std::string(image::kPolicyKey), image::EncodeGuestPolicy(options.policy)}}};
+  const std::string toml = image::EncodeInitdata(initdata);
+  // What the guest would refuse is refused here.
+  LOCKET_TRY_ASSIGN(const image::Initdata decoded,
+                    image::DecodeInitdata(toml).While("make initdata"));
+  LOCKET_TRY(image::PolicyOf(decoded).While("make initdata"));
+  if (options.output.empty()) {
+    context.out << toml;
+  } else {
+    LOCKET_TRY(ReplaceFileDurably(options.output, toml, 0644).While("write initdata"));
+  }
+  return 0;
+}
+
+Status CheckCreate(CreateOptions& options) {
+  for (const auto& json : options.commands) {
+    LOCKET_TRY_ASSIGN(auto words, ParseCommand(json).While("--allow-command"));
+    options.policy.allow_commands.push_back(std::move(words));
+  }
+  for (const auto& text : options.digests) {
+    LOCKET_TRY_ASSIGN(const image::Digest digest,
+                      image::Digest::FromText(text).While("--allow-digest"));
+    options.policy.allowed_digests.push_back(digest);
+  }
+  if (options.broker_url.empty() != options.ca_file.empty()) {
+    return Usage("--broker-url and --broker-ca go together: the guest trusts no other CA");
+  }
+  if (!options.broker_url.empty() && !options.broker_url.starts_with("https://")) {
+    return Usage("--broker-url '" + options.broker_url + "' does not begin with https://");
+  }
+  if (options.digests.empty() && !options.policy.allow_keyed) {
+    return Usage("give --allow-digest or --allow-keyed: without them no image could run");
+  }
+  return Ok();
+}
+
+void AddCreate(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* create = group.add_subcommand("create", "Make initdata");
+  create->footer(
+      "Examples:\n  locket initdata create --broker-url https://broker.example:8443 --broker-ca "
+      "ca.pem --allow-digest sha256:... -o app.toml\n  locket initdata create --allow-digest "
+      "sha256:... --allow-command '[\"/bin/sh\",\"-c\",\"date\"]' --allow-env 'KUBERNETES_*'");
+  auto options = std::make_shared<CreateOptions>();
+  create->add_option("--broker-url", options->broker_url, "Key broker the guest asks");
+  create->add_option("--broker-ca", options->ca_file,
+                     "PEM file: the only CA the guest trusts for it");
+  create->add_option("--allow-digest", options->digests, "Manifest that may run")
+      ->allow_extra_args(false);
+  create->add_flag("--allow-keyed", options->policy.allow_keyed,
+                   "Also allow images whose every layer is opened by an authenticated key");
+  create
+      ->add_option("--allow-command", options->commands,
+                   "Argument vector allowed besides the image's own, a JSON array")
+      ->allow_extra_args(false);
+  create
+      ->add_option("--allow-env", options->policy.allow_env,
+                   "Host-given variable that may be set, NAME or PREFIX*")
+      ->allow_extra_args(false);
+  create->add_option("-o,--output", options->output, "File to write instead of standard output");
+  create->callback([&context, &selected, options] {
+    selected.check = [options] { return CheckCreate(*options); };
+    selected.run = [&context, options] { return Create(*options, context); };
+  });
+}
+
+using Transform = std::function<Result<std::string>(std::string_view toml)>;
+
+void AddReader(CLI::App& group, const std::string& name, const std::string& description,
+               const Transform& transform, Context& context, Selected& selected) {
+  CLI::App* command = group.add_subcommand(name, description);
+  command->footer("Example:\n  locket initdata " + name + " app.toml");
+  auto file = std::make_shared<std::string>();
+  command->add_option("FILE", *file, "Initdata, TOML")->required();
+  command->callback([&context, &selected, file, transform] {
+    selected.run = [&context, file, transform]() -> Result<int> {
+      const std::string doing = "initdata '" + *file + "'";
+      LOCKET_TRY_ASSIGN(const std::string toml,
+                        ReadFile(*file, image::kMaxInitdataBytes).While("initdata"));
+      LOCKET_TRY_ASSIGN(const std::string text, transform(toml).While(doing));
+      context.out << text << "\n";
+      return 0;
+    };
+  });
+}
+
+}  // namespace
+
+void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected) {
+  CLI::App* group = app.add_subcommand("initdata", "What the tenant tells the guest");
+  group->require_subcommand(1);
+  AddCreate(*group, context, selected);
+  AddReader(
+      *group, "digest", "Print the digest that host_data holds",
+      [](std::string_view toml) -> Result<std::string> {
+        LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml));
+        return HexEncode(image::InitdataDigest(initdata.algorithm, toml));
+      },
+      context, selected);
+  AddReader(
+      *group, "annotation", "Print the value of the pod annotation cc_init_data",
+      [](std::string_view toml) -> Result<std::string> {
+        LOCKET_TRY(image::DecodeInitdata(toml));
+        return image::EncodeInitdataAnnotation(toml);
+      },
+      context, selected);
+}
+
+}  // namespace locket::cli

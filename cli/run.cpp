@@ -1,0 +1,95 @@
+#include "cli/run.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <ostream>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "cli/commands.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr int kUsage = 2;
+
+int Complain(Context& context, const Error& error, int exit_code) {
+  context.out.flush();
+  context.err << "locket: " << error.message() << "\n";
+  return exit_code;
+}
+
+// The deepest command the user named: usage errors point to its help.
+std::string CommandName(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app.get_name() : app.get_name() + " " + CommandName(*chosen.front());
+}
+
+void AddVersionCommand(CLI::App& app, Context& context, Selected& selected) {
+  app.add_subcommand("version", "Print the version")->callback([&] {
+    selected.run = [&context]() -> Result<int> {
+      context.out << "locket " << kVersion << "\n";
+      return 0;
+    };
+  });
+}
+
+// Parses; a value is the exit code to leave with at once (help, version, wrong usage).
+std::optional<int> Parse(CLI::App& app, std::vector<std::string> arguments, Context& context) {
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
+  try {
+    app.parse(std::move(arguments));
+    return std::nullopt;
+  } catch (const CLI::Success& success) {
+    return app.exit(success, context.out, context.err);
+  } catch (const CLI::ParseError& error) {
+    context.err << "locket: " << error.what() << " (see '" << CommandName(app) << " --help')\n";
+    return kUsage;
+  }
+}
+
+Status CheckAndInit(const Selected& selected, const std::string& log_level) {
+  LOCKET_TRY_ASSIGN(const log::Level level, log::ParseLevel(log_level).While("--log-level"));
+  log::Init("locket", level, log::Format::kText);
+  return selected.check ? selected.check() : Ok();
+}
+
+}  // namespace
+
+int Run(const std::vector<std::string>& arguments, Context& context) {
+  const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+  const bool has_dashes = dashes != arguments.end();
+  const std::vector<std::string> after_dashes(has_dashes ? dashes + 1 : dashes, arguments.end());
+
+  CLI::App app("Seals, checks and runs confidential container images.", "locket");
+  app.footer(
+      "Examples:\n  locket image seal oci:app:latest registry.example/app:1 --kek kek.bin"
+      " --key-id kbs:///team/key/app\n  locket pod run registry.example/app:1 --initdata "
+      "app.toml\n  locket doctor\n\nThe manual is docs/cli.md.");
+  app.set_version_flag("--version", "locket " + std::string(kVersion));
+  std::string log_level = "warning";
+  app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
+  app.require_subcommand(1);
+  Selected selected;
+  AddImageCommands(app, context, selected);
+  AddKeyCommands(app, context, selected);
+  AddBrokerCommands(app, context, selected);
+  AddInitdataCommands(app, context, selected);
+  AddPodCommands(app, context, after_dashes, selected);
+  AddDoctorCommand(app, context, selected);
+  AddVersionCommand(app, context, selected);
+
+  if (auto exit_code = Parse(app, {arguments.begin(), dashes}, context)) return *exit_code;
+  if (has_dashes && CommandName(app) != "locket pod run") {
+    return Complain(context, {ErrorCode::kInvalidArgument, "only 'pod run' takes '--'"}, kUsage);
+  }
+  if (auto usable = CheckAndInit(selected, log_level); !usable.ok()) {
+    const std::string hint = " (see '" + CommandName(app) + " --help')";
+    return Complain(context, {usable.error().code(), usable.error().message() + hint}, kUsage);
+  }
+  auto done = selected.run();
+  context.out.flush();
+  return done.ok() ? *done : Complain(context, done.error(), 1);
+}
+
+}  // namespace locket::cli

@@ -1,0 +1,195 @@
+#include "cli/seal_image.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/file.h"
+#include "cli/tar_accounts.h"
+#include "cli/tar_stream.h"
+#include "image/media_type.h"
+#include "image/seal_layer.h"
+#include "image/sealed_image.h"
+
+namespace locket::cli {
+namespace {
+
+Status Check(const ImageDocuments& image) {
+  if (image::ClaimsToBeSealed(image.manifest)) {
+    return Error(ErrorCode::kFailedPrecondition, "the image is sealed already");
+  }
+  if (image.manifest.layers.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "the image has no layers");
+  }
+  if (image.manifest.layers.size() != image.config.diff_ids.size()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the manifest has " + std::to_string(image.manifest.layers.size()) +
+                     " layers, the config " + std::to_string(image.config.diff_ids.size()));
+  }
+  for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
+    const std::string& media_type = image.manifest.layers[i].media_type;
+    if (image::IsTarLayer(media_type)) continue;
+    return Error(ErrorCode::kInvalidArgument, "layer " + std::to_string(i) + ": media type '" +
+                                                  media_type +
+                                                  "' is no tar layer that can be sealed");
+  }
+  return Ok();
+}
+
+Result<std::vector<bool>> Plan(const ImageDocuments& image, const SealImageOptions& options) {
+  LOCKET_TRY_ASSIGN(auto encrypt, options.encrypt.For(image.manifest.layers.size()));
+  bool any = false;
+  for (size_t i = 0; i < encrypt.size(); ++i) {
+    if (options.base_diff_ids.contains(image.config.diff_ids[i])) encrypt[i] = false;
+    any = any || encrypt[i];
+  }
+  if (any && (!options.kek || !options.key_id)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "a layer is to be encrypted: give --kek and --key-id, or --encrypt-layers none");
+  }
+  return encrypt;
+}
+
+// Seals and pushes one layer after another.
+class Sealer {
+ public:
+  Sealer(image::ImageSource& source, image::ImageTarget& target, const SealImageOptions& options,
+         Progress& progress, const std::filesystem::path& directory)
+      : source_(source),
+        target_(target),
+        options_(options),
+        progress_(progress),
+        path_(directory / "layer") {}
+
+  Result<SealedLayerReport> Layer(const image::Descriptor& layer, const image::Digest& diff_id,
+                                  bool encrypt, const std::string& step) {
+    LOCKET_TRY_ASSIGN(auto blob, source_.OpenBlob(layer));
+    LOCKET_TRY_ASSIGN(const auto tar, TarStream::Open(std::move(blob)));
+    progress_.Start("seal " + step, /*total=*/0);
+    TarAccountsWatcher accounts;
+    uint64_t done = 0;
+    const auto watched = [&](std::span<std::byte> out) -> Result<size_t> {
+      if (options_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
+      LOCKET_TRY_ASSIGN(const size_t n, tar->Read(out));
+      accounts.Feed(out.first(n));
+      progress_.Update(done += n);
+      return n;
+    };
+    LOCKET_TRY_ASSIGN(image::SealedLayer sealed,
+                      image::SealLayer({.encrypt = encrypt}, watched, path_));
+    if (sealed.diff_id != diff_id.ToText()) {
+      return Error(ErrorCode::kDataLoss,
+                   "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
+    }
+    accounts_.AddLayer(accounts.found());
+    LOCKET_TRY_ASSIGN(const image::Descriptor descriptor, Describe(sealed));
+    LOCKET_TRY(Push(descriptor));
+    progress_.Finish((encrypt ? "encrypted, " : "verify-only, ") + HumanBytes(descriptor.size));
+    return SealedLayerReport{.source_diff_id = diff_id,
+                             .descriptor = descriptor,
+                             .ignored_xattrs = sealed.ignored_xattrs};
+  }
+
+  Result<std::string> User(const std::string& user) const { return accounts_.Resolve(user); }
+
+ private:
+  Result<image::Descriptor> Describe(image::SealedLayer& sealed) const {
+    image::SealedLayerInfo info{.identity = {.root_hash = sealed.root_hash,
+                                             .salt = sealed.salt,
+                                             .data_size = sealed.data_size}};
+    if (sealed.key) {
+      const image::LayerKey key{.key = std::move(*sealed.key), .identity = info.identity};
+      LOCKET_TRY_ASSIGN(const auto packet,
+                        image::WrapLayerKey(*options_.kek, *options_.key_id, key));
+      info.key_packet = image::EncodeKeyPacket(packet);
+    }
+    LOCKET_TRY_ASSIGN(const auto digest, image::Digest::FromText(sealed.blob_digest));
+    return image::SealedLayerDescriptor(info, digest);
+  }
+
+  Status Push(const image::Descriptor& descriptor) {
+    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path_, O_RDONLY));
+    // The descriptor keeps the bytes; nothing is left if we die here.
+    ::unlink(path_.c_str());
+    return target_.PutBlob(descriptor, fd.get()).While("push " + descriptor.digest.ToText());
+  }
+
+  image::ImageSource& source_;
+  image::ImageTarget& target_;
+  const SealImageOptions& options_;
+  Progress& progress_;
+  const std::filesystem::path path_;
+  ImageAccounts accounts_;
+};
+
+Status PushDocuments(const ImageDocuments& image, image::ImageTarget& target,
+                     SealImageReport& report) {
+  image::ImageConfig config = image.config;
+  config.user = report.user;
+  config.diff_ids.clear();
+  image::Manifest manifest{.media_type = std::string(image::kOciManifest),
+                           .config = report.config,
+                           .layers = {},
+                           .annotations = image.manifest.annotations,
+                           .extra = image.manifest.extra};
+  for (const auto& layer : report.layers) {
+    config.diff_ids.push_back(layer.descriptor.digest);
+    manifest.layers.push_back(layer.descriptor);
+  }
+  const std::string config_bytes = image::EncodeImageConfig(config);
+  report.config = image::DescriptorOf(image::kOciConfig, config_bytes);
+  manifest.config = report.config;
+  manifest.annotations[std::string(image::kVersionAnnotation)] = "1";
+  LOCKET_TRY(image::CheckSealedImage(manifest, config).While("check what was made"));
+  LOCKET_TRY(target.PutBlobBytes(report.config, config_bytes).While("push the config"));
+  LOCKET_TRY_ASSIGN(report.manifest,
+                    target.PutManifest(image::kOciManifest, image::EncodeManifest(manifest))
+                        .While("push the manifest"));
+  return Ok();
+}
+
+}  // namespace
+
+Result<ImageDocuments> ReadDocuments(image::ImageSource& source) {
+  LOCKET_TRY_ASSIGN(auto content, source.GetManifest());
+  LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content.bytes).While("manifest"));
+  LOCKET_TRY_ASSIGN(
+      const std::string bytes,
+      image::ReadBlob(source, manifest.config, image::kMaxConfigBytes).While("config"));
+  LOCKET_TRY_ASSIGN(auto config, image::DecodeImageConfig(bytes).While("config"));
+  return ImageDocuments{
+      .content = std::move(content), .manifest = std::move(manifest), .config = std::move(config)};
+}
+
+Result<std::set<image::Digest>> DiffIds(image::ImageSource& source) {
+  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
+  return std::set<image::Digest>(image.config.diff_ids.begin(), image.config.diff_ids.end());
+}
+
+Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget& target,
+                                  const SealImageOptions& options, Progress& progress) {
+  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
+  LOCKET_TRY(Check(image));
+  LOCKET_TRY_ASSIGN(const auto encrypt, Plan(image, options));
+  LOCKET_TRY_ASSIGN(const TempDir directory,
+                    TempDir::Create(options.temporary_directory, "locket-seal-"));
+  Sealer sealer(source, target, options, progress, directory.path());
+  SealImageReport report{.manifest = image.content.descriptor,
+                         .config = image.manifest.config,
+                         .user = "",
+                         .layers = {}};
+  const size_t count = image.manifest.layers.size();
+  for (size_t i = 0; i < count; ++i) {
+    const std::string step = "layer " + std::to_string(i + 1) + " of " + std::to_string(count);
+    auto layer = sealer.Layer(image.manifest.layers[i], image.config.diff_ids[i], encrypt[i], step);
+    if (!layer.ok()) progress.Clear();
+    LOCKET_TRY_ASSIGN(auto sealed, std::move(layer).While(step));
+    report.layers.push_back(std::move(sealed));
+  }
+  LOCKET_TRY_ASSIGN(report.user, sealer.User(image.config.user).While("resolve USER"));
+  LOCKET_TRY(PushDocuments(image, target, report));
+  return report;
+}
+
+}  // namespace locket::cli

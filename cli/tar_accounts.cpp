@@ -1,0 +1,227 @@
+#include "cli/tar_accounts.h"
+
+#include <algorithm>
+#include <charconv>
+#include <tuple>
+#include <utility>
+
+#include "image/user.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr size_t kBlock = 512;
+constexpr uint64_t kMaxMeta = 1U << 20;      // a long name or a pax header
+constexpr uint64_t kMaxAccounts = 4U << 20;  // /etc/passwd, /etc/group
+constexpr uint64_t kMaxSize = uint64_t{1} << 62;
+
+// Offsets of POSIX ustar, tar(5).
+constexpr size_t kSizeAt = 124;
+constexpr size_t kSizeLength = 12;
+constexpr size_t kChecksumAt = 148;
+constexpr size_t kChecksumLength = 8;
+constexpr size_t kTypeAt = 156;
+constexpr size_t kMagicAt = 257;
+constexpr size_t kPrefixAt = 345;
+constexpr size_t kPrefixLength = 155;
+constexpr size_t kNameLength = 100;
+
+using Block = std::array<char, kBlock>;
+
+std::string_view Text(const Block& header, size_t at, size_t length) {
+  const std::string_view field(header.data() + at, length);
+  return field.substr(0, field.find('\0'));
+}
+
+// Octal, or base 256 with the top bit set (GNU).
+std::optional<uint64_t> Number(const Block& header, size_t at, size_t length) {
+  uint64_t value = 0;
+  if ((static_cast<unsigned char>(header[at]) & 0x80U) != 0) {
+    for (size_t i = 1; i < length; ++i) {
+      if (value >= kMaxSize >> 8U) return std::nullopt;
+      value = value << 8U | static_cast<unsigned char>(header[at + i]);
+    }
+    return value;
+  }
+  for (size_t i = 0; i < length; ++i) {
+    const char c = header[at + i];
+    if (c == ' ' || c == '\0') continue;
+    if (c < '0' || c > '7') return std::nullopt;
+    value = value << 3U | static_cast<uint64_t>(c - '0');
+  }
+  return value;
+}
+
+bool ChecksumFits(const Block& header) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kBlock; ++i) {
+    const bool own = i >= kChecksumAt && i < kChecksumAt + kChecksumLength;
+    sum += own ? ' ' : static_cast<unsigned char>(header[i]);
+  }
+  return Number(header, kChecksumAt, kChecksumLength) == sum;
+}
+
+// "./etc//passwd/" -> "etc/passwd"
+std::string Clean(std::string_view path) {
+  std::string clean;
+  for (size_t start = 0; start <= path.size();) {
+    const size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view part = path.substr(start, end - start);
+    if (!part.empty() && part != ".") clean.append(clean.empty() ? "" : "/").append(part);
+    start = end + 1;
+  }
+  return clean;
+}
+
+}  // namespace
+
+void TarAccountsWatcher::Feed(std::span<const std::byte> bytes) {
+  while (!bytes.empty() && !blind_) {
+    if (body_left_ > 0) {
+      const size_t n = std::min<uint64_t>(body_left_, bytes.size());
+      if (body_ != Body::kSkip) {
+        collected_.append(reinterpret_cast<const char*>(bytes.data()), n);
+      }
+      body_left_ -= n;
+      bytes = bytes.subspan(n);
+      if (body_left_ == 0) BodyDone();
+    } else if (padding_left_ > 0) {
+      const size_t n = std::min<uint64_t>(padding_left_, bytes.size());
+      padding_left_ -= n;
+      bytes = bytes.subspan(n);
+    } else {
+      const size_t n = std::min(kBlock - header_size_, bytes.size());
+      std::copy_n(reinterpret_cast<const char*>(bytes.data()), n, header_.data() + header_size_);
+      header_size_ += n;
+      bytes = bytes.subspan(n);
+      if (header_size_ < kBlock) return;
+      header_size_ = 0;
+      Header();
+    }
+  }
+}
+
+void TarAccountsWatcher::Header() {
+  if (std::all_of(header_.begin(), header_.end(), [](char c) { return c == '\0'; })) return;
+  const auto stated = Number(header_, kSizeAt, kSizeLength);
+  if (!stated || !ChecksumFits(header_)) {
+    blind_ = true;
+    return;
+  }
+  const char type = header_[kTypeAt];
+  const bool meta = type == 'L' || type == 'K' || type == 'x' || type == 'g';
+  uint64_t size = *stated;
+  if (!meta) size = std::exchange(next_size_, std::nullopt).value_or(size);
+  // Links, devices and directories have no body, whatever the size field says.
+  if (type >= '1' && type <= '6') size = 0;
+  if (size > kMaxSize) {
+    blind_ = true;
+    return;
+  }
+  collected_.clear();
+  body_ = Body::kSkip;
+  body_left_ = size;
+  padding_left_ = (kBlock - size % kBlock) % kBlock;
+  if (meta && size <= kMaxMeta) {
+    if (type == 'L') body_ = Body::kLongName;
+    if (type == 'x') body_ = Body::kPax;
+  }
+  if (!meta) Entry(type);
+  if (body_left_ == 0) BodyDone();
+}
+
+void TarAccountsWatcher::Entry(char type) {
+  std::string path(Text(header_, 0, kNameLength));
+  // Only POSIX has a prefix; old GNU keeps times there.
+  if (std::string_view(header_.data() + kMagicAt, 6) == std::string_view("ustar\0", 6)) {
+    const auto prefix = Text(header_, kPrefixAt, kPrefixLength);
+    if (!prefix.empty()) path = std::string(prefix) + "/" + path;
+  }
+  name_ = Clean(std::exchange(next_name_, std::nullopt).value_or(path));
+  const bool regular = type == '0' || type == '\0' || type == '7';
+  for (auto [path_of, file, body] :
+       {std::tuple{std::string_view("etc/passwd"), &found_.passwd, Body::kPasswd},
+        std::tuple{std::string_view("etc/group"), &found_.group, Body::kGroup}}) {
+    if (name_ != path_of) continue;
+    file->content.reset();
+    file->trouble.clear();
+    file->hides_lower = true;
+    if (regular && body_left_ <= kMaxAccounts) {
+      body_ = body;
+    } else {
+      file->trouble = "its /" + name_ + (regular ? " is too large" : " is not a regular file");
+    }
+  }
+  Replaced(name_, type);
+}
+
+void TarAccountsWatcher::Replaced(std::string_view name, char type) {
+  const bool etc = name == ".wh.etc" || name == ".wh..wh..opq" || name == "etc/.wh..wh..opq" ||
+                   (name == "etc" && type != '5');
+  if (etc || name == "etc/.wh.passwd") found_.passwd.hides_lower = true;
+  if (etc || name == "etc/.wh.group") found_.group.hides_lower = true;
+}
+
+void TarAccountsWatcher::BodyDone() {
+  switch (std::exchange(body_, Body::kSkip)) {
+    case Body::kSkip:
+      break;
+    case Body::kLongName:
+      next_name_ = collected_.substr(0, collected_.find('\0'));
+      break;
+    case Body::kPax:
+      Pax();
+      break;
+    case Body::kPasswd:
+      found_.passwd.content = std::move(collected_);
+      break;
+    case Body::kGroup:
+      found_.group.content = std::move(collected_);
+      break;
+  }
+  collected_.clear();
+}
+
+// Records are "LENGTH KEY=VALUE\n", LENGTH counting all of it.
+void TarAccountsWatcher::Pax() {
+  std::string_view rest = collected_;
+  while (!rest.empty()) {
+    size_t length = 0;
+    const auto parsed = std::from_chars(rest.data(), rest.data() + rest.size(), length);
+    const auto digits = static_cast<size_t>(parsed.ptr - rest.data());
+    if (parsed.ec != std::errc() || length < digits + 2 || length > rest.size()) return;
+    std::string_view record = rest.substr(digits + 1, length - digits - 2);
+    rest.remove_prefix(length);
+    const size_t equals = record.find('=');
+    if (equals == std::string_view::npos) return;
+    const std::string_view value = record.substr(equals + 1);
+    record = record.substr(0, equals);
+    if (record == "path") next_name_ = std::string(value);
+    if (record == "size") {
+      uint64_t size = 0;
+      const auto number = std::from_chars(value.data(), value.data() + value.size(), size);
+      if (number.ec == std::errc()) next_size_ = size;
+    }
+  }
+}
+
+void ImageAccounts::AddLayer(const LayerAccounts& layer) {
+  for (auto [mine, added] :
+       {std::pair{&passwd_, &layer.passwd}, std::pair{&group_, &layer.group}}) {
+    if (added->content || added->hides_lower) *mine = *added;
+  }
+}
+
+Result<std::string> ImageAccounts::Resolve(std::string_view user) const {
+  auto numeric =
+      image::ResolveUser(user, passwd_.content.value_or(""), group_.content.value_or(""));
+  if (numeric.ok()) return numeric->ToText();
+  std::string why = numeric.error().message();
+  for (const LayerFile* file : {&passwd_, &group_}) {
+    if (!file->trouble.empty()) why += "; " + file->trouble;
+  }
+  if (numeric.error().code() != ErrorCode::kNotFound) return std::move(numeric).error();
+  return Error(ErrorCode::kFailedPrecondition, why + "; give the image a numeric USER");
+}
+
+}  // namespace locket::cli

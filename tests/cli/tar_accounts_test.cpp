@@ -1,0 +1,148 @@
+#include "cli/tar_accounts.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdio>
+
+namespace locket::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// One entry, as tar(5) has it.
+std::string Entry(const std::string& name, const std::string& content, char type = '0',
+                  const std::string& prefix = "") {
+  std::string header(512, '\0');
+  header.replace(0, name.size(), name);
+  char size[13];
+  std::snprintf(size, sizeof size, "%011zo", content.size());
+  header.replace(124, 11, size);
+  header[156] = type;
+  header.replace(257, 8, std::string("ustar\0", 6) + "00");
+  header.replace(345, prefix.size(), prefix);
+  header.replace(148, 8, "        ");
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  char checksum[9];
+  std::snprintf(checksum, sizeof checksum, "%06o", sum);
+  header.replace(148, 7, std::string(checksum, 7));
+  std::string padded = content;
+  padded.resize((content.size() + 511) / 512 * 512, '\0');
+  return header + padded;
+}
+
+std::string End() { return std::string(1024, '\0'); }
+
+// Fed in pieces of `step` bytes.
+LayerAccounts Watch(const std::string& tar, size_t step = 1 << 20) {
+  TarAccountsWatcher watcher;
+  const auto bytes = std::as_bytes(std::span(tar));
+  for (size_t at = 0; at < bytes.size(); at += step) {
+    watcher.Feed(bytes.subspan(at, std::min(step, bytes.size() - at)));
+  }
+  return watcher.found();
+}
+
+const std::string kPasswd = "root:x:0:0::/root:/bin/sh\ndemo:x:1000:1001::/app:/bin/sh\n";
+const std::string kGroup = "root:x:0:\nstaff:x:50:demo\ndemo:x:1001:\n";
+
+std::string Resolve(const std::vector<std::string>& tars, const std::string& user) {
+  ImageAccounts accounts;
+  for (const auto& tar : tars) accounts.AddLayer(Watch(tar + End()));
+  const auto numbers = accounts.Resolve(user);
+  return numbers.ok() ? *numbers : numbers.error().message();
+}
+
+TEST(TarAccountsTest, FindsBothFilesHoweverThePiecesFall) {
+  const std::string tar = Entry("./", "", '5') + Entry("bin/sh", std::string(700, 'x')) +
+                          Entry("./etc/passwd", kPasswd) + Entry("etc/group", kGroup) +
+                          Entry("last", "y") + End();
+  for (const size_t step : {1U, 7U, 511U, 512U, 513U, 1U << 20}) {
+    const auto found = Watch(tar, step);
+    EXPECT_EQ(found.passwd.content, kPasswd) << step;
+    EXPECT_EQ(found.group.content, kGroup) << step;
+  }
+}
+
+TEST(TarAccountsTest, ReadsNamesFromPrefixPaxAndGnuHeaders) {
+  EXPECT_EQ(Watch(Entry("passwd", kPasswd, '0', "etc")).passwd.content, kPasswd);
+  EXPECT_EQ(
+      Watch(Entry("PaxHeader", "19 path=etc/passwd\n", 'x') + Entry("cut", kPasswd)).passwd.content,
+      kPasswd);
+  EXPECT_EQ(
+      Watch(Entry("././@LongLink", std::string("etc/passwd\0", 11), 'L') + Entry("cut", kPasswd))
+          .passwd.content,
+      kPasswd);
+  // Such a name holds for one entry only.
+  const auto found = Watch(Entry("PaxHeader", "18 path=etc/other\n", 'x') +
+                           Entry("etc/passwd", "no") + Entry("etc/passwd", kPasswd));
+  EXPECT_EQ(found.passwd.content, kPasswd);
+}
+
+TEST(TarAccountsTest, TakesTheSizeOfAPaxHeader) {
+  std::string entry = Entry("big", std::string(600, 'x'));
+  entry.replace(124, 11, "00000000000");
+  std::string header = entry.substr(0, 512);
+  header.replace(148, 8, "        ");
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  char checksum[9];
+  std::snprintf(checksum, sizeof checksum, "%06o", sum);
+  entry.replace(148, 7, std::string(checksum, 7));
+  const auto found =
+      Watch(Entry("PaxHeader", "12 size=600\n", 'x') + entry + Entry("etc/passwd", kPasswd));
+  EXPECT_EQ(found.passwd.content, kPasswd);
+}
+
+TEST(TarAccountsTest, StopsLookingAtDamage) {
+  std::string tar = Entry("etc/passwd", kPasswd) + Entry("etc/group", kGroup);
+  tar[1024] ^= 1;  // the second header's name, so its checksum is wrong
+  const auto found = Watch(tar);
+  EXPECT_EQ(found.passwd.content, kPasswd);
+  EXPECT_FALSE(found.group.content.has_value());
+}
+
+TEST(ImageAccountsTest, ResolvesNamesAndNumbers) {
+  const std::vector<std::string> image = {Entry("etc/passwd", kPasswd) +
+                                          Entry("etc/group", kGroup)};
+  EXPECT_EQ(Resolve(image, ""), "0:0");
+  EXPECT_EQ(Resolve(image, "demo"), "1000:1001");
+  EXPECT_EQ(Resolve(image, "1000"), "1000:1001");
+  EXPECT_EQ(Resolve(image, "4711"), "4711:0");
+  EXPECT_EQ(Resolve(image, "demo:staff"), "1000:50");
+  EXPECT_EQ(Resolve(image, "7:8"), "7:8");
+}
+
+TEST(ImageAccountsTest, TopmostFileWins) {
+  EXPECT_EQ(Resolve({Entry("etc/passwd", kPasswd), Entry("etc/passwd", "demo:x:5:6::/:/\n"),
+                     Entry("other", "x")},
+                    "demo"),
+            "5:6");
+}
+
+TEST(ImageAccountsTest, WhiteoutsHideLowerLayersOnly) {
+  for (const char* whiteout : {".wh.etc", "etc/.wh.passwd", "etc/.wh..wh..opq", "./.wh..wh..opq"}) {
+    EXPECT_THAT(Resolve({Entry("etc/passwd", kPasswd), Entry(whiteout, "")}, "demo"),
+                HasSubstr("numeric USER"))
+        << whiteout;
+    EXPECT_EQ(Resolve({Entry("etc/passwd", "demo:x:1:1::/:/\n"),
+                       Entry("etc/passwd", kPasswd) + Entry(whiteout, "")},
+                      "demo"),
+              "1000:1001")
+        << whiteout;
+  }
+  // /etc replaced by a file
+  EXPECT_THAT(Resolve({Entry("etc/passwd", kPasswd), Entry("etc", "", '2')}, "demo"),
+              HasSubstr("numeric USER"));
+}
+
+TEST(ImageAccountsTest, SaysWhyANameCannotBeResolved) {
+  EXPECT_THAT(Resolve({Entry("a", "b")}, "demo"), HasSubstr("give the image a numeric USER"));
+  EXPECT_THAT(Resolve({Entry("etc/passwd", "", '2')}, "demo"), HasSubstr("is not a regular file"));
+  EXPECT_THAT(Resolve({Entry("etc/passwd", std::string((4U << 20) + 1, 'x'))}, "demo"),
+              HasSubstr("is too large"));
+  EXPECT_EQ(Resolve({Entry("etc/passwd", "", '2')}, "12:13"), "12:13");
+}
+
+}  // namespace
+}  // namespace locket::cli
