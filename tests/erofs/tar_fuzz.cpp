@@ -1,0 +1,57 @@
+// Any bytes end in an error, or in an image whose superblock says how long it is.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "erofs/image_builder.h"
+
+namespace {
+
+class MemorySink final : public locket::erofs::BlockSink {
+ public:
+  locket::Status Write(uint64_t first_block, std::span<const std::byte> blocks) override {
+    const uint64_t offset = first_block * locket::erofs::kBlockSize;
+    bytes_.resize(std::max(bytes_.size(), offset + blocks.size()));
+    std::ranges::copy(blocks, bytes_.begin() + static_cast<ptrdiff_t>(offset));
+    return locket::Ok();
+  }
+  const std::vector<std::byte>& bytes() const { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+uint32_t Get32(const std::vector<std::byte>& bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 4; i-- > 0;) value = value << 8 | std::to_integer<uint32_t>(bytes[at + i]);
+  return value;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace locket::erofs;
+  MemorySink sink;
+  auto builder = ImageBuilder::Create(
+      {.spool_directory = "/dev/shm",
+       .limits = {.image_bytes = 4U << 20, .inodes = 5000, .metadata_bytes = 1U << 20}},
+      sink);
+  if (!builder.ok()) std::abort();
+  const auto source = [&](std::span<std::byte> out) -> locket::Result<size_t> {
+    const size_t part = std::min(out.size(), size);
+    std::memcpy(out.data(), data, part);
+    data += part;
+    size -= part;
+    return part;
+  };
+  if (!builder->AddTar(source).ok()) return 0;
+  const auto image = builder->Finish({});
+  if (!image.ok()) return 0;
+  const bool right = sink.bytes().size() == image->size_bytes &&
+                     Get32(sink.bytes(), 1024) == 0xe0f5e1e2 &&
+                     uint64_t{Get32(sink.bytes(), 1024 + 36)} * kBlockSize == image->size_bytes;
+  if (!right) std::abort();
+  return 0;
+}

@@ -1,0 +1,206 @@
+#include "image/seal_layer.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/subprocess.h"
+#include "tests/erofs/tar_maker.h"
+#include "verity/sector_cipher.h"
+
+namespace locket::image {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+TarSource SourceOf(std::string_view bytes) {
+  return [bytes](std::span<std::byte> out) mutable -> Result<size_t> {
+    const size_t size = std::min({out.size(), bytes.size(), size_t{50000}});
+    std::memcpy(out.data(), bytes.data(), size);
+    bytes.remove_prefix(size);
+    return size;
+  };
+}
+
+std::string SomeTar() {
+  TarMaker tar;
+  for (int i = 0; i < 500; ++i) {
+    tar.File("dir/" + std::to_string(i), std::string(static_cast<size_t>(i) * 41, 'x'));
+  }
+  return tar.Finish();
+}
+
+// A sealed layer in a directory of its own.
+struct Sealed {
+  TempDir temp = std::move(TempDir::Create("/tmp", "seal-test-")).value();
+  fs::path path = temp.path() / "blob";
+
+  Result<SealedLayer> Seal(std::string_view tar, const SealLayerOptions& options = {}) const {
+    return SealLayer(options, SourceOf(tar), path);
+  }
+  size_t NumFiles() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(temp.path()), {}));
+  }
+  std::string Blob() const { return *ReadFile(path, 64U << 20); }
+};
+
+verity::LayerIdentity IdentityOf(const SealedLayer& layer) {
+  return {.root_hash = layer.root_hash, .salt = layer.salt, .data_size = layer.data_size};
+}
+
+std::string Output(const std::vector<std::string>& argv) {
+  const auto run = RunCommand(argv);
+  if (!run.ok()) return run.error().message();
+  return run->exit_status == 0 ? run->standard_output : "failed: " + run->standard_error;
+}
+
+class SealLayerTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(SealLayerTest, WritesWhatItSaysAndToolsAccept) {
+  const std::string tar = SomeTar();
+  const Sealed sealed;
+  const auto layer = sealed.Seal(tar, {.encrypt = GetParam()});
+  ASSERT_TRUE(layer.ok()) << layer.error().message();
+  EXPECT_EQ(sealed.NumFiles(), 1U);
+  EXPECT_EQ(fs::file_size(sealed.path), layer->blob_size);
+  EXPECT_EQ(fs::status(sealed.path).permissions(), fs::perms(0644));
+  const std::string blob = sealed.Blob();
+  EXPECT_EQ(layer->blob_digest, verity::DigestText(verity::Sha256Of(AsBytes(blob))));
+  EXPECT_EQ(layer->diff_id, verity::DigestText(verity::Sha256Of(AsBytes(tar))));
+  EXPECT_EQ(layer->key.has_value(), GetParam());
+  EXPECT_EQ(Output({"veritysetup", "verify", sealed.path, sealed.path, HexEncode(layer->root_hash),
+                    "--hash-offset=" + std::to_string(layer->data_size)}),
+            "");
+  EXPECT_THAT(Output({"veritysetup", "dump", sealed.path,
+                      "--hash-offset=" + std::to_string(layer->data_size)}),
+              HasSubstr(HexEncode(layer->salt)));
+}
+
+TEST_P(SealLayerTest, IsExtractedToAnImageThatFsckAccepts) {
+  const Sealed sealed;
+  const auto layer = sealed.Seal(SomeTar(), {.encrypt = GetParam()});
+  ASSERT_TRUE(layer.ok());
+  const fs::path image = sealed.temp.path() / "image";
+  const auto blob = OpenFile(sealed.path, O_RDONLY);
+  const auto out = OpenFile(image, O_WRONLY | O_CREAT);
+  const Secret* key = layer->key.has_value() ? &*layer->key : nullptr;
+  const auto extracted = ExtractLayer(blob->get(), IdentityOf(*layer), key, out->get());
+  ASSERT_TRUE(extracted.ok()) << extracted.error().message();
+  EXPECT_EQ(fs::file_size(image), layer->data_size);
+  EXPECT_EQ(Output({"fsck.erofs", image}), "");
+  EXPECT_THAT(Output({"dump.erofs", "-s", image}),
+              HasSubstr("inode count:                       502"));
+}
+
+INSTANTIATE_TEST_SUITE_P(PlainAndEncrypted, SealLayerTest, ::testing::Bool());
+
+TEST(SealLayerPlainTest, GivesTheSameBlobForTheSameTarHoweverPacked) {
+  const std::string tar = SomeTar();
+  const std::string gzip = RunCommand({"gzip", "-c"}, {.input = tar})->standard_output;
+  const Sealed first;
+  const Sealed second;
+  const auto one = first.Seal(tar);
+  const auto other = second.Seal(gzip);
+  ASSERT_TRUE(one.ok() && other.ok());
+  EXPECT_EQ(one->blob_digest, other->blob_digest);
+  EXPECT_EQ(one->diff_id, other->diff_id);
+  EXPECT_EQ(one->salt, verity::SaltForDiffId(one->diff_id));
+}
+
+TEST(SealLayerEncryptedTest, SharesNothingBetweenTwoRuns) {
+  const Sealed first;
+  const Sealed second;
+  const auto one = first.Seal(SomeTar(), {.encrypt = true});
+  const auto other = second.Seal(SomeTar(), {.encrypt = true});
+  ASSERT_TRUE(one.ok() && other.ok());
+  EXPECT_NE(HexEncode(one->key->Reveal()), HexEncode(other->key->Reveal()));
+  EXPECT_NE(one->salt, other->salt);
+  EXPECT_NE(one->salt, verity::SaltForDiffId(one->diff_id));
+  EXPECT_NE(one->root_hash, other->root_hash);
+  EXPECT_EQ(first.Blob().substr(0, one->data_size).find("xxxxxxxx"), std::string::npos);
+}
+
+TEST(SealLayerEncryptedTest, EncryptsThePlainLayerItself) {
+  const Sealed plain;
+  const Sealed encrypted;
+  const auto open = plain.Seal(SomeTar());
+  const auto closed = encrypted.Seal(SomeTar(), {.encrypt = true});
+  ASSERT_TRUE(open.ok() && closed.ok());
+  auto cipher = verity::SectorCipher::Create(*closed->key);
+  std::string data = encrypted.Blob().substr(0, closed->data_size);
+  ASSERT_TRUE(cipher->Decrypt(0, std::as_writable_bytes(std::span(data))).ok());
+  EXPECT_EQ(data, plain.Blob().substr(0, open->data_size));
+}
+
+TEST(SealLayerTest, LeavesNothingBehindAndTheOldFileAlone) {
+  const Sealed sealed;
+  ASSERT_TRUE(ReplaceFileDurably(sealed.path, "old").ok());
+  const std::string tar = SomeTar();
+  const auto cut = sealed.Seal(std::string_view(tar).substr(0, tar.size() / 2));
+  ASSERT_FALSE(cut.ok());
+  EXPECT_THAT(cut.error().message(), HasSubstr("read the layer's tar: entry 'dir/"));
+  const auto large = sealed.Seal(tar, {.max_data_size = 65536});
+  ASSERT_FALSE(large.ok());
+  EXPECT_EQ(large.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(sealed.NumFiles(), 1U);
+  EXPECT_EQ(sealed.Blob(), "old");
+  const auto nowhere = SealLayer({}, SourceOf(tar), "/nowhere/blob");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_THAT(nowhere.error().message(), HasSubstr("create '/nowhere/blob"));
+}
+
+TEST(SealLayerTest, TellsHowFarItIs) {
+  const Sealed sealed;
+  const std::string tar = SomeTar();
+  uint64_t last = 0;
+  const auto layer = sealed.Seal(tar, {.on_progress = [&](uint64_t bytes) {
+                                   EXPECT_GE(bytes, last);
+                                   last = bytes;
+                                 }});
+  ASSERT_TRUE(layer.ok());
+  EXPECT_EQ(last, tar.size());
+}
+
+TEST(ExtractLayerTest, StopsAtTheFirstChangedBlock) {
+  const Sealed sealed;
+  const auto layer = sealed.Seal(SomeTar(), {.encrypt = true});
+  ASSERT_TRUE(layer.ok());
+  const auto blob = OpenFile(sealed.path, O_RDWR);
+  ASSERT_TRUE(PwriteFull(blob->get(), AsBytes("changed"), 5 * 4096).ok());
+  const auto null = OpenFile("/dev/null", O_WRONLY);
+  const auto extracted = ExtractLayer(blob->get(), IdentityOf(*layer), &*layer->key, null->get());
+  ASSERT_FALSE(extracted.ok());
+  EXPECT_EQ(extracted.error().code(), ErrorCode::kDataLoss);
+  EXPECT_THAT(extracted.error().message(), HasSubstr("data block at byte 20480 "));
+}
+
+// Fixed for good: a change here is a change of the format (docs/formats/sealed-layer.md).
+TEST(SealedVectorsTest, GiveTheDigestsTheyAlwaysGave) {
+  const fs::path directory = LOCKET_SOURCE_DIR "/tests/vectors/sealed";
+  const auto expected = nlohmann::json::parse(*ReadFile(directory / "expected.json", 1U << 20));
+  ASSERT_GE(expected.size(), 3U);
+  for (const auto& [name, want] : expected.items()) {
+    const Sealed sealed;
+    const auto layer = sealed.Seal(*ReadFile(directory / name, 1U << 20));
+    ASSERT_TRUE(layer.ok()) << name << ": " << layer.error().message();
+    EXPECT_EQ((nlohmann::json{{"blob_digest", layer->blob_digest},
+                              {"blob_size", layer->blob_size},
+                              {"data_size", layer->data_size},
+                              {"diff_id", layer->diff_id},
+                              {"root_hash", HexEncode(layer->root_hash)},
+                              {"salt", HexEncode(layer->salt)}}),
+              want)
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace locket::image
