@@ -1,0 +1,155 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/file.h"
+#include "image/local_files.h"
+#include "image/local_image.h"
+#include "image/media_type.h"
+
+namespace locket::image {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
+constexpr size_t kCopyBytes = 1U << 20;
+constexpr mode_t kMode = 0644;
+
+// A file that gets its name only when it is whole.
+class PendingFile {
+ public:
+  static Result<PendingFile> Create(const fs::path& path) {
+    std::string name = path.string() + ".XXXXXX";
+    UniqueFd fd(::mkostemp(name.data(), O_CLOEXEC));
+    if (!fd.valid()) return Error::FromErrno(errno, "create '" + name + "'");
+    return PendingFile(std::move(fd), std::move(name));
+  }
+  PendingFile(PendingFile&& other) noexcept
+      : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}
+  PendingFile& operator=(PendingFile&&) = delete;
+  ~PendingFile() {
+    if (!name_.empty()) ::unlink(name_.c_str());
+  }
+  int fd() const { return fd_.get(); }
+  Status Commit(const fs::path& path) {
+    if (::fchmod(fd_.get(), kMode) != 0) return Error::FromErrno(errno, "set mode of blob");
+    if (::fsync(fd_.get()) != 0) return Error::FromErrno(errno, "fsync blob");
+    if (::rename(name_.c_str(), path.c_str()) != 0) {
+      return Error::FromErrno(errno, "rename to '" + path.string() + "'");
+    }
+    name_.clear();
+    return SyncDirectory(path.parent_path());
+  }
+
+ private:
+  PendingFile(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
+  UniqueFd fd_;
+  std::string name_;  // empty once renamed
+};
+
+class LayoutTarget final : public ImageTarget {
+ public:
+  LayoutTarget(fs::path path, std::string_view tag) : path_(std::move(path)), tag_(tag) {}
+
+  Status Initialize() {
+    std::error_code error;
+    fs::create_directories(path_ / "blobs" / "sha256", error);
+    if (error) return Error::FromErrno(error.value(), "create '" + path_.string() + "'");
+    if (!fs::exists(path_ / "oci-layout")) {
+      LOCKET_TRY(ReplaceFileDurably(path_ / "oci-layout", kLayoutFile, kMode));
+    }
+    if (fs::exists(path_ / "index.json")) return CheckIndex();
+    return WriteIndex(Index{.media_type = std::string(kOciIndex), .manifests = {}});
+  }
+
+  Status PutBlob(const Descriptor& blob, int fd) override {
+    return Put(blob, [&](uint64_t offset,
+                         std::span<std::byte> out) { return PreadFull(fd, out, offset); })
+        .While("store blob " + blob.digest.ToText());
+  }
+
+  Status PutBlobBytes(const Descriptor& blob, std::string_view bytes) override {
+    if (bytes.size() != blob.size) {
+      return Error(ErrorCode::kDataLoss,
+                   "store blob " + blob.digest.ToText() + ": not of the stated size");
+    }
+    return Put(blob,
+               [&](uint64_t offset, std::span<std::byte> out) {
+                 const auto part = std::as_bytes(std::span(bytes)).subspan(offset, out.size());
+                 std::ranges::copy(part, out.begin());
+                 return Ok();
+               })
+        .While("store blob " + blob.digest.ToText());
+  }
+
+  Result<Descriptor> PutManifest(std::string_view media_type, std::string_view bytes) override {
+    Descriptor descriptor = DescriptorOf(media_type, bytes);
+    LOCKET_TRY(PutBlobBytes(descriptor, bytes));
+    LOCKET_TRY_ASSIGN(Index index, ReadIndex());
+    std::erase_if(index.manifests, [&](const Descriptor& entry) {
+      const auto name = entry.annotations.find(std::string(kRefName));
+      const bool named = name != entry.annotations.end();
+      return tag_.empty() ? !named && entry.digest == descriptor.digest
+                          : named && name->second == tag_;
+    });
+    Descriptor entry = descriptor;
+    if (!tag_.empty()) entry.annotations.emplace(kRefName, tag_);
+    index.manifests.push_back(std::move(entry));
+    LOCKET_TRY(WriteIndex(index));
+    return descriptor;
+  }
+
+ private:
+  template <typename ReadAt>
+  Status Put(const Descriptor& blob, const ReadAt& read_at) {
+    const fs::path path = path_ / BlobName(blob.digest);
+    std::error_code ignored;
+    if (fs::file_size(path, ignored) == blob.size) return Ok();
+    LOCKET_TRY_ASSIGN(PendingFile file, PendingFile::Create(path));
+    std::vector<std::byte> buffer(std::min<uint64_t>(kCopyBytes, blob.size));
+    DigestHasher hasher;
+    for (uint64_t done = 0; done < blob.size;) {
+      const auto part =
+          std::span(buffer).first(std::min<uint64_t>(buffer.size(), blob.size - done));
+      LOCKET_TRY(read_at(done, part));
+      LOCKET_TRY(WriteFull(file.fd(), part));
+      hasher.Update(part);
+      done += part.size();
+    }
+    if (const Digest digest = hasher.Finish(); digest != blob.digest) {
+      return Error(ErrorCode::kDataLoss, "its content is " + digest.ToText());
+    }
+    return file.Commit(path);
+  }
+
+  Result<Index> ReadIndex() const {
+    LOCKET_TRY_ASSIGN(const std::string text, ReadFile(path_ / "index.json", kMaxManifestBytes));
+    return DecodeIndex(text).While("'" + (path_ / "index.json").string() + "'");
+  }
+  Status CheckIndex() const {
+    LOCKET_TRY(ReadIndex());
+    return Ok();
+  }
+  Status WriteIndex(const Index& index) const {
+    return ReplaceFileDurably(path_ / "index.json", EncodeIndex(index), kMode);
+  }
+
+  fs::path path_;
+  std::string tag_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ImageTarget>> OpenLayoutTarget(const fs::path& path, std::string_view tag) {
+  auto target = std::make_unique<LayoutTarget>(path, tag);
+  LOCKET_TRY(target->Initialize().While("open image layout '" + path.string() + "'"));
+  return std::unique_ptr<ImageTarget>(std::move(target));
+}
+
+}  // namespace locket::image

@@ -1,0 +1,191 @@
+#include "image/local_image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "image/docker_archive.h"
+#include "image/local_files.h"
+#include "image/media_type.h"
+
+namespace locket::image {
+namespace {
+
+constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
+constexpr int kMaxIndexDepth = 4;
+
+// An OCI layout, in a directory or out of an archive.
+class LayoutSource final : public ImageSource {
+ public:
+  LayoutSource(std::unique_ptr<LocalFiles> files, ManifestContent manifest)
+      : files_(std::move(files)), manifest_(std::move(manifest)) {}
+
+  Result<ManifestContent> GetManifest() override { return manifest_; }
+
+  Result<std::unique_ptr<BlobStream>> OpenBlob(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(BlobName(blob.digest)));
+    return MakeFileStream(std::move(fd), blob);
+  }
+
+ private:
+  std::unique_ptr<LocalFiles> files_;
+  ManifestContent manifest_;
+};
+
+Result<ManifestContent> ReadDocument(LocalFiles& files, const Descriptor& descriptor) {
+  if (descriptor.size > kMaxManifestBytes) {
+    return Error(ErrorCode::kResourceExhausted,
+                 descriptor.digest.ToText() + ": a manifest above 4 MiB");
+  }
+  LOCKET_TRY_ASSIGN(std::string bytes,
+                    ReadLocalFile(files, BlobName(descriptor.digest), kMaxManifestBytes));
+  if (bytes.size() != descriptor.size || Digest::Of(bytes) != descriptor.digest) {
+    return Error(ErrorCode::kDataLoss,
+                 "'" + BlobName(descriptor.digest) + "' is not what its name says");
+  }
+  return ManifestContent{.descriptor = descriptor, .bytes = std::move(bytes)};
+}
+
+// The index entries that bear `tag`, as an index of their own.
+Result<Index> EntriesFor(const Index& index, const std::string& tag) {
+  Index chosen{.media_type = index.media_type, .manifests = {}};
+  std::string there;
+  for (const auto& entry : index.manifests) {
+    const auto name = entry.annotations.find(std::string(kRefName));
+    const bool named = name != entry.annotations.end();
+    if (tag.empty() || (named && name->second == tag)) chosen.manifests.push_back(entry);
+    if (named) there += (there.empty() ? "" : ", ") + name->second;
+  }
+  if (tag.empty() && chosen.manifests.size() > 1) {
+    return Error(ErrorCode::kNotFound, "several images, so name one; there are: " + there);
+  }
+  if (!chosen.manifests.empty()) return chosen;
+  return Error(ErrorCode::kNotFound, "no image '" + tag + "'; there are: " +
+                                         (there.empty() ? "none with a name" : there));
+}
+
+// Follows indexes down to one manifest.
+Result<ManifestContent> FindManifest(LocalFiles& files, Index index, const Platform& platform) {
+  for (int depth = 0; depth < kMaxIndexDepth; ++depth) {
+    const auto nested = std::ranges::find_if(
+        index.manifests, [](const auto& entry) { return IsIndex(entry.media_type); });
+    if (nested == index.manifests.end()) {
+      LOCKET_TRY_ASSIGN(const auto descriptor, SelectPlatform(index, platform));
+      return ReadDocument(files, descriptor);
+    }
+    LOCKET_TRY_ASSIGN(const auto document, ReadDocument(files, *nested));
+    LOCKET_TRY_ASSIGN(index, DecodeIndex(document.bytes));
+  }
+  return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
+}
+
+Result<std::unique_ptr<ImageSource>> OpenLayout(std::unique_ptr<LocalFiles> files,
+                                                const std::string& tag, const Platform& platform) {
+  const auto version = ReadLocalFile(*files, "oci-layout", 4096);
+  if (!version.ok()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "not an OCI image layout: " + version.error().message());
+  }
+  LOCKET_TRY_ASSIGN(const std::string text, ReadLocalFile(*files, "index.json", kMaxManifestBytes));
+  LOCKET_TRY_ASSIGN(const Index index, DecodeIndex(text).While("'index.json'"));
+  LOCKET_TRY_ASSIGN(Index entries, EntriesFor(index, tag));
+  LOCKET_TRY_ASSIGN(auto manifest, FindManifest(*files, std::move(entries), platform));
+  return std::unique_ptr<ImageSource>(
+      std::make_unique<LayoutSource>(std::move(files), std::move(manifest)));
+}
+
+// `docker save`: layers are plain tars under names of their own; the manifest is made up here.
+class DockerArchiveSource final : public ImageSource {
+ public:
+  DockerArchiveSource(std::unique_ptr<LocalFiles> files, DockerArchiveImage image)
+      : files_(std::move(files)), image_(std::move(image)) {}
+
+  Status Load() {
+    LOCKET_TRY_ASSIGN(config_, ReadLocalFile(*files_, image_.config, kMaxConfigBytes));
+    LOCKET_TRY_ASSIGN(const ImageConfig config, DecodeImageConfig(config_));
+    if (config.diff_ids.size() != image_.layers.size()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "the config and manifest.json differ in the number "
+                   "of layers");
+    }
+    Manifest manifest{.media_type = std::string(kOciManifest),
+                      .config = DescriptorOf(kOciConfig, config_),
+                      .layers = {}};
+    for (size_t i = 0; i < image_.layers.size(); ++i) {
+      LOCKET_TRY_ASSIGN(const UniqueFd fd, files_->Open(image_.layers[i]));
+      struct stat status {};
+      if (::fstat(fd.get(), &status) != 0) return Error::FromErrno(errno, "stat layer");
+      manifest.layers.push_back({.media_type = std::string(kOciLayerTar),
+                                 .digest = config.diff_ids[i],
+                                 .size = static_cast<uint64_t>(status.st_size)});
+    }
+    layers_ = manifest.layers;
+    manifest_ = EncodeManifest(manifest);
+    return Ok();
+  }
+
+  Result<ManifestContent> GetManifest() override {
+    return ManifestContent{.descriptor = DescriptorOf(kOciManifest, manifest_), .bytes = manifest_};
+  }
+
+  Result<std::unique_ptr<BlobStream>> OpenBlob(const Descriptor& blob) override {
+    if (blob.digest == Digest::Of(config_)) return Open(image_.config, blob);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (layers_[i].digest == blob.digest) return Open(image_.layers[i], blob);
+    }
+    return Error(ErrorCode::kNotFound, "the image has no blob " + blob.digest.ToText());
+  }
+
+ private:
+  Result<std::unique_ptr<BlobStream>> Open(const std::string& name, const Descriptor& blob) {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(name));
+    return MakeFileStream(std::move(fd), blob);
+  }
+
+  std::unique_ptr<LocalFiles> files_;
+  DockerArchiveImage image_;
+  std::string config_;
+  std::string manifest_;
+  std::vector<Descriptor> layers_;
+};
+
+Result<std::unique_ptr<ImageSource>> OpenDockerArchive(std::unique_ptr<LocalFiles> files,
+                                                       const std::string& tag) {
+  const auto text = ReadLocalFile(*files, "manifest.json", kMaxManifestBytes);
+  if (!text.ok()) {
+    return Error(ErrorCode::kInvalidArgument, "not from 'docker save': " + text.error().message());
+  }
+  LOCKET_TRY_ASSIGN(const auto images, DecodeDockerArchiveManifest(*text));
+  LOCKET_TRY_ASSIGN(auto image, SelectDockerImage(images, tag));
+  auto source = std::make_unique<DockerArchiveSource>(std::move(files), std::move(image));
+  LOCKET_TRY(source->Load());
+  return std::unique_ptr<ImageSource>(std::move(source));
+}
+
+Result<std::unique_ptr<ImageSource>> Open(const ImageLocation& location,
+                                          const OpenSourceOptions& options) {
+  if (location.transport == Transport::kOciLayout) {
+    return OpenLayout(MakeDirectoryFiles(location.path), location.tag, options.platform);
+  }
+  LOCKET_TRY_ASSIGN(auto files, UnpackArchive(location.path, options.temporary_directory));
+  if (location.transport == Transport::kOciArchive) {
+    return OpenLayout(std::move(files), location.tag, options.platform);
+  }
+  return OpenDockerArchive(std::move(files), location.tag);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ImageSource>> OpenLocalSource(const ImageLocation& location,
+                                                     const OpenSourceOptions& options) {
+  if (location.transport == Transport::kRegistry) {
+    return Error(ErrorCode::kInvalidArgument, "'" + location.ToText() + "' is not on this disk");
+  }
+  return Open(location, options).While("open image '" + location.ToText() + "'");
+}
+
+}  // namespace locket::image
