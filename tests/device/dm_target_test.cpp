@@ -1,0 +1,35 @@
+#include "device/dm_target.h"
+
+#include <gtest/gtest.h>
+
+namespace locket::device {
+namespace {
+
+TEST(DmTargetTest, VerityTakesItsTreeFromBehindTheDataOfTheSameDevice) {
+  const DmTarget target = VerityTarget(
+      "/dev/sda",
+      {.num_data_blocks = 16, .hash_start_block = 17, .root_hash_hex = "ab", .salt_hex = "cd"});
+  EXPECT_EQ(target, (DmTarget{.num_sectors = 128,
+                              .type = "verity",
+                              .params = "1 /dev/sda /dev/sda 4096 4096 16 17 sha256 ab cd"}));
+}
+
+TEST(DmTargetTest, CryptCountsItsIvInSectorsOfOurSize) {
+  const Secret key(64);
+  const DmTarget target = CryptTarget("/dev/dm-0", {.num_bytes = 65536, .key = &key});
+  EXPECT_EQ(target, (DmTarget{.num_sectors = 128,
+                              .type = "crypt",
+                              .params = "aes-xts-plain64 @key@ 0 /dev/dm-0 0 2 sector_size:4096 "
+                                        "iv_large_sectors",
+                              .key = &key}));
+}
+
+TEST(DmTargetTest, TheKeyIsNotInTheText) {
+  Secret key(64);
+  for (auto& byte : key.Reveal()) byte = std::byte{0xA5};
+  const DmTarget target = CryptTarget("/dev/dm-0", {.num_bytes = 4096, .key = &key});
+  EXPECT_EQ(target.params.find("a5a5"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace locket::device
