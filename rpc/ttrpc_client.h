@@ -1,4 +1,5 @@
-// ttrpc client: many calls at a time over one connected stream socket, tty or pipe pair.
+// ttrpc client: many calls at a time over one connected stream socket (rpc/transport.h makes one of
+// a virtio-serial port too).
 // Wire: containerd/ttrpc PROTOCOL.md (10-byte header: u32 length, u32 stream ID, u8 type, u8 flags,
 // big-endian; 4 MiB payload limit; odd stream IDs; Request{service, method, payload, timeout_nano,
 // metadata}).

@@ -4,12 +4,14 @@
 #include <google/protobuf/message_lite.h>
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -52,21 +54,38 @@ class TtrpcMethods {
   std::map<std::string, Raw, std::less<>> handlers_;  // by "service/method"
 };
 
+struct TtrpcServerOptions {
+  size_t max_calls = 512;  // at a time, over all streams; more are answered kResourceExhausted
+  // A peer that sends part of a frame and then nothing for so long is cut off.
+  std::chrono::milliseconds stall_timeout = std::chrono::seconds(10);
+};
+
+// Refuses what is wrong and keeps the stream: an even or reused stream ID, an envelope that does
+// not parse (kInvalidArgument), a frame over 4 MiB either way (kResourceExhausted), an unknown
+// method (kUnimplemented). A call whose timeout passes is answered kDeadlineExceeded; its handler
+// runs on.
 class TtrpcServer {
  public:
   // `methods` must outlive the server.
-  static std::unique_ptr<TtrpcServer> Create(const TtrpcMethods& methods);
+  static std::unique_ptr<TtrpcServer> Create(const TtrpcMethods& methods,
+                                             const TtrpcServerOptions& options = {});
   // Stops, then waits for running handlers.
   virtual ~TtrpcServer() = default;
 
-  // Serves one connected stream on threads of its own until the peer closes it or Stop is called.
+  // Serves one connected stream socket on threads of its own until the peer closes it or Stop is
+  // called; returns at once. kCancelled: the server has stopped.
   virtual Status Serve(UniqueFd stream) = 0;
+
+  // The same on the calling thread: returns when the peer has closed the stream. kDataLoss: it
+  // ended or stalled inside a frame. kCancelled: the server has stopped; the calls are answered.
+  virtual Status ServeHere(UniqueFd stream) = 0;
 
   // Accepts from a listening socket until Stop, on the calling thread.
   virtual Status AcceptLoop(int listening_fd) = 0;
 
-  // Closes every stream and ends AcceptLoop. Callable from any thread and from a handler; answers
-  // already given are still sent.
+  // Ends AcceptLoop and reads no more requests. Calls under way are still answered when their
+  // handlers return; each stream closes with its last one. Callable from any thread and from a
+  // handler.
   virtual void Stop() = 0;
 };
 
