@@ -2,10 +2,7 @@
 
 #include <unistd.h>
 
-#include <future>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,6 +18,7 @@
 #include "guest-agent/virtio_ports.h"
 #include "guest-mounter/image_opener.h"
 #include "rpc/transport.h"
+#include "rpc/virtio_stream.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -31,7 +29,6 @@ constexpr uint32_t kVsockPort = 1024;
 constexpr auto kPortNamesTimeout = std::chrono::seconds(5);
 // The boot's own disks are there once the modules are loaded (scsi_mod.scan=sync): a margin only.
 constexpr auto kInitdataTimeout = std::chrono::milliseconds(500);
-constexpr auto kLastAnswerGrace = std::chrono::milliseconds(300);
 
 // The kernel as the mounter sees it.
 struct Devices {
@@ -110,19 +107,12 @@ SpecPolicy PolicyOf(const Tenant& tenant) {
           .allow_env = tenant.initdata->policy.allow_env};
 }
 
-// The shim's stream: the virtio port if this machine has it, else a vsock listener.
-Status Serve(rpc::TtrpcServer& server, std::thread& acceptor) {
-  LOCKET_TRY_ASSIGN(auto port, OpenPortIfPresent(kAgentPort));
-  if (port) {
-    AwaitHostEnd(port->get());
-    return server.Serve(std::move(*port));
-  }
-  LOCKET_TRY_ASSIGN(UniqueFd listener, rpc::ListenVsock(kVsockPort));
-  acceptor = std::thread([&server, listening = std::move(listener)] {
-    const Status done = server.AcceptLoop(listening.get());
-    if (!done.ok()) log::Error("vsock", {log::Field(done.error())});
-  });
-  return Ok();
+// Over the virtio port if this machine has it, else over vsock. Returns once the server stops.
+Status Serve(rpc::TtrpcServer& server) {
+  Status served = rpc::ServeVirtioPort(server, kAgentPort, std::chrono::milliseconds(0));
+  if (served.ok() || served.error().code() != ErrorCode::kNotFound) return served;
+  LOCKET_TRY_ASSIGN(const UniqueFd listener, rpc::ListenVsock(kVsockPort));
+  return server.AcceptLoop(listener.get());
 }
 
 Status RunAgentOrFail(UniqueFd exit_records) {
@@ -144,20 +134,17 @@ Status RunAgentOrFail(UniqueFd exit_records) {
                   },
                   {.directory = kContainerDirectory, .policy = PolicyOf(tenant)});
 
-  std::promise<void> shut_down;
-  const std::function<void()> on_shutdown = [&shut_down,
-                                             once = std::make_shared<std::once_flag>()] {
-    std::call_once(*once, [&shut_down] { shut_down.set_value(); });
-  };
   rpc::TtrpcMethods methods;
-  AddAgentMethods(methods, sandbox, info, on_shutdown);
-  const auto server = rpc::TtrpcServer::Create(methods);
-  std::thread acceptor;
-  LOCKET_TRY(Serve(*server, acceptor));
+  std::unique_ptr<rpc::TtrpcServer> server;
+  const std::function<void()> shutdown = [&server] { server->Stop(); };
+  AddAgentMethods(methods, sandbox, info, shutdown);
+  server = rpc::TtrpcServer::Create(methods);
   log::Info("agent is up",
             {{"version", kVersion}, {"tee", info.tee}, {"initdata", info.initdata_digest}});
-  shut_down.get_future().wait();
-  std::this_thread::sleep_for(kLastAnswerGrace);  // Shutdown's own answer is on its way
+  LOCKET_TRY(Serve(*server));
+  server.reset();  // waits for the handlers
+  sandbox.DeleteAll();
+  // PID 1 powers off when this process ends, whatever its threads wait for.
   ::_exit(0);
 }
 

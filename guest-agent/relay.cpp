@@ -22,10 +22,6 @@ namespace {
 using rpc::RelayFrame;
 using rpc::RelayType;
 
-// A port whose host end is closed reads as ended, and nothing tells when it opens again
-// (drivers/char/virtio_console.c).
-constexpr int kReopenPauseMs = 50;
-
 // One connection: `ours` is the end of a socket pair whose other end the caller of Connect has.
 struct Stream {
   enum class State { kOpening, kOpen, kClosed };
@@ -58,7 +54,6 @@ class PortRelay final : public Relay {
   using StreamPtr = std::shared_ptr<Stream>;  // Deliver holds the one it writes to
 
   void ReadPort();
-  bool PauseUnlessStopped(int milliseconds);
   void Deliver(const RelayFrame& frame);
   void ReadCaller(uint32_t number, Stream& stream);
   Result<uint32_t> AddStream(UniqueFd ours);
@@ -74,17 +69,13 @@ class PortRelay final : public Relay {
   std::condition_variable changed_;
   std::map<uint32_t, StreamPtr> streams_;
   uint32_t next_ = 1;
+  std::string ended_;  // why no stream can be opened any more
   std::thread from_port_;
 };
 
 Status PortRelay::Send(const RelayFrame& frame) {
   const std::lock_guard lock(write_mutex_);
   return rpc::WriteRelayFrame(port_.get(), frame);
-}
-
-bool PortRelay::PauseUnlessStopped(int milliseconds) {
-  pollfd waiting{.fd = stop_.get(), .events = POLLIN, .revents = 0};
-  return ::poll(&waiting, 1, milliseconds) == 0;
 }
 
 void PortRelay::ReadPort() {
@@ -96,21 +87,19 @@ void PortRelay::ReadPort() {
     if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR) return;
     if (waiting[1].revents != 0) return;
     const ssize_t got = ::read(port_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
     bool usable = got > 0;
     if (usable) {
       decoder.Feed(AsBytes(std::string_view(buffer.data(), static_cast<size_t>(got))));
-      for (;;) {
-        auto frame = decoder.Next();
+      for (auto frame = decoder.Next();; frame = decoder.Next()) {
         usable = frame.ok();
         if (!usable || !frame->has_value()) break;
         Deliver(**frame);
       }
     }
-    if (usable || (got < 0 && (errno == EINTR || errno == EAGAIN))) continue;
-    // The host hung up or talks nonsense: what is open ends, later connections may work.
+    if (usable) continue;
     CloseAll("the host's end of the relay is gone");
-    decoder = {};
-    if (!PauseUnlessStopped(kReopenPauseMs)) return;
+    return;
   }
 }
 
@@ -168,6 +157,7 @@ void PortRelay::CollectFinished() {
 
 Result<uint32_t> PortRelay::AddStream(UniqueFd ours) {
   const std::lock_guard lock(mutex_);
+  if (!ended_.empty()) return Error(ErrorCode::kUnavailable, "relay: " + ended_);
   CollectFinished();
   if (streams_.size() >= rpc::kMaxRelayStreams) {
     return Error(ErrorCode::kResourceExhausted, "relay: too many connections are open");
@@ -181,6 +171,7 @@ Result<uint32_t> PortRelay::AddStream(UniqueFd ours) {
 
 void PortRelay::CloseAll(const std::string& reason) {
   const std::lock_guard lock(mutex_);
+  ended_ = reason;
   for (auto& [number, stream] : streams_) {
     if (stream->state == Stream::State::kClosed) continue;
     stream->state = Stream::State::kClosed;

@@ -11,10 +11,11 @@
 
 namespace locket::guest_agent {
 
-// Thread-safe. Destruction ends every stream.
+// Thread-safe. Destruction ends every stream; so does the host when it hangs up or sends what is no
+// frame, for good.
 class Relay {
  public:
-  // Takes over the port.
+  // Takes over the port, a stream socket (rpc::OpenVirtioPort).
   static std::unique_ptr<Relay> Create(UniqueFd port);
   virtual ~Relay() = default;
 

@@ -1,8 +1,5 @@
 #include "guest-agent/virtio_ports.h"
 
-#include <poll.h>
-
-#include <algorithm>
 #include <thread>
 
 #include "rpc/transport.h"
@@ -38,15 +35,6 @@ Result<std::optional<UniqueFd>> OpenPortIfPresent(std::string_view name) {
   if (port.ok()) return std::optional(std::move(*port));
   if (port.error().code() == ErrorCode::kNotFound) return std::optional<UniqueFd>();
   return std::move(port).error();
-}
-
-void AwaitHostEnd(int port) {
-  for (;;) {
-    pollfd waiting{.fd = port, .events = POLLIN, .revents = 0};
-    // The driver reports a hang-up while the host's end is closed, and wakes nobody when it opens.
-    if (::poll(&waiting, 1, 0) >= 0 && (waiting.revents & POLLHUP) == 0) return;
-    std::this_thread::sleep_for(kPause);
-  }
 }
 
 }  // namespace locket::guest_agent

@@ -25,7 +25,4 @@ void AwaitPortNames(std::chrono::milliseconds timeout);
 // Call AwaitPortNames before. Nothing: there is no such port.
 Result<std::optional<UniqueFd>> OpenPortIfPresent(std::string_view name);
 
-// Waits until somebody at the host's end has opened the port.
-void AwaitHostEnd(int port);
-
 }  // namespace locket::guest_agent
