@@ -1,0 +1,27 @@
+// JSON from strangers, for the .cpp files of the attest and key-broker folders.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace locket::attest {
+
+inline constexpr size_t kMaxJsonBytes = 1U << 20;
+inline constexpr int kMaxJsonDepth = 32;  // what walks the value afterwards may then recurse
+
+// kInvalidArgument: not JSON, too large or too deep. Never throws.
+Result<nlohmann::json> ParseJson(std::string_view text, size_t max_bytes = kMaxJsonBytes);
+// The same, and an object.
+Result<nlohmann::json> ParseJsonObject(std::string_view text, size_t max_bytes = kMaxJsonBytes);
+
+// The text under `key`. kInvalidArgument: absent, or no text.
+Result<std::string> JsonText(const nlohmann::json& object, std::string_view key);
+
+// Never throws: text that is not UTF-8 is written with replacement characters.
+std::string DumpJson(const nlohmann::json& value);
+
+}  // namespace locket::attest
