@@ -1,0 +1,77 @@
+// Sealed and ordinary images made of arbitrary bytes: all that the host looks at is sound.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "image/media_type.h"
+#include "image/sealed_image.h"
+#include "snapshotter/snapshots.h"
+
+namespace locket::snapshotter {
+
+struct TestImage {
+  std::string reference;
+  std::string manifest{};  // bytes
+  std::string config{};
+  std::vector<std::string> layers{};
+  std::vector<std::string> layer_digests{};
+  std::vector<std::string> chain_ids{};
+
+  std::string manifest_digest() const { return image::Digest::Of(manifest).ToText(); }
+  std::string config_digest() const { return image::Digest::Of(config).ToText(); }
+
+  // What containerd's CRI plugin sends when it wants layer `index`.
+  CreateRequest Pull(size_t index, const std::string& parent, const std::string& key) const {
+    return {.key = key,
+            .parent = parent,
+            .labels = {{"containerd.io/snapshot.ref", chain_ids.at(index)},
+                       {"containerd.io/snapshot/cri.image-ref", reference},
+                       {"containerd.io/snapshot/cri.manifest-digest", manifest_digest()},
+                       {"containerd.io/snapshot/cri.layer-digest", layer_digests.at(index)},
+                       {"containerd.io/snapshot/cri.image-layers", layer_digests.at(index)}}};
+  }
+
+  template <typename Registry>
+  void AddTo(Registry& registry) const {
+    registry.Add(manifest);
+    registry.Add(config);
+    for (const std::string& layer : layers) registry.Add(layer);
+  }
+};
+
+inline image::Descriptor SealedDescriptor(char fill, std::string& bytes) {
+  image::SealedLayerInfo info{.identity = {.root_hash = {}, .salt = {}, .data_size = 4096 * 3}};
+  info.identity.root_hash[0] = static_cast<std::byte>(fill);
+  const auto sized = image::SealedLayerDescriptor(info, image::Digest::Of(""));
+  bytes.assign(sized->size, fill);
+  return *image::SealedLayerDescriptor(info, image::Digest::Of(bytes));
+}
+
+// One layer for each character, filled with it. Upper-case ones are sealed layers.
+inline TestImage MakeImage(const std::string& reference, const std::string& fills) {
+  TestImage made{.reference = reference};
+  image::ImageConfig config{.architecture = "amd64", .os = "linux", .diff_ids = {}, .user = "0:0"};
+  image::Manifest manifest{.media_type = std::string(image::kOciManifest),
+                           .config = image::DescriptorOf(image::kOciConfig, "{}"),
+                           .layers = {}};
+  for (const char fill : fills) {
+    std::string bytes(5000, fill);
+    image::Descriptor layer = image::DescriptorOf(image::kOciLayerTar, bytes);
+    if (fill >= 'A' && fill <= 'Z') {
+      layer = SealedDescriptor(fill, bytes);
+      manifest.annotations[std::string(image::kVersionAnnotation)] = "1";
+    }
+    config.diff_ids.push_back(layer.digest);
+    made.layer_digests.push_back(layer.digest.ToText());
+    made.layers.push_back(std::move(bytes));
+    manifest.layers.push_back(std::move(layer));
+  }
+  made.config = image::EncodeImageConfig(config);
+  manifest.config = image::DescriptorOf(image::kOciConfig, made.config);
+  made.manifest = image::EncodeManifest(manifest);
+  for (const auto& id : image::ChainIds(config.diff_ids)) made.chain_ids.push_back(id.ToText());
+  return made;
+}
+
+}  // namespace locket::snapshotter

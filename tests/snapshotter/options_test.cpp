@@ -1,0 +1,107 @@
+#include "snapshotter/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+
+namespace locket::snapshotter {
+namespace {
+
+using ::testing::HasSubstr;
+
+Result<CommandLine> Parse(std::vector<const char*> flags) {
+  flags.insert(flags.begin(), "locket-snapshotter");
+  return ParseCommandLine(static_cast<int>(flags.size()), flags.data());
+}
+
+TEST(ParseConfigTest, TheShippedFileParsesAndStatesTheDefaults) {
+  const auto text = ReadFile(LOCKET_SOURCE_DIR "/deploy/snapshotter.toml", 1 << 20);
+  ASSERT_TRUE(text.ok());
+  const auto options = ParseConfig(*text);
+  ASSERT_TRUE(options.ok()) << options.error().message();
+  EXPECT_EQ(*options, Options{});
+}
+
+TEST(ParseConfigTest, TakesEveryKey) {
+  const auto options = ParseConfig(R"(
+root = "/r"
+address = "/a.sock"
+log_level = "debug"
+log_format = "json"
+[registry]
+hosts_dir = "/h"
+credentials = "/c.json"
+ca_file = "/ca.pem"
+timeout_s = 7
+[cache]
+keep_partial_downloads_s = 0
+)");
+  ASSERT_TRUE(options.ok()) << options.error().message();
+  EXPECT_EQ(*options, (Options{.root = "/r",
+                               .address = "/a.sock",
+                               .log_level = log::Level::kDebug,
+                               .log_format = log::Format::kJson,
+                               .hosts_dir = "/h",
+                               .credentials = "/c.json",
+                               .ca_file = "/ca.pem",
+                               .registry_timeout = std::chrono::seconds(7),
+                               .keep_partial_downloads = std::chrono::seconds(0)}));
+}
+
+TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
+  const struct {
+    const char* text;
+    const char* why;
+  } kCases[] = {
+      {"rot = '/r'", "key 'rot': is unknown"},
+      {"registry = 1", "key 'registry': is unknown"},
+      {"[registry]\nx = 1", "key 'registry.x': is unknown"},
+      {"root = 'relative'", "key 'root': must be an absolute path"},
+      {"root = ''", "key 'root': must not be empty"},
+      {"address = 5", "key 'address': must be a string"},
+      {"log_level = 'loud'", "unknown log level 'loud'"},
+      {"log_format = 'xml'", "unknown log format 'xml'"},
+      {"[registry]\ntimeout_s = 0", "key 'registry.timeout_s': must be a number of seconds, 1 to"},
+      {"[registry]\ntimeout_s = '5'", "must be a number of seconds"},
+      {"root = ", "toml"},
+  };
+  for (const auto& c : kCases) {
+    const auto options = ParseConfig(c.text);
+    ASSERT_FALSE(options.ok()) << c.text;
+    EXPECT_EQ(options.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(options.error().message(), HasSubstr(c.why)) << c.text;
+    EXPECT_EQ(options.error().message().find('\n'), std::string::npos) << "one line";
+  }
+}
+
+TEST(ParseCommandLineTest, FlagsWinOverTheFile) {
+  const auto temp =
+      std::move(TempDir::Create(std::filesystem::temp_directory_path(), "options-")).value();
+  const std::string file = temp.path() / "c.toml";
+  ASSERT_TRUE(ReplaceFileDurably(file, "root = '/file'\naddress = '/file.sock'\n").ok());
+  const auto line = Parse({"--config", file.c_str(), "--root", "/flag", "--log-level", "error",
+                           "--log-format", "json", "--hosts-dir", "/h", "--credentials", "/c"});
+  ASSERT_TRUE(line.ok()) << line.error().message();
+  EXPECT_EQ(line->options.root, "/flag");
+  EXPECT_EQ(line->options.address, "/file.sock");
+  EXPECT_EQ(line->options.log_level, log::Level::kError);
+  EXPECT_EQ(line->options.log_format, log::Format::kJson);
+  EXPECT_EQ(line->options.hosts_dir, "/h");
+  EXPECT_EQ(line->options.credentials, "/c");
+}
+
+TEST(ParseCommandLineTest, HelpAndVersionArePrinted) {
+  EXPECT_THAT(Parse({"--help"})->print.value_or(""), HasSubstr("--check-config"));
+  EXPECT_THAT(Parse({"--version"})->print.value_or(""), HasSubstr("locket-snapshotter "));
+  EXPECT_TRUE(Parse({"--check-config"})->check_config);
+}
+
+TEST(ParseCommandLineTest, RefusesWhatItDoesNotKnow) {
+  EXPECT_THAT(Parse({"--rot", "x"}).error().message(), HasSubstr("--rot"));
+  EXPECT_THAT(Parse({"--log-level", "loud"}).error().message(), HasSubstr("'loud'"));
+  EXPECT_THAT(Parse({"--config", "/no/such/file"}).error().message(), HasSubstr("/no/such/file"));
+}
+
+}  // namespace
+}  // namespace locket::snapshotter
