@@ -98,7 +98,7 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   if (::chdir("/") != 0) return Error::FromErrno(errno, "change to /");
   const auto state = config.state_dir / line.id;
   LOCKET_TRY(RecordShim(state));
-  LOCKET_TRY_ASSIGN(const auto termination, TerminationWatch::Create());
+  LOCKET_TRY_ASSIGN(auto termination, TerminationWatch::Create());
 
   EventPublisher events(events_address, line.namespace_name);
   const auto launch = [&config](const VmSpec& spec) {
@@ -118,6 +118,7 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   });
   log::Info("serving", {{"pod", line.id}, {"version", kVersion}});
   const auto served = server->AcceptLoop(socket.get());
+  termination.reset();  // it calls what dies now
   const auto address =
       SocketAddress(config, line, line.id).substr(std::string_view("unix://").size());
   std::error_code ignored;

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <google/protobuf/any.pb.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +8,6 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "google/protobuf/any.pb.h"
 #include "proto/runtime_options.pb.h"
 #include "rpc/transport.h"
 #include "runtime-shim/bundle.h"
