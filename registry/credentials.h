@@ -2,8 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,19 +26,22 @@ class CredentialStore {
   // Earlier files win. A file that is not there is passed over; one that cannot be understood is an
   // error that names it. Credential helpers are not run.
   static Result<CredentialStore> Load(const std::vector<std::filesystem::path>& files);
-  // The files that docker and podman read for this user: $REGISTRY_AUTH_FILE or
-  // $XDG_RUNTIME_DIR/containers/auth.json, then $DOCKER_CONFIG/config.json or
-  // ~/.docker/config.json.
-  static std::vector<std::filesystem::path> DefaultFiles();
 
   CredentialStore() = default;
 
+  // `json` as in one of those files; what is known already stays. For Load, and fuzzing.
+  Status Add(std::string_view json);
+
   // For `host` ("docker.io", "127.0.0.1:5000") and `repository`, the longest match first, as
-  // containers' auth.json has it. Nothing: go without.
-  std::optional<Credentials> Find(std::string_view host, std::string_view repository) const;
+  // containers' auth.json has it. Null: go without. Lives as long as the store.
+  const Credentials* Find(std::string_view host, std::string_view repository) const;
 
  private:
-  std::map<std::string, std::pair<std::string, std::string>> entries_{};
+  std::map<std::string, Credentials, std::less<>> entries_{};
 };
+
+// The files that docker and podman read for this user: $REGISTRY_AUTH_FILE or
+// $XDG_RUNTIME_DIR/containers/auth.json, then $DOCKER_CONFIG/config.json or ~/.docker/config.json.
+std::vector<std::filesystem::path> DefaultCredentialFiles();
 
 }  // namespace locket::registry

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +24,6 @@ struct Endpoint {
   std::map<std::string, std::string> headers{};
   bool is_mirror = false;
 
-  std::string Host() const;  // of base_url, with the port
   bool operator==(const Endpoint&) const = default;
 };
 
@@ -40,8 +38,9 @@ Endpoint DefaultEndpoint(std::string_view host);
 Result<std::vector<Endpoint>> ParseHostsToml(std::string_view toml, std::string_view host,
                                              const std::filesystem::path& directory);
 
-// Reads DIRECTORY/<host>/hosts.toml (also <host with ':' as '_'>_ for ports, as containerd), then
-// DIRECTORY/_default/hosts.toml; without either, DefaultEndpoint.
+// Reads hosts.toml of the first directory that exists: DIRECTORY/<host>_<port>_, DIRECTORY/<host>
+// (with ":port"), DIRECTORY/_default. A directory without hosts.toml, as Docker has them: *.crt are
+// CAs, *.cert and *.key the client's. Without any directory, DefaultEndpoint.
 Result<std::vector<Endpoint>> EndpointsFor(const std::filesystem::path& directory,
                                            std::string_view host);
 

@@ -1,0 +1,232 @@
+#include "registry/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "image/media_type.h"
+#include "registry/client_impl.h"
+
+namespace locket::registry {
+namespace {
+
+using image::Descriptor;
+using image::Digest;
+using image::ManifestContent;
+using image::Reference;
+
+std::string AcceptHeader() {
+  return "Accept: " + std::string(image::kOciManifest) + ", " + std::string(image::kOciIndex) +
+         ", " + std::string(image::kDockerManifest) + ", " + std::string(image::kDockerIndex);
+}
+
+// Without parameters.
+std::string ContentType(const HttpResponse& response) {
+  std::string type = response.Header("content-type");
+  type.resize(std::min(type.find(';'), type.size()));
+  while (type.ends_with(' ')) type.pop_back();
+  return type;
+}
+
+Error Mismatch(const std::string& what, const std::string& got, const std::string& wanted) {
+  return {ErrorCode::kDataLoss, what + " is " + got + ", not " + wanted};
+}
+
+Status CheckDigest(const Reference& reference, const HttpResponse& response, const Digest& digest) {
+  if (reference.digest && *reference.digest != digest) {
+    return Mismatch("the content", digest.ToText(), reference.digest->ToText());
+  }
+  const std::string stated = response.Header("docker-content-digest");
+  if (stated.starts_with("sha256:") && stated != digest.ToText()) {
+    return Mismatch("the content", digest.ToText(), stated + " as the registry says");
+  }
+  return Ok();
+}
+
+Result<ManifestContent> GetManifest(Session& session, const Reference& reference) {
+  LOCKET_TRY_ASSIGN(HttpRequest request, session.Request("GET", "manifests/" + reference.Target()));
+  request.headers.push_back(AcceptHeader());
+  request.max_body_bytes = image::kMaxManifestBytes;
+  LOCKET_TRY_ASSIGN(HttpResponse response, session.Send(request));
+  if (response.status != 200) return session.Unexpected(response);
+  const Digest digest = Digest::Of(response.body);
+  LOCKET_TRY(CheckDigest(reference, response, digest));
+  LOCKET_TRY_ASSIGN(const std::string media_type, image::DetectMediaType(response.body));
+  const std::string stated = ContentType(response);
+  const bool known = image::IsManifest(stated) || image::IsIndex(stated);
+  // One document, two meanings (CVE-2021-41190).
+  if (known && stated != media_type) return Mismatch("the document", media_type, stated);
+  return ManifestContent{
+      .descriptor = {.media_type = media_type, .digest = digest, .size = response.body.size()},
+      .bytes = std::move(response.body)};
+}
+
+Result<Descriptor> HeadManifest(Session& session, const Reference& reference) {
+  LOCKET_TRY_ASSIGN(HttpRequest request,
+                    session.Request("HEAD", "manifests/" + reference.Target()));
+  request.headers.push_back(AcceptHeader());
+  LOCKET_TRY_ASSIGN(const HttpResponse response, session.Send(request));
+  // Some answer 405; a refusal has no body to say why, so GET speaks for it, too.
+  const auto digest = Digest::FromText(response.Header("docker-content-digest"));
+  const auto size = response.ContentLength();
+  const std::string media_type = ContentType(response);
+  const bool known = image::IsManifest(media_type) || image::IsIndex(media_type);
+  if (response.status != 200 || !digest.ok() || !size || !known) {
+    LOCKET_TRY_ASSIGN(auto content, GetManifest(session, reference));
+    return std::move(content.descriptor);
+  }
+  if (reference.digest && *reference.digest != *digest) {
+    return Mismatch("the content", digest->ToText(), reference.digest->ToText());
+  }
+  return Descriptor{.media_type = media_type, .digest = *digest, .size = *size};
+}
+
+BodySource SourceOf(std::string_view bytes) {
+  return [bytes](uint64_t offset, std::span<std::byte> out) {
+    const auto part = std::as_bytes(std::span(bytes)).subspan(offset, out.size());
+    std::ranges::copy(part, out.begin());
+    return Ok();
+  };
+}
+
+Result<Descriptor> PutManifest(Session& session, const Reference& reference,
+                               std::string_view media_type, std::string_view bytes) {
+  const Descriptor descriptor = image::DescriptorOf(media_type, bytes);
+  if (reference.digest && *reference.digest != descriptor.digest) {
+    return Mismatch("the manifest", descriptor.digest.ToText(), reference.digest->ToText());
+  }
+  const std::string target = reference.tag.empty() ? descriptor.digest.ToText() : reference.tag;
+  LOCKET_TRY_ASSIGN(HttpRequest request, session.Request("PUT", "manifests/" + target));
+  request.headers.push_back("Content-Type: " + std::string(media_type));
+  request.body = SourceOf(bytes);
+  request.body_size = bytes.size();
+  LOCKET_TRY_ASSIGN(const HttpResponse response, session.Send(request));
+  if (response.status != 201) return session.Unexpected(response);
+  LOCKET_TRY(CheckDigest({.registry = {}, .repository = {}}, response, descriptor.digest));
+  return descriptor;
+}
+
+}  // namespace
+
+Result<std::vector<Session>> RegistryClient::Impl::SessionsFor(const Call& call) {
+  LOCKET_TRY_ASSIGN(auto endpoints, EndpointsFor(options_.certs_directory, call.image.registry));
+  std::vector<Session> sessions;
+  for (auto& endpoint : endpoints) {
+    const bool can = call.need == Need::kPush      ? endpoint.can_push
+                     : call.need == Need::kResolve ? endpoint.can_resolve
+                                                   : endpoint.can_pull;
+    if (!can) continue;
+    LOCKET_TRY_ASSIGN(Url base, ParseUrl(endpoint.base_url));
+    std::string login_host = call.image.registry;
+    if (endpoint.is_mirror) {
+      login_host = base.host;
+      const bool usual = base.port == (base.scheme == "https" ? 443 : 80);
+      if (!usual) login_host += ":" + std::to_string(base.port);
+    }
+    AuthScope scope{.endpoint = std::move(endpoint),
+                    .base = std::move(base),
+                    .login_host = std::move(login_host),
+                    .repository = call.image.repository,
+                    .actions = call.need == Need::kPush ? "pull,push" : "pull",
+                    .mount_from = call.mount_from};
+    sessions.push_back(Session({.http = http_,
+                                .authorizer = authorizer_,
+                                .retry = options_.retry,
+                                .image = call.image,
+                                .call = call.options},
+                               std::move(scope)));
+  }
+  if (!sessions.empty()) return sessions;
+  return Error(ErrorCode::kFailedPrecondition,
+               call.doing + " of '" + call.image.ToText() + "': no host in hosts.toml of '" +
+                   call.image.registry + "' has the capability for it");
+}
+
+std::string RegistryClient::Impl::Describe(const Call& call, const Session& session) {
+  const Url& base = session.scope().base;
+  return call.doing + " of '" + call.image.ToText() + "' at " + base.scheme + "://" + base.host +
+         ":" + std::to_string(base.port);
+}
+
+RegistryClient::RegistryClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RegistryClient::~RegistryClient() = default;
+
+Result<std::unique_ptr<RegistryClient>> RegistryClient::Create(ClientOptions options) {
+  if (options.retry.max_attempts < 1) {
+    return Error(ErrorCode::kInvalidArgument, "registry client: at least one attempt is needed");
+  }
+  return std::unique_ptr<RegistryClient>(
+      new RegistryClient(std::make_unique<Impl>(std::move(options))));
+}
+
+Result<Descriptor> RegistryClient::Resolve(const Reference& image, const CallOptions& call) {
+  return impl_->OverEndpoints<Descriptor>(
+      {.doing = "resolve", .image = image, .need = Impl::Need::kResolve, .options = call},
+      [&](Session& session) { return HeadManifest(session, image); });
+}
+
+Result<ManifestContent> RegistryClient::FetchManifest(const Reference& image,
+                                                      const CallOptions& call) {
+  // A tag is resolved, a digest pulled: a mirror may be trusted with the second only.
+  const auto need = image.digest ? Impl::Need::kPull : Impl::Need::kResolve;
+  return impl_->OverEndpoints<ManifestContent>(
+      {.doing = "fetch manifest", .image = image, .need = need, .options = call},
+      [&](Session& session) { return GetManifest(session, image); });
+}
+
+Result<ManifestContent> RegistryClient::FetchManifestFor(const Reference& image,
+                                                         const image::Platform& platform,
+                                                         const CallOptions& call) {
+  LOCKET_TRY_ASSIGN(auto content, FetchManifest(image, call));
+  if (!image::IsIndex(content.descriptor.media_type)) return content;
+  const std::string doing = "image '" + image.ToText() + "'";
+  LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(content.bytes).While(doing));
+  LOCKET_TRY_ASSIGN(const auto chosen, image::SelectPlatform(index, platform).While(doing));
+  Reference by_digest = image;
+  by_digest.digest = chosen.digest;
+  return FetchManifest(by_digest, call);
+}
+
+Status RegistryClient::FetchBlob(const Reference& image, const Descriptor& blob,
+                                 const BlobSink& sink, const CallOptions& call) {
+  BlobTransfer transfer{.blob = blob, .sink = sink};
+  return impl_->OverEndpoints<Unit>(
+      {.doing = "fetch blob " + blob.digest.ToText(),
+       .image = image,
+       .need = Impl::Need::kPull,
+       .options = call},
+      [&](Session& session) { return TransferBlob(session, transfer); },
+      // What the sink has taken cannot be taken back, so wrong bytes end it.
+      [&] { return transfer.sink_failed || transfer.done == blob.size; });
+}
+
+Result<bool> RegistryClient::HasBlob(const Reference& image, const Descriptor& blob,
+                                     const CallOptions& call) {
+  return impl_->OverEndpoints<bool>({.doing = "look for blob " + blob.digest.ToText(),
+                                     .image = image,
+                                     .need = Impl::Need::kPull,
+                                     .options = call},
+                                    [&](Session& session) { return ProbeBlob(session, blob); });
+}
+
+Status RegistryClient::PushBlobBytes(const Reference& image, const Descriptor& blob,
+                                     std::string_view bytes, const CallOptions& call) {
+  if (bytes.size() != blob.size) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "push blob " + blob.digest.ToText() + ": not of the stated size");
+  }
+  return impl_->OverEndpoints<Unit>(
+      {.doing = "push blob " + blob.digest.ToText(),
+       .image = image,
+       .need = Impl::Need::kPush,
+       .options = call},
+      [&](Session& session) { return UploadBlob(session, blob, SourceOf(bytes)); });
+}
+
+Result<Descriptor> RegistryClient::PushManifest(const Reference& image, std::string_view media_type,
+                                                std::string_view bytes, const CallOptions& call) {
+  return impl_->OverEndpoints<Descriptor>(
+      {.doing = "push manifest", .image = image, .need = Impl::Need::kPush, .options = call},
+      [&](Session& session) { return PutManifest(session, image, media_type, bytes); });
+}
+
+}  // namespace locket::registry

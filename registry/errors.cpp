@@ -1,0 +1,96 @@
+#include "registry/errors.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace locket::registry {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxText = 200;
+constexpr size_t kMaxBody = 64U << 10;
+
+std::string Printable(std::string_view text) {
+  std::string clean(text.substr(0, kMaxText));
+  std::ranges::replace_if(
+      clean, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return clean;
+}
+
+std::string Field(const json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_string()) return {};
+  return Printable(found->get_ref<const std::string&>());
+}
+
+ErrorCode CodeFor(long status) {
+  switch (status) {
+    case 401:
+    case 403:
+      return ErrorCode::kPermissionDenied;
+    case 404:
+      return ErrorCode::kNotFound;
+    case 408:
+    case 429:
+      return ErrorCode::kUnavailable;
+    default:
+      return status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument;
+  }
+}
+
+std::string WayOut(long status, std::string_view host) {
+  const std::string name(host);
+  switch (status) {
+    case 401:
+      return "log in with 'skopeo login " + name + "' or 'docker login " + name + "'";
+    case 403:
+      return "this login may not do that; ask the owner of the repository, or log in as another "
+             "user with 'skopeo login " +
+             name + "'";
+    case 404:
+      return "check the name and tag";
+    case 405:
+      return "the registry does not allow it";
+    case 413:
+      return "the registry or a proxy before it bounds the size of uploads";
+    case 429:
+      return "the registry limits requests; wait, or log in for a higher limit";
+    default:
+      return status >= 500 ? "the registry is in trouble; see its log" : "";
+  }
+}
+
+}  // namespace
+
+std::string RegistryErrorText(std::string_view body) {
+  if (body.size() > kMaxBody) return {};
+  // A registry is no friend: brackets without end would only be parsed to be thrown away.
+  const auto shallow = [](int depth, json::parse_event_t, json&) { return depth < 8; };
+  json document;
+  try {
+    document = json::parse(body, shallow, /*allow_exceptions=*/false);
+  } catch (const json::exception&) {
+    return {};
+  }
+  if (!document.is_object()) return {};
+  const auto errors = document.find("errors");
+  if (errors == document.end() || !errors->is_array() || errors->empty()) return {};
+  const json& first = errors->front();
+  if (!first.is_object()) return {};
+  const std::string code = Field(first, "code");
+  const std::string message = Field(first, "message");
+  if (code.empty() || message.empty()) return code + message;
+  return code + " (" + message + ")";
+}
+
+Error StatusError(const HttpResponse& response, std::string_view host) {
+  std::string text = "HTTP " + std::to_string(response.status);
+  const std::string own = RegistryErrorText(response.body);
+  if (!own.empty()) text += " " + own;
+  const std::string way_out = WayOut(response.status, host);
+  if (!way_out.empty()) text += ": " + way_out;
+  return {CodeFor(response.status), text};
+}
+
+}  // namespace locket::registry

@@ -1,0 +1,327 @@
+#include "registry/http.h"
+
+#include <curl/curl.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <utility>
+
+#include "base/file.h"
+#include "base/mutex.h"
+#include "base/version.h"
+
+namespace locket::registry {
+namespace {
+
+constexpr size_t kMaxHeaderBytes = 64U << 10;
+constexpr size_t kMaxCaBytes = 1U << 20;
+constexpr size_t kMaxIdle = 8;
+
+struct CurlFree {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+};
+using CurlHandle = std::unique_ptr<CURL, CurlFree>;
+
+struct ListFree {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+bool IsSuccess(long status) { return status >= 200 && status < 300; }
+
+// What the callbacks of one exchange share.
+struct Exchange {
+  const HttpRequest& request;
+  CURL* curl;
+  HttpResponse response{};
+  size_t header_bytes = 0;
+  uint64_t sent = 0;
+  bool filtered = false;
+  std::optional<Error> error{};  // why a callback gave up
+};
+
+void AddHeader(Exchange& exchange, std::string_view line) {
+  const size_t colon = line.find(':');
+  if (colon == std::string_view::npos) {
+    // A status line: what came before belonged to a 100 or to a proxy.
+    if (line.starts_with("HTTP/")) exchange.response.headers.clear();
+    return;
+  }
+  std::string name(line.substr(0, colon));
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  auto value = line.substr(colon + 1);
+  const size_t first = std::min(value.find_first_not_of(" \t"), value.size());
+  const size_t last = value.find_last_not_of(" \t\r\n");
+  value = last == std::string_view::npos ? "" : value.substr(first, last + 1 - first);
+  exchange.response.headers.emplace(std::move(name), value);
+}
+
+size_t OnHeader(char* data, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  exchange.header_bytes += size;
+  if (exchange.header_bytes > kMaxHeaderBytes) {
+    exchange.error = Error(ErrorCode::kResourceExhausted, "more than 64 KiB of headers");
+    return 0;
+  }
+  AddHeader(exchange, {data, size});
+  return size;
+}
+
+Status TakeBody(Exchange& exchange, std::span<const std::byte> bytes) {
+  auto& response = exchange.response;
+  curl_easy_getinfo(exchange.curl, CURLINFO_RESPONSE_CODE, &response.status);
+  if (exchange.request.sink && IsSuccess(response.status)) {
+    if (!exchange.filtered && exchange.request.filter) {
+      LOCKET_TRY(exchange.request.filter(response));
+    }
+    exchange.filtered = true;
+    return exchange.request.sink(bytes);
+  }
+  const size_t room = exchange.request.max_body_bytes - response.body.size();
+  if (bytes.size() <= room) {
+    response.body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return Ok();
+  }
+  return Error(
+      ErrorCode::kResourceExhausted,
+      "the answer is larger than " + std::to_string(exchange.request.max_body_bytes) + " bytes");
+}
+
+size_t OnBody(char* data, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  auto taken = TakeBody(exchange, std::as_bytes(std::span(data, size)));
+  if (taken.ok()) return size;
+  exchange.error = std::move(taken).error();
+  return size + 1;  // anything but `size` ends the transfer
+}
+
+size_t OnRead(char* out, size_t, size_t size, void* user) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  const auto n =
+      static_cast<size_t>(std::min<uint64_t>(size, exchange.request.body_size - exchange.sent));
+  if (n == 0) return 0;
+  auto read = exchange.request.body(exchange.sent, std::as_writable_bytes(std::span(out, n)));
+  if (!read.ok()) {
+    exchange.error = std::move(read).error();
+    return CURL_READFUNC_ABORT;
+  }
+  exchange.sent += n;
+  if (exchange.request.on_sent) exchange.request.on_sent(exchange.sent);
+  return n;
+}
+
+int OnSeek(void* user, curl_off_t offset, int origin) {
+  if (origin != SEEK_SET || offset < 0) return CURL_SEEKFUNC_CANTSEEK;
+  static_cast<Exchange*>(user)->sent = static_cast<uint64_t>(offset);
+  return CURL_SEEKFUNC_OK;
+}
+
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<Exchange*>(user)->request.stop.stop_requested() ? 1 : 0;
+}
+
+// libcurl's setters are variadic; one name for each type keeps the conversions honest.
+void SetLong(CURL* curl, CURLoption option, long value) { curl_easy_setopt(curl, option, value); }
+void SetText(CURL* curl, CURLoption option, const std::string& value) {
+  curl_easy_setopt(curl, option, value.c_str());
+}
+
+void SetCallbacks(CURL* curl, Exchange& exchange) {
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &OnHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &OnBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &OnProgress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
+  SetLong(curl, CURLOPT_NOPROGRESS, 0);
+  if (!exchange.request.body) return;
+  curl_easy_setopt(curl, CURLOPT_READFUNCTION, &OnRead);
+  curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
+  curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, &OnSeek);
+  curl_easy_setopt(curl, CURLOPT_SEEKDATA, &exchange);
+  SetLong(curl, CURLOPT_UPLOAD, 1);
+  curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
+                   static_cast<curl_off_t>(exchange.request.body_size));
+}
+
+void SetTransfer(CURL* curl, const HttpOptions& options, const HttpRequest& request) {
+  SetText(curl, CURLOPT_URL, request.url.text);
+  SetText(curl, CURLOPT_USERAGENT, "locket/" + std::string(kVersion));
+  SetText(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  SetLong(curl, CURLOPT_NOSIGNAL, 1);
+  SetLong(curl, CURLOPT_FOLLOWLOCATION, 0);
+  SetLong(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
+  SetLong(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.stall_bytes_per_second));
+  SetLong(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
+  if (IsLoopbackHost(request.url.host)) SetText(curl, CURLOPT_PROXY, "");
+  if (request.method == "HEAD") {
+    SetLong(curl, CURLOPT_NOBODY, 1);
+  } else {
+    SetText(curl, CURLOPT_CUSTOMREQUEST, request.method);
+  }
+}
+
+// CAs of ours come on top of the system's, which libcurl keeps through CURLOPT_CAPATH.
+Status SetTls(CURL* curl, const HttpOptions& options, const Endpoint& tls) {
+  SetLong(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+  if (tls.skip_verify) {
+    SetLong(curl, CURLOPT_SSL_VERIFYPEER, 0);
+    SetLong(curl, CURLOPT_SSL_VERIFYHOST, 0);
+  }
+  auto files = tls.ca_files;
+  if (!options.ca_file.empty()) files.push_back(options.ca_file);
+  std::string bundle;
+  for (const auto& file : files) {
+    LOCKET_TRY_ASSIGN(const std::string pem, ReadFile(file, kMaxCaBytes).While("read CA"));
+    bundle += pem + "\n";
+  }
+  if (!bundle.empty()) {
+    curl_blob blob{.data = bundle.data(), .len = bundle.size(), .flags = CURL_BLOB_COPY};
+    curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
+  }
+  if (!tls.client_certificate.empty()) {
+    SetText(curl, CURLOPT_SSLCERT, tls.client_certificate.string());
+    SetText(curl, CURLOPT_SSLKEY, tls.client_key.string());
+  }
+  return Ok();
+}
+
+Error TransferError(CURLcode code, const char* detail, const HttpRequest& request) {
+  const std::string host = request.url.host + ":" + std::to_string(request.url.port);
+  const std::string why = *detail != '\0' ? detail : curl_easy_strerror(code);
+  switch (code) {
+    case CURLE_ABORTED_BY_CALLBACK:
+      return {ErrorCode::kCancelled, "cancelled"};
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return {ErrorCode::kUnavailable, why + ": check the name and /etc/resolv.conf"};
+    case CURLE_COULDNT_CONNECT:
+      return {ErrorCode::kUnavailable, why + ": is the registry running at " + host + "?"};
+    case CURLE_OPERATION_TIMEDOUT:
+      return {ErrorCode::kDeadlineExceeded, why};
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      return {ErrorCode::kFailedPrecondition,
+              why + ": name the registry's CA in /etc/containerd/certs.d/" + request.url.host +
+                  "/hosts.toml"};
+    case CURLE_SSL_CONNECT_ERROR:
+      return {ErrorCode::kFailedPrecondition,
+              why + ": if " + host + " speaks plain http, say so in hosts.toml"};
+    case CURLE_SSL_CERTPROBLEM:
+      return {ErrorCode::kFailedPrecondition, why};
+    default:
+      return {ErrorCode::kUnavailable, why};
+  }
+}
+
+// CURLOPT_NOSIGNAL leaves SIGPIPE to us, and OpenSSL writes with write(2): kept from this thread
+// while a transfer runs, and taken away if it came.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  ~NoSigpipe() {
+    if (sigismember(&before_, SIGPIPE) == 1) return;
+    constexpr timespec kNow{};
+    while (sigtimedwait(&pipe_, nullptr, &kNow) == SIGPIPE) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+};
+
+Status InitializeCurl() {
+  // Once for the process; libcurl wants it before the first handle.
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code == CURLE_OK) return Ok();
+  return Error(ErrorCode::kInternal, "libcurl: cannot start");
+}
+
+}  // namespace
+
+std::string HttpResponse::Header(std::string_view name) const {
+  const auto found = headers.find(std::string(name));
+  return found == headers.end() ? std::string() : found->second;
+}
+
+std::optional<uint64_t> HttpResponse::ContentLength() const {
+  const std::string text = Header("content-length");
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+// Idle handles keep their connections.
+class HttpClient::Pool {
+ public:
+  Result<CurlHandle> Take() {
+    LOCKET_TRY(InitializeCurl());
+    {
+      const MutexLock lock(mutex_);
+      if (!idle_.empty()) {
+        CurlHandle handle = std::move(idle_.back());
+        idle_.pop_back();
+        return handle;
+      }
+    }
+    CurlHandle handle(curl_easy_init());
+    if (handle == nullptr) return Error(ErrorCode::kInternal, "libcurl: no handle");
+    return handle;
+  }
+  void Give(CurlHandle handle) {
+    curl_easy_reset(handle.get());
+    const MutexLock lock(mutex_);
+    if (idle_.size() < kMaxIdle) idle_.push_back(std::move(handle));
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<CurlHandle> idle_ LOCKET_GUARDED_BY(mutex_);
+};
+
+HttpClient::HttpClient(HttpOptions options)
+    : options_(std::move(options)), pool_(std::make_unique<Pool>()) {}
+HttpClient::~HttpClient() = default;
+
+Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint& tls) {
+  if (request.stop.stop_requested()) return Error(ErrorCode::kCancelled, "cancelled");
+  LOCKET_TRY_ASSIGN(CurlHandle handle, pool_->Take());
+  CURL* curl = handle.get();
+  Exchange exchange{.request = request, .curl = curl};
+  char detail[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+  SetCallbacks(curl, exchange);
+  SetTransfer(curl, options_, request);
+  LOCKET_TRY(SetTls(curl, options_, tls));
+  std::unique_ptr<curl_slist, ListFree> headers;
+  auto lines = request.headers;
+  lines.emplace_back("Expect:");  // a 401 comes before the body anyway: POST asks first
+  for (const auto& line : lines) {
+    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
+    if (longer == nullptr) return Error(ErrorCode::kInternal, "libcurl: no memory");
+    static_cast<void>(headers.release());
+    headers.reset(longer);
+  }
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  const NoSigpipe no_sigpipe;
+  const CURLcode code = curl_easy_perform(curl);
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange.response.status);
+  pool_->Give(std::move(handle));
+  if (exchange.error) return std::move(*exchange.error);
+  // A server may answer and close while we still send: the answer counts.
+  const bool answered = code == CURLE_SEND_ERROR && exchange.response.status >= 400;
+  if (code != CURLE_OK && !answered) return TransferError(code, detail, request);
+  return std::move(exchange.response);
+}
+
+}  // namespace locket::registry

@@ -1,0 +1,77 @@
+// One HTTP exchange over libcurl. No retries, no redirects, no credentials: those are the layers
+// above.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "registry/hosts.h"
+#include "registry/url.h"
+
+namespace locket::registry {
+
+struct HttpOptions {
+  std::filesystem::path ca_file;
+  std::chrono::milliseconds connect_timeout;
+  uint64_t stall_bytes_per_second;
+  std::chrono::seconds stall_timeout;
+};
+
+struct HttpResponse {
+  long status = 0;
+  std::multimap<std::string, std::string> headers{};  // names in lower case
+  std::string body{};  // up to `max_body_bytes`; empty if the body went to a sink
+
+  // The first of that name, or "".
+  std::string Header(std::string_view name) const;
+  std::optional<uint64_t> ContentLength() const;
+};
+
+// Asked once, at the first byte of a 2xx body.
+using BodyFilter = std::function<Status(const HttpResponse& head)>;
+using BodySink = std::function<Status(std::span<const std::byte>)>;
+// Fills `out` from `offset` of the body to send.
+using BodySource = std::function<Status(uint64_t offset, std::span<std::byte> out)>;
+
+struct HttpRequest {
+  std::string method;
+  Url url;
+  std::vector<std::string> headers{};  // "Name: value"
+  BodySource body{};
+  uint64_t body_size = 0;
+  size_t max_body_bytes = 64U << 10;
+  BodyFilter filter{};  // only with `sink`
+  BodySink sink{};      // takes a 2xx body
+  std::stop_token stop{};
+  std::function<void(uint64_t sent)> on_sent{};
+};
+
+class HttpClient {
+ public:
+  explicit HttpClient(HttpOptions options);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+
+  // Any status is a response. kUnavailable: no connection, or it broke. kDeadlineExceeded: stalled.
+  // kFailedPrecondition: TLS. kResourceExhausted: a body above the bound. kCancelled. Errors of
+  // filter, sink and source come back as they are. `tls` gives CAs and client certificate.
+  Result<HttpResponse> Send(const HttpRequest& request, const Endpoint& tls);
+
+ private:
+  class Pool;
+  HttpOptions options_;
+  std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace locket::registry

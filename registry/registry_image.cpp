@@ -1,0 +1,99 @@
+#include "registry/registry_image.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/file.h"
+#include "base/unique_fd.h"
+
+namespace locket::registry {
+namespace {
+
+using image::Descriptor;
+using image::ManifestContent;
+
+// A blob that FetchBlobToFile has checked.
+class CheckedFileStream final : public image::BlobStream {
+ public:
+  explicit CheckedFileStream(UniqueFd fd) : fd_(std::move(fd)) {}
+  Result<size_t> Read(std::span<std::byte> out) override {
+    while (true) {
+      const ssize_t n = ::pread(fd_.get(), out.data(), out.size(), offset_);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return Error::FromErrno(errno, "read blob");
+      offset_ += n;
+      return static_cast<size_t>(n);
+    }
+  }
+
+ private:
+  UniqueFd fd_;
+  off_t offset_ = 0;
+};
+
+class RegistrySource final : public image::ImageSource {
+ public:
+  RegistrySource(RegistryClient& client, image::Reference image, image::Platform platform,
+                 std::filesystem::path directory, CallOptions call)
+      : client_(client),
+        image_(std::move(image)),
+        platform_(std::move(platform)),
+        directory_(std::move(directory)),
+        call_(std::move(call)) {}
+
+  Result<ManifestContent> GetManifest() override {
+    return client_.FetchManifestFor(image_, platform_, call_);
+  }
+  Result<std::unique_ptr<image::BlobStream>> OpenBlob(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(directory_, O_RDWR | O_TMPFILE));
+    LOCKET_TRY(client_.FetchBlobToFile(image_, blob, fd.get(), call_));
+    return std::unique_ptr<image::BlobStream>(std::make_unique<CheckedFileStream>(std::move(fd)));
+  }
+
+ private:
+  RegistryClient& client_;
+  image::Reference image_;
+  image::Platform platform_;
+  std::filesystem::path directory_;
+  CallOptions call_;
+};
+
+class RegistryTarget final : public image::ImageTarget {
+ public:
+  RegistryTarget(RegistryClient& client, image::Reference image, CallOptions call)
+      : client_(client), image_(std::move(image)), call_(std::move(call)) {}
+
+  Status PutBlob(const Descriptor& blob, int fd) override {
+    return client_.PushBlob(image_, blob, fd, {}, call_);
+  }
+  Status PutBlobBytes(const Descriptor& blob, std::string_view bytes) override {
+    return client_.PushBlobBytes(image_, blob, bytes, call_);
+  }
+  Result<Descriptor> PutManifest(std::string_view media_type, std::string_view bytes) override {
+    return client_.PushManifest(image_, media_type, bytes, call_);
+  }
+
+ private:
+  RegistryClient& client_;
+  image::Reference image_;
+  CallOptions call_;
+};
+
+}  // namespace
+
+std::unique_ptr<image::ImageSource> MakeRegistrySource(
+    RegistryClient& client, const image::Reference& image, const image::Platform& platform,
+    const std::filesystem::path& temporary_directory, const CallOptions& call) {
+  return std::make_unique<RegistrySource>(client, image, platform, temporary_directory, call);
+}
+
+std::unique_ptr<image::ImageTarget> MakeRegistryTarget(RegistryClient& client,
+                                                       const image::Reference& image,
+                                                       const CallOptions& call) {
+  return std::make_unique<RegistryTarget>(client, image, call);
+}
+
+}  // namespace locket::registry
