@@ -1,0 +1,34 @@
+// HTTP/1.1 as far as a broker's clients need it: one request, one response, one connection.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace locket::attest {
+
+inline constexpr size_t kMaxHttpHeaderBytes = 64U << 10;
+inline constexpr size_t kMaxHttpBodyBytes = 4U << 20;
+
+struct HttpUrl {
+  std::string host;       // without brackets
+  std::string host_port;  // as one dials it
+};
+// "https://host[:port]" with nothing after it but a slash. kInvalidArgument: anything else.
+Result<HttpUrl> ParseHttpsUrl(std::string_view url);
+
+struct HttpResponse {
+  int status;
+  std::map<std::string, std::string> headers;  // names in lower case; the last one counts
+  std::string body;
+};
+
+// Reads what has arrived so far. Nothing: more must come. `ended`: nothing more will, which is how
+// a body without a length ends. kInvalidArgument: not HTTP/1.x, or above the limits.
+Result<std::optional<HttpResponse>> ParseHttpResponse(std::string_view bytes, bool ended);
+
+}  // namespace locket::attest
