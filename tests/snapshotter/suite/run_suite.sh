@@ -15,6 +15,7 @@ command -v go > /dev/null || skip 'needs Debian package golang-go'
 [ -d /usr/share/gocode/src/gotest.tools/assert ] || skip 'needs Debian package golang-github-gotestyourself-gotest.tools-dev'
 
 # Debian has gotest.tools version 3 without the /v3 that its users import.
+mkdir -p "$build" && build=$(cd "$build" && pwd)
 mkdir -p "$build/gopath/src/gotest.tools"
 ln -sfn /usr/share/gocode/src/gotest.tools "$build/gopath/src/gotest.tools/v3"
 export GO111MODULE=off GOPATH=$build/gopath:/usr/share/gocode GOCACHE=$build/gocache

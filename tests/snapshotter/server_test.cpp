@@ -1,0 +1,243 @@
+// The real binary: its socket, its signals, its exit codes, and what a kill -9 leaves.
+#include <algorithm>
+#include <future>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "tests/snapshotter/image_fixture.h"
+#include "tests/snapshotter/loopback_registry.h"
+#include "tests/snapshotter/server_fixture.h"
+
+namespace locket::snapshotter {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Bytes of sealed layers are 24 KiB; a stall in the middle has brought something.
+constexpr size_t kSomeBytes = 10'000;
+
+CommandOutput RunBinary(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), kBinary);
+  auto output = RunCommand(flags);
+  EXPECT_TRUE(output.ok());
+  return std::move(output).value();
+}
+
+TEST(ProgramTest, ExitCodesAndErrorsOfOneLine) {
+  EXPECT_EQ(RunBinary({"--help"}).exit_status, 0);
+  EXPECT_THAT(RunBinary({"--version"}).standard_output, HasSubstr("locket-snapshotter 0."));
+  const auto usage = RunBinary({"--rot"});
+  EXPECT_EQ(usage.exit_status, 2);
+  EXPECT_THAT(usage.standard_error, HasSubstr("locket-snapshotter: "));
+  EXPECT_EQ(std::ranges::count(usage.standard_error, '\n'), 1);
+  EXPECT_EQ(RunBinary({"--check-config", "--config", LOCKET_SOURCE_DIR "/deploy/snapshotter.toml"})
+                .exit_status,
+            0);
+  const auto no_root = RunBinary({"--root", "/proc/nope", "--address", "/proc/nope.sock"});
+  EXPECT_EQ(no_root.exit_status, 1);
+  EXPECT_THAT(no_root.standard_error, HasSubstr("create '/proc/nope'"));
+}
+
+TEST_F(ServerTest, CheckConfigNamesTheFileThatIsWrong) {
+  const std::string file = temp_.path() / "auth.json";
+  ASSERT_TRUE(ReplaceFileDurably(file, "{").ok());
+  const auto checked = RunBinary({"--check-config", "--credentials", file});
+  EXPECT_EQ(checked.exit_status, 2);
+  EXPECT_THAT(checked.standard_error, HasSubstr(file));
+}
+
+TEST_F(ServerTest, ServesOnAPrivateSocketAndLeavesCleanlyOnSigterm) {
+  Configure("");
+  Start();
+  EXPECT_EQ(fs::status(address()).permissions(), fs::perms(0600));
+  EXPECT_TRUE(Prepare({.key = "a"}).ok());
+  EXPECT_EQ(Stop(SIGTERM), 0) << log_();
+  EXPECT_FALSE(fs::exists(address()));
+  Start();
+  EXPECT_THAT(List(), SizeIs(1));
+  EXPECT_EQ(Stop(SIGINT), 0);
+}
+
+TEST_F(ServerTest, ReplacesTheSocketOfAKilledServerButNotOfALivingOne) {
+  Configure("");
+  Start();
+  Stop(SIGKILL);
+  ASSERT_TRUE(fs::exists(address()));
+  Start();
+  const auto same_address = RunBinary({"--root", temp_.path() / "other", "--address", address()});
+  EXPECT_EQ(same_address.exit_status, 1);
+  EXPECT_THAT(same_address.standard_error, HasSubstr("another server listens there"));
+  const auto same_root = RunBinary({"--root", root(), "--address", temp_.path() / "t.sock"});
+  EXPECT_EQ(same_root.exit_status, 1);
+  EXPECT_THAT(same_root.standard_error, HasSubstr("another locket-snapshotter uses this root"));
+  EXPECT_THAT(List(), IsEmpty()) << "the first one still answers";
+}
+
+TEST_F(ServerTest, DoesNotReplaceAFileThatIsNoSocket) {
+  ASSERT_TRUE(ReplaceFileDurably(address(), "precious").ok());
+  const auto refused = RunBinary({"--root", root(), "--address", address()});
+  EXPECT_EQ(refused.exit_status, 1);
+  EXPECT_THAT(refused.standard_error, HasSubstr("a file that is no socket"));
+  EXPECT_EQ(*ReadFile(address(), 100), "precious");
+  const auto long_path = RunBinary({"--root", root(), "--address", "/" + std::string(120, 'x')});
+  EXPECT_THAT(long_path.standard_error, HasSubstr("longer than 107 bytes"));
+}
+
+TEST_F(ServerTest, ErrorsReachContainerdWithTheirCodes) {
+  Configure("");
+  Start();
+  ASSERT_TRUE(Prepare({.key = "a"}).ok());
+  EXPECT_EQ(Prepare({.key = "a"}).error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(Prepare({.key = "b", .parent = "a"}).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Prepare({.key = "b", .parent = "x"}).error_code(), grpc::StatusCode::NOT_FOUND);
+  ASSERT_TRUE(Commit("c", "a").ok());
+  ASSERT_TRUE(Prepare({.key = "d", .parent = "c"}).ok());
+  const grpc::Status removed = Remove("c");
+  EXPECT_EQ(removed.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(removed.error_message(), HasSubstr("cannot remove snapshot 'c'"));
+}
+
+TEST_F(ServerTest, ListsMoreSnapshotsThanOneMessageHolds) {
+  Configure("");
+  Start();
+  std::set<std::string> expected;
+  for (int i = 0; i < 101; ++i) {
+    ASSERT_TRUE(Prepare({.key = std::to_string(i)}).ok());
+    expected.insert(std::to_string(i));
+  }
+  std::set<std::string> listed;
+  for (const pb::Info& info : List()) listed.insert(info.name());
+  EXPECT_EQ(listed, expected);
+  EXPECT_THAT(List({"name==7", "name==8"}), SizeIs(2));
+}
+
+TEST_F(ServerTest, ADownloadCutOffByAKillIsContinued) {
+  LoopbackRegistry registry;
+  const TestImage image = MakeImage(registry.host() + "/app:1", "A");
+  image.AddTo(registry);
+  registry.StallAfter(image.layer_digests[0], kSomeBytes);
+  Configure("");
+  Start();
+  auto pull = std::async(std::launch::async, [&] {
+    return Prepare(image.Pull(0, "", "k8s.io/1/extract-1 x")).error_code();
+  });
+  registry.WaitForStall();
+  const fs::path partial = root() / "ingest" / image.layer_digests[0].substr(7);
+  // What the registry sent is in the file once the client has read it from its socket.
+  while (!fs::exists(partial) || fs::file_size(partial) < kSomeBytes) std::this_thread::yield();
+  Stop(SIGKILL);
+  EXPECT_EQ(pull.get(), grpc::StatusCode::UNAVAILABLE);
+  registry.StopStalling();
+
+  Start();
+  EXPECT_THAT(List(), IsEmpty());
+  const grpc::Status pulled = Prepare(image.Pull(0, "", "k8s.io/2/extract-2 x"));
+  EXPECT_EQ(pulled.error_code(), grpc::StatusCode::ALREADY_EXISTS) << pulled.error_message();
+  EXPECT_EQ(registry.OffsetsAsked(image.layer_digests[0]).back(), kSomeBytes);
+  EXPECT_EQ(*ReadFile(root() / "blobs/sha256" / image.layer_digests[0].substr(7), 1 << 20),
+            image.layers[0]);
+  EXPECT_TRUE(fs::is_empty(root() / "ingest"));
+  const auto listed =
+      List({"labels.\"containerd.io/snapshot.ref\"==" + image.chain_ids[0] + ",parent==\"\""});
+  ASSERT_THAT(listed, SizeIs(1));
+  EXPECT_EQ(listed[0].kind(), pb::COMMITTED);
+}
+
+TEST_F(ServerTest, SigtermInTheMiddleOfADownloadEndsItAtOnce) {
+  LoopbackRegistry registry;
+  const TestImage image = MakeImage(registry.host() + "/app:1", "A");
+  image.AddTo(registry);
+  registry.StallAfter(image.layer_digests[0], kSomeBytes);
+  Configure("");
+  Start();
+  auto pull = std::async(std::launch::async, [&] {
+    return Prepare(image.Pull(0, "", "k8s.io/1/extract-1 x")).error_code();
+  });
+  registry.WaitForStall();
+  EXPECT_EQ(Stop(SIGTERM), 0) << log_();
+  EXPECT_EQ(pull.get(), grpc::StatusCode::CANCELLED);
+  EXPECT_FALSE(fs::is_empty(root() / "ingest")) << "what came is kept";
+}
+
+TEST_F(ServerTest, ASilentRegistryFailsThePullWithinTheConfiguredTime) {
+  LoopbackRegistry registry;
+  const TestImage image = MakeImage(registry.host() + "/app:1", "A");
+  image.AddTo(registry);
+  registry.StallAfter(image.layer_digests[0], kSomeBytes);
+  Configure("[registry]\ntimeout_s = 1\n");
+  Start();
+  const auto before = std::chrono::steady_clock::now();
+  const grpc::Status pulled = Prepare(image.Pull(0, "", "k8s.io/1/extract-1 x"));
+  EXPECT_EQ(pulled.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_THAT(pulled.error_message(), HasSubstr("the registry sent nothing for 1000 ms"));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(20));
+  EXPECT_THAT(List(), IsEmpty());
+}
+
+TEST_F(ServerTest, AnAbsentRegistryFailsThePullAndSaysWhich) {
+  std::string host;
+  {
+    const LoopbackRegistry registry;  // its port is nobody's afterwards
+    host = registry.host();
+  }
+  const TestImage image = MakeImage(host + "/app:1", "A");
+  Configure("[registry]\ntimeout_s = 5\n");
+  Start();
+  const grpc::Status pulled = Prepare(image.Pull(0, "", "k8s.io/1/extract-1 x"));
+  EXPECT_THAT(pulled.error_code(),
+              ::testing::AnyOf(grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED));
+  EXPECT_THAT(pulled.error_message(), HasSubstr(host));
+  EXPECT_THAT(List(), IsEmpty());
+}
+
+// Kills the server while requests run, again and again: what it acknowledged is there, what it did
+// not is there whole or not at all, and directories match.
+TEST_F(ServerTest, KillsAtAnyMomentLoseNothingAcknowledged) {
+  Configure("");
+  std::set<std::string> acknowledged;
+  std::mt19937 random(7);
+  int next = 0;
+  for (int round = 0; round < 8; ++round) {
+    Start();
+    std::set<std::string> names;
+    for (const pb::Info& info : List()) names.insert(info.name());
+    for (const std::string& name : acknowledged) EXPECT_TRUE(names.contains(name)) << name;
+    std::set<std::string> on_disk;
+    for (const auto& entry : fs::directory_iterator(root() / "snapshots")) {
+      on_disk.insert(entry.path().filename());
+      EXPECT_TRUE(fs::is_directory(entry.path() / "fs")) << entry.path();
+    }
+    EXPECT_EQ(on_disk.size(), names.size());
+    acknowledged = names;
+
+    const int kill_after = static_cast<int>(random() % 20);
+    std::promise<void> reached;
+    std::thread killer([&] {
+      reached.get_future().wait();
+      Stop(SIGKILL);
+    });
+    for (int done = 0;; ++done) {
+      if (done == kill_after) reached.set_value();
+      const std::string key = "k" + std::to_string(next++);
+      if (!Prepare({.key = key}).ok()) break;
+      acknowledged.insert(key);
+      if (!Commit(key + "-c", key).ok()) {
+        acknowledged.erase(key);  // it may have got either name
+        break;
+      }
+      acknowledged.erase(key);
+      acknowledged.insert(key + "-c");
+      if (done % 3 != 0) continue;
+      acknowledged.erase(key + "-c");
+      if (!Remove(key + "-c").ok()) break;
+    }
+    killer.join();
+  }
+}
+
+}  // namespace
+}  // namespace locket::snapshotter
