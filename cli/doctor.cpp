@@ -90,9 +90,10 @@ Status ConnectUnix(const std::string& path) {
     return Error(ErrorCode::kInvalidArgument, "socket path '" + path + "' is too long");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return Error::FromErrno(errno, "socket");
-  // The kernel takes every socket address as a sockaddr.
+  // Not blocking: a server that hangs has a full queue (EAGAIN). The kernel takes every socket
+  // address as a sockaddr.
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (::connect(fd.get(), generic, sizeof address) != 0) {
     return Error::FromErrno(errno, "connect to '" + path + "'");

@@ -43,7 +43,7 @@ Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOption
                  "credentials file '" + options.creds_file + "' is not there");
   }
   const auto files = options.creds_file.empty()
-                         ? registry::CredentialStore::DefaultFiles()
+                         ? registry::DefaultCredentialFiles()
                          : std::vector<std::filesystem::path>{options.creds_file};
   LOCKET_TRY_ASSIGN(auto credentials, registry::CredentialStore::Load(files));
   registry::ClientOptions client_options;
