@@ -1,0 +1,174 @@
+#include "image/initdata.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "image/gzip.h"
+
+namespace locket::image {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kDigest = Digest::Of("x").ToText();
+constexpr std::string_view kCa =
+    "-----BEGIN CERTIFICATE-----\nAA\\\"==\n-----END CERTIFICATE-----\n";
+
+GuestPolicy SomePolicy() {
+  return {.broker = BrokerPolicy{.url = "https://b.example:8443", .ca = std::string(kCa)},
+          .allowed_digests = {Digest::Of("x"), Digest::Of("y")},
+          .allow_keyed = true,
+          .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
+          .allow_env = {"HOSTNAME", "KUBERNETES_*"}};
+}
+
+TEST(InitdataTest, RoundTripsWithThePolicyInside) {
+  const Initdata initdata{.algorithm = InitdataAlgorithm::kSha384,
+                          .data = {{"locket.toml", EncodeGuestPolicy(SomePolicy())},
+                                   {"policy.rego", "package \"a\"\n\"\"\"x\"\"\"\r\n"},
+                                   {"odd\nkey", "\\"}}};
+  const auto decoded = DecodeInitdata(EncodeInitdata(initdata));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(*decoded, initdata);
+  const auto policy = PolicyOf(*decoded);
+  ASSERT_TRUE(policy.ok()) << policy.error().message();
+  EXPECT_EQ(*policy, SomePolicy());
+}
+
+TEST(InitdataTest, ReadsTheDocumentedExample) {
+  const std::string text =
+      "algorithm = \"sha256\"\nversion = \"0.1.0\"\n[data]\n\"locket.toml\" = '''\n"
+      "[image]\nallowed_digests = [\"" +
+      kDigest + "\"]\n'''\n\"aa.toml\" = \"x\"\n";
+  const auto initdata = DecodeInitdata(text);
+  ASSERT_TRUE(initdata.ok()) << initdata.error().message();
+  EXPECT_EQ(PolicyOf(*initdata)->allowed_digests.at(0).ToText(), kDigest);
+  EXPECT_FALSE(PolicyOf(*initdata)->broker.has_value());
+}
+
+TEST(InitdataTest, RefusesWithTheReason) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"version = \"0.1.0\"", "'algorithm' is missing"},
+      {"algorithm = \"sha256\"", "'version' is missing"},
+      {"algorithm = \"md5\"\nversion = \"0.1.0\"", "none of sha256"},
+      {"algorithm = \"sha256\"\nversion = \"0.2.0\"", "only '0.1.0'"},
+      {"algorithm = \"sha256\"\nversion = \"0.1.0\"\nmore = 1", "'more' is unknown"},
+      {"algorithm = \"sha256\"\nversion = \"0.1.0\"\n[data]\na = 1", "'data.a' is not text"},
+      {"algorithm = \"sha256\"\nalgorithm = \"sha256\"", "not TOML"},
+      {"x = " + std::string(5000, '['), "nested too deeply"},
+      {"x = " + std::string(5000, '{'), "nested too deeply"},
+      {"a" + std::string(5000, '.') + "b = 1", "nested too deeply"},
+      {std::string(kMaxInitdataBytes + 1, '\n'), "larger than"},
+      {"= =", "not TOML"}};
+  for (const auto& [text, why] : cases) {
+    EXPECT_THAT(DecodeInitdata(text).error().message(), HasSubstr(why)) << text.substr(0, 80);
+  }
+  EXPECT_EQ(PolicyOf(Initdata{}).error().code(), ErrorCode::kNotFound);
+}
+
+TEST(InitdataTest, BracketsInStringsAndCommentsAreNotNesting) {
+  const std::string text = "algorithm = \"sha256\" # " + std::string(100, '[') +
+                           "\nversion = '0.1.0'\n[data]\na = \"" + std::string(100, '{') +
+                           "\\\"[\"\nb = '''\n" + std::string(100, '[') + "\n'''\n";
+  const auto initdata = DecodeInitdata(text);
+  EXPECT_TRUE(initdata.ok()) << initdata.error().message();
+}
+
+TEST(GuestPolicyTest, RefusesWithTheReason) {
+  const std::string image = "[image]\nallowed_digests = []\n";
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "'image' is missing"},
+      {"[image]\nallow_keyd = true", "'image.allow_keyd' is unknown"},
+      {"[image]\nallow_keyed = 1", "not true or false"},
+      {"[image]\nallowed_digests = [\"sha256:1\"]", "allowed_digests"},
+      {"[image]\nallowed_digests = [1]", "not text"},
+      {image + "[broker]\nurl = \"https://b\"", "'broker.ca' is missing"},
+      {image + "[broker]\nurl = \"http://b\"\nca = \"-----BEGIN CERTIFICATE-----\"", "https://"},
+      {image + "[broker]\nurl = \"https://b\"\nca = \"x\"", "no PEM certificate"},
+      {image + "[agent]\nallow_commands = [\"x\"]", "not a list of arguments"},
+      {image + "[agent]\nallow_commands = [[]]", "not a list of arguments"},
+      {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
+      {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
+      {image + "[agents]\n", "'agents' is unknown"}};
+  for (const auto& [text, why] : cases) {
+    const auto policy = DecodeGuestPolicy(text);
+    ASSERT_FALSE(policy.ok()) << text;
+    EXPECT_THAT(policy.error().message(), HasSubstr(why)) << text;
+  }
+}
+
+TEST(InitdataDigestTest, IsTheHashOfTheRawText) {
+  EXPECT_EQ(HexEncode(InitdataDigest(InitdataAlgorithm::kSha256, "abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(InitdataDigest(InitdataAlgorithm::kSha384, "abc").size(), 48U);
+  EXPECT_EQ(InitdataDigest(InitdataAlgorithm::kSha512, "abc").size(), 64U);
+  const auto long_digest = InitdataDigest(InitdataAlgorithm::kSha384, "abc");
+  EXPECT_EQ(HexEncode(HostDataFor(InitdataAlgorithm::kSha384, "abc")),
+            HexEncode(std::span(long_digest).first(32)));
+}
+
+TEST(InitdataTransportTest, AnnotationRoundTripsAndIsDeterministic) {
+  const std::string toml(10000, 'x');
+  const auto annotation = EncodeInitdataAnnotation(toml);
+  ASSERT_TRUE(annotation.ok());
+  EXPECT_LT(annotation->size(), 200U);
+  EXPECT_EQ(*annotation, *EncodeInitdataAnnotation(toml));
+  EXPECT_EQ(*DecodeInitdataAnnotation(*annotation), toml);
+}
+
+TEST(InitdataTransportTest, AnnotationIsBounded) {
+  const auto bomb = Gzip(std::string(kMaxInitdataBytes + 1, 'x'));
+  EXPECT_EQ(DecodeInitdataAnnotation(Base64Encode(*bomb)).error().code(),
+            ErrorCode::kResourceExhausted);
+  EXPECT_THAT(DecodeInitdataAnnotation(std::string(2U << 20, 'A')).error().message(),
+              HasSubstr("larger than 1 MiB"));
+  EXPECT_THAT(EncodeInitdataAnnotation(std::string(kMaxInitdataBytes + 1, 'x')).error().message(),
+              HasSubstr("larger than 4 MiB"));
+  auto packed = *Gzip("abc");
+  packed.push_back(std::byte{0});
+  EXPECT_THAT(DecodeInitdataAnnotation(Base64Encode(packed)).error().message(),
+              HasSubstr("after the end"));
+  packed.resize(packed.size() - 4);
+  EXPECT_EQ(DecodeInitdataAnnotation(Base64Encode(packed)).error().code(), ErrorCode::kDataLoss);
+}
+
+TEST(InitdataTransportTest, DeviceHasTheFormatsBytes) {
+  const auto device = EncodeInitdataDevice("abc");
+  ASSERT_TRUE(device.ok());
+  EXPECT_EQ(device->size() % 512, 0U);
+  EXPECT_EQ(AsText(std::span(*device).first(8)), "initdata");
+  EXPECT_EQ(std::to_integer<size_t>(device->at(8)), Gzip("abc")->size());
+  EXPECT_EQ(device->at(16), std::byte{0x1f}) << "gzip follows";
+  EXPECT_EQ(*DecodeInitdataDevice(*device), "abc");
+}
+
+TEST(InitdataTransportTest, DeviceIsReadFromAFileLongerThanThePayload) {
+  const auto directory = TempDir::Create("/tmp", "initdata-test.");
+  ASSERT_TRUE(directory.ok());
+  const auto device = *EncodeInitdataDevice("abc");
+  const UniqueFd fd = *OpenFile(directory->path() / "device", O_RDWR | O_CREAT);
+  ASSERT_TRUE(WriteFull(fd.get(), device).ok());
+  ASSERT_EQ(::ftruncate(fd.get(), 1 << 20), 0);
+  EXPECT_EQ(*ReadInitdataDevice(fd.get()), "abc");
+  ASSERT_EQ(::ftruncate(fd.get(), 20), 0);
+  EXPECT_EQ(ReadInitdataDevice(fd.get()).error().code(), ErrorCode::kDataLoss);
+}
+
+TEST(InitdataTransportTest, DeviceRefusesWithTheReason) {
+  auto device = *EncodeInitdataDevice("abc");
+  EXPECT_THAT(DecodeInitdataDevice(std::span(device).first(15)).error().message(),
+              HasSubstr("cut short"));
+  EXPECT_THAT(DecodeInitdataDevice(std::span(device).first(20)).error().message(),
+              HasSubstr("cut short"));
+  device[15] = std::byte{0x80};
+  EXPECT_THAT(DecodeInitdataDevice(device).error().message(), HasSubstr("out of range"));
+  device[0] = std::byte{'I'};
+  EXPECT_THAT(DecodeInitdataDevice(device).error().message(), HasSubstr("does not begin"));
+}
+
+}  // namespace
+}  // namespace locket::image
