@@ -62,9 +62,11 @@ class TarMaker {
     const auto text = [&](size_t at, size_t size, const std::string& value) {
       std::memcpy(header.data() + at, value.data(), std::min(size, value.size()));
     };
-    const auto number = [&](size_t at, int digits, uint64_t value) {
-      std::snprintf(header.data() + at, static_cast<size_t>(digits) + 1, "%0*llo", digits,
-                    static_cast<unsigned long long>(value));
+    const auto number = [&](size_t at, size_t digits, uint64_t value) {
+      header[at + digits] = '\0';
+      for (size_t i = digits; i-- > 0; value /= 8) {
+        header[at + i] = static_cast<char>('0' + value % 8);
+      }
     };
     text(0, 100, item.name);
     number(100, 7, item.mode);
