@@ -222,7 +222,7 @@ Status Tree::MaterializeWhiteouts(XattrTable& xattrs) {
     Node& node = nodes_[id];
     if (node.directory == nullptr || !node.directory->opaque) continue;
     XattrSet set = xattrs.Get(node.xattrs);
-    set["trusted.overlay.opaque"] = "y";
+    set.insert_or_assign("trusted.overlay.opaque", std::string("y"));
     LOCKET_TRY_ASSIGN(node.xattrs, xattrs.Add(set));
   }
   return Ok();
