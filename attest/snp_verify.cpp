@@ -115,7 +115,16 @@ Result<Chain> FindChain(const std::vector<X509Ptr>& certificates, std::span<cons
     }
   }
   ERR_clear_error();
-  if (chain.root == nullptr) return Refused("certificates: no root among them is trusted");
+  if (chain.root == nullptr) {
+    // The common mistake deserves its own words; they grant nothing.
+    const bool emulated = std::any_of(
+        certificates.begin(), certificates.end(),
+        [](const X509Ptr& certificate) { return CommonName(certificate.get()) == "ARK-Emulated"; });
+    return Refused(emulated
+                       ? "certificates: this emulated TEE is not allowed: its root is not among "
+                         "the trusted ones"
+                       : "certificates: no root among them is trusted");
+  }
   if (chain.leaf == nullptr) return Refused("certificates: no VCEK or VLEK among them");
   for (const auto& certificate : certificates) {
     if (certificate.get() != chain.root && certificate.get() != chain.leaf &&

@@ -1,0 +1,268 @@
+#include "key-broker/broker.h"
+
+#include <algorithm>
+
+#include "attest/admin_token.h"
+#include "attest/json.h"
+#include "attest/jwe.h"
+#include "attest/kbs_messages.h"
+#include "base/encoding.h"
+#include "base/log.h"
+#include "image/initdata.h"
+#include "key-broker/problems.h"
+
+namespace locket::key_broker {
+namespace {
+
+using attest::Problem;
+
+constexpr std::string_view kPrefix = "/kbs/v0/";
+constexpr size_t kNonceBytes = 32;
+
+std::optional<std::string> BearerOf(const Request& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  if (!request.authorization.starts_with(kBearer)) return std::nullopt;
+  return request.authorization.substr(kBearer.size());
+}
+
+// The session's id among the cookies: "a=b; kbs-session-id=<hex>".
+std::optional<std::string> SessionIdOf(const Request& request) {
+  const std::string name = std::string(attest::kKbsSessionCookie) + "=";
+  std::string_view rest = request.cookie;
+  while (!rest.empty()) {
+    const size_t end = rest.find(';');
+    std::string_view pair = rest.substr(0, end);
+    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    if (pair.starts_with(name)) return std::string(pair.substr(name.size()));
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::pair<std::string, std::string>> DetailsOf(const attest::VerifiedSnp& guest) {
+  return {{"tee", std::string(attest::TeeKindName(guest.kind))},
+          {"measurement", HexEncode(guest.report.measurement)},
+          {"host_data", HexEncode(guest.report.host_data)}};
+}
+
+// The guest's first choice that is long enough for anybody; sha384 if it names none.
+attest::HashAlgorithm ChooseHash(const attest::AuthRequest& request) {
+  const auto& offered = request.hashes;
+  const auto preferred = attest::HashAlgorithm::kSha384;
+  if (offered.empty() || std::find(offered.begin(), offered.end(), preferred) != offered.end()) {
+    return preferred;
+  }
+  return offered.front();
+}
+
+// What the guest says it was launched with has to be what it was launched with.
+Status CheckInitdata(const std::string& toml, const attest::SnpReport& report) {
+  LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml).While("initdata"));
+  const auto expected = image::HostDataFor(initdata.algorithm, toml);
+  if (expected == report.host_data) return Ok();
+  return Error(ErrorCode::kPermissionDenied, "host_data " + HexEncode(report.host_data) +
+                                                 " is not the digest of the initdata sent, " +
+                                                 HexEncode(expected));
+}
+
+}  // namespace
+
+struct Broker::Guest {
+  attest::VerifiedSnp evidence;
+  std::string tee_pubkey;
+};
+
+Broker::Broker(BrokerOptions options, Store& store, AuditLog& audit, const Clock& clock,
+               attest::SigningKey signing_key, attest::VerificationKey verification_key)
+    : options_(std::move(options)),
+      store_(store),
+      audit_(audit),
+      clock_(clock),
+      signing_key_(std::move(signing_key)),
+      verification_key_(std::move(verification_key)),
+      sessions_(options_.sessions, clock) {}
+
+Result<std::unique_ptr<Broker>> Broker::Create(BrokerOptions options, Store& store, AuditLog& audit,
+                                               const Clock& clock) {
+  if (options.admin_public_pem) {
+    LOCKET_TRY_ASSIGN(
+        const auto key,
+        attest::VerificationKey::FromPem(*options.admin_public_pem).While("admin public key"));
+    if (!key.is_ed25519()) {
+      return Error(ErrorCode::kInvalidArgument, "admin public key: it is not an Ed25519 key");
+    }
+  }
+  LOCKET_TRY_ASSIGN(auto signing_key, attest::SigningKey::Generate());
+  LOCKET_TRY_ASSIGN(auto verification_key,
+                    attest::VerificationKey::FromPem(signing_key.PublicPem()));
+  return std::unique_ptr<Broker>(new Broker(std::move(options), store, audit, clock,
+                                            std::move(signing_key), std::move(verification_key)));
+}
+
+Response Broker::Handle(const Request& request) {
+  Response response = Route(request);
+  log::Debug("answered", {{"method", request.method},
+                          {"path", request.path},
+                          {"status", response.status},
+                          {"peer", request.peer}});
+  return response;
+}
+
+Response Broker::Route(const Request& request) {
+  if (!request.path.starts_with(kPrefix)) return NoSuchPath(request.path);
+  const std::string path = request.path.substr(kPrefix.size());
+  if (request.method == "POST" && path == "auth") return Auth(request);
+  if (request.method == "POST" && path == "attest") return Attest(request);
+  if (request.method == "GET" && path.starts_with("resource/")) {
+    return GetResource(request, path.substr(std::string_view("resource/").size()));
+  }
+  return Administer(request);
+}
+
+Response Broker::Auth(const Request& request) {
+  const auto auth = attest::DecodeAuthRequest(AsText(request.body.Reveal()));
+  if (!auth.ok()) return Refuse(attest::kInvalidRequest, auth.error());
+  if (auth->tee != "snp") {
+    return Refuse(attest::kAttestationError,
+                  Error(ErrorCode::kPermissionDenied,
+                        "TEE '" + auth->tee + "' is not supported by this broker; 'snp' is"));
+  }
+  std::array<std::byte, kNonceBytes> nonce{};
+  attest::FillRandom(nonce);
+  const attest::Challenge challenge{.nonce = Base64Encode(nonce), .hash = ChooseHash(*auth)};
+  const auto session = sessions_.Begin(challenge);
+  if (!session.ok()) return Refuse(attest::kInternalError, session.error());
+  return {.body = attest::EncodeChallenge(challenge),
+          .set_cookie = std::string(attest::kKbsSessionCookie) + "=" + *session +
+                        "; Path=/kbs; HttpOnly; Secure; SameSite=Strict"};
+}
+
+Result<attest::VerifiedSnp> Broker::CheckEvidence(const attest::Challenge& challenge,
+                                                  const attest::AttestRequest& attest) const {
+  if (attest.nonce != challenge.nonce) {
+    return Error(ErrorCode::kPermissionDenied, "the nonce is not this session's");
+  }
+  LOCKET_TRY_ASSIGN(const auto guest,
+                    attest::VerifySnp(attest.evidence, options_.roots, clock_.Now()));
+  if (guest.kind == attest::TeeKind::kEmulated && !options_.allow_emulated) {
+    return Error(ErrorCode::kPermissionDenied, "emulated TEE is not allowed by this broker");
+  }
+  LOCKET_TRY_ASSIGN(const auto expected,
+                    attest::ReportDataFor(challenge.hash, attest.nonce, attest.tee_pubkey,
+                                          attest.additional_evidence));
+  if (guest.report.report_data != expected) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "report_data does not bind this session's nonce and the guest's key");
+  }
+  if (attest.initdata) LOCKET_TRY(CheckInitdata(*attest.initdata, guest.report));
+  return guest;
+}
+
+Result<std::string> Broker::MakeToken(const attest::VerifiedSnp& guest,
+                                      const std::string& tee_pubkey) const {
+  const int64_t now =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
+  LOCKET_TRY_ASSIGN(const auto key, attest::ParseJsonObject(tee_pubkey));
+  return signing_key_.Sign(
+      attest::DumpJson({{"iss", "locket-broker"},
+                        {"iat", now},
+                        {"exp", now + options_.token_lifetime.count()},
+                        {"tee", attest::TeeKindName(guest.kind)},
+                        {"report", Base64Encode(attest::EncodeSnpReport(guest.report))},
+                        {"tee-pubkey", key}}));
+}
+
+Response Broker::Attest(const Request& request) {
+  const auto id = SessionIdOf(request);
+  const auto challenge =
+      id ? sessions_.TakeChallenge(*id) : Error(ErrorCode::kPermissionDenied, "no session cookie");
+  if (!challenge.ok()) return Refuse(attest::kInvalidCookie, challenge.error());
+  const auto attest = attest::DecodeAttestRequest(AsText(request.body.Reveal()));
+  if (!attest.ok()) return Refuse(attest::kInvalidRequest, attest.error());
+  const auto guest = CheckEvidence(*challenge, *attest);
+  const auto written =
+      audit_.Record({.action = "attest",
+                     .allowed = guest.ok(),
+                     .resource = {},
+                     .reason = guest.ok() ? "" : guest.error().message(),
+                     .peer = request.peer,
+                     .details = guest.ok() ? DetailsOf(*guest) : decltype(DetailsOf(*guest))()});
+  if (!written.ok()) return Broken(written.error());
+  if (!guest.ok()) {
+    log::Info("attestation refused", {{"peer", request.peer}, log::Field(guest.error())});
+    return Refuse(attest::kAttestationError, guest.error());
+  }
+  const auto token = MakeToken(*guest, attest->tee_pubkey);
+  if (!token.ok()) return Broken(token.error());
+  sessions_.Complete(*id, *token);
+  return {.body = attest::EncodeAttestAnswer(*token)};
+}
+
+Result<std::string> Broker::TokenOf(const Request& request) {
+  if (auto bearer = BearerOf(request)) return *bearer;
+  const auto id = SessionIdOf(request);
+  if (!id) return Error(ErrorCode::kPermissionDenied, "neither a session cookie nor a token");
+  return sessions_.Token(*id);
+}
+
+Result<Broker::Guest> Broker::GuestOf(const std::string& token) const {
+  LOCKET_TRY_ASSIGN(const auto text, verification_key_.Verify(token, clock_.Now()));
+  LOCKET_TRY_ASSIGN(const auto claims, attest::ParseJsonObject(text));
+  LOCKET_TRY_ASSIGN(const auto kind_name, attest::JsonText(claims, "tee"));
+  LOCKET_TRY_ASSIGN(const auto kind, attest::ParseTeeKind(kind_name));
+  LOCKET_TRY_ASSIGN(const auto report_text, attest::JsonText(claims, "report"));
+  LOCKET_TRY_ASSIGN(const auto bytes, Base64Decode(report_text));
+  LOCKET_TRY_ASSIGN(const auto report, attest::DecodeSnpReport(bytes));
+  return Guest{.evidence = {.report = report, .kind = kind},
+               .tee_pubkey = attest::DumpJson(claims.value("tee-pubkey", nlohmann::json()))};
+}
+
+// The JWE, if the policy says yes. Whether a resource exists is told only to those it is for.
+Result<std::string> Broker::Release(const attest::ResourcePath& path, const Guest& guest) {
+  const auto stored = store_.Get(Table::kPolicy, path.ToText());
+  if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kPermissionDenied, "no release policy for " + path.ToText());
+  }
+  if (!stored.ok()) return stored.error();
+  const auto policy = attest::DecodeReleasePolicy(AsText(stored->Reveal()));
+  if (!policy.ok()) {
+    return Error(ErrorCode::kDataLoss,
+                 "release policy for " + path.ToText() + ": " + policy.error().message());
+  }
+  LOCKET_TRY(attest::Evaluate(*policy, guest.evidence));
+  LOCKET_TRY_ASSIGN(const auto secret, store_.Get(Table::kResource, path.ToText()));
+  return attest::EncryptJwe(guest.tee_pubkey, secret.Reveal());
+}
+
+Response Broker::GetResource(const Request& request, const std::string& path_text) {
+  const auto path = attest::ParseResourcePath(path_text);
+  if (!path.ok()) return Refuse(attest::kInvalidRequestPath, path.error());
+  const auto token = TokenOf(request);
+  if (!token.ok()) return Refuse(attest::kInvalidCookie, token.error());
+  const auto guest = GuestOf(*token);
+  if (!guest.ok()) return Refuse(attest::kTokenVerifierError, guest.error());
+  auto released = Release(*path, *guest);
+  const auto written = audit_.Record({.action = "get-resource",
+                                      .allowed = released.ok(),
+                                      .resource = path->ToText(),
+                                      .reason = released.ok() ? "" : released.error().message(),
+                                      .peer = request.peer,
+                                      .details = DetailsOf(guest->evidence)});
+  // What nobody wrote down does not leave.
+  if (!written.ok()) return Broken(written.error());
+  if (released.ok()) return {.body = *std::move(released)};
+  log::Info("resource refused",
+            {{"resource", path->ToText()}, {"peer", request.peer}, log::Field(released.error())});
+  switch (released.error().code()) {
+    case ErrorCode::kPermissionDenied:
+      return Refuse(attest::kPolicyDeny, released.error());
+    case ErrorCode::kNotFound:
+      return Refuse(attest::kResourceNotFound, released.error());
+    case ErrorCode::kInvalidArgument:
+      return Refuse(attest::kInvalidRequest, released.error());
+    default:
+      return Broken(released.error());
+  }
+}
+
+}  // namespace locket::key_broker

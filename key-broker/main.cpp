@@ -1,0 +1,56 @@
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+#include "key-broker/run.h"
+
+namespace {
+
+using namespace locket;
+
+int Fail(const Error& error, int status) {
+  std::fprintf(stderr, "locket-broker: %s\n", error.message().c_str());
+  return status;
+}
+
+// Before other threads start, so that they inherit it.
+Result<UniqueFd> CatchStopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  if (failed != 0) return Error::FromErrno(failed, "block signals");
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
+  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
+  if (!fd.valid()) return Error::FromErrno(errno, "signalfd");
+  return fd;
+}
+
+Status Main(const key_broker::CommandLine& line) {
+  LOCKET_TRY_ASSIGN(const auto config, key_broker::LoadConfig(line.config_file));
+  if (line.check_config) return key_broker::CheckConfig(config);
+  LOCKET_TRY_ASSIGN(const auto stop, CatchStopSignals());
+  return key_broker::Run(config, stop.get());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::umask(0077);
+  const auto line = key_broker::ParseCommandLine({argv + 1, argv + argc});
+  if (!line.ok()) return Fail(line.error(), 2);
+  if (line->print) {
+    std::fputs(line->print->c_str(), stdout);
+    return EXIT_SUCCESS;
+  }
+  log::Init("locket-broker", line->log_level, log::Format::kText);
+  const auto done = Main(*line);
+  return done.ok() ? EXIT_SUCCESS : Fail(done.error(), EXIT_FAILURE);
+}

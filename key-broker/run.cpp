@@ -1,0 +1,108 @@
+#include "key-broker/run.h"
+
+#include <poll.h>
+
+#include <cerrno>
+
+#include "attest/jwt.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "key-broker/audit_log.h"
+#include "key-broker/broker.h"
+#include "key-broker/server.h"
+#include "key-broker/store_rocksdb.h"
+
+namespace locket::key_broker {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1U << 20;
+
+Result<attest::SnpRoot> ReadRoot(const std::string& file, attest::TeeKind kind) {
+  LOCKET_TRY_ASSIGN(const auto pem, ReadFile(file, kMaxFileBytes));
+  return attest::RootFromPem(pem, kind).While("root '" + file + "'");
+}
+
+Result<BrokerOptions> MakeBrokerOptions(const Config& config) {
+  BrokerOptions options{
+      .roots = {attest::AmdMilanRoot()},
+      .allow_emulated = config.allow_emulated,
+      .admin_public_pem = {},
+      .sessions = {.lifetime = config.session_lifetime, .max_sessions = config.max_sessions},
+      .token_lifetime = config.token_lifetime};
+  for (const auto& file : config.snp_roots) {
+    LOCKET_TRY_ASSIGN(const auto root, ReadRoot(file, attest::TeeKind::kSnp));
+    options.roots.push_back(root);
+  }
+  // Known even where it is not allowed, so that a refusal says what it refuses. It must be first
+  // of its kind: a root listed as genuine by mistake stays an emulated one.
+  if (config.emulated_root) {
+    LOCKET_TRY_ASSIGN(const auto root, ReadRoot(*config.emulated_root, attest::TeeKind::kEmulated));
+    options.roots.insert(options.roots.begin(), root);
+  }
+  if (config.admin_public_key) {
+    LOCKET_TRY_ASSIGN(options.admin_public_pem, ReadFile(*config.admin_public_key, kMaxFileBytes));
+  }
+  return options;
+}
+
+void Announce(const Config& config) {
+  if (config.allow_emulated) {
+    log::Warning(
+        "EMULATED TEE ALLOWED: guests under the emulated root are protected by nothing; "
+        "for development and tests only");
+  }
+  if (!config.admin_public_key) {
+    log::Warning("no admin.public_key is configured: nobody can set resources or policies");
+  }
+}
+
+Status WaitFor(int fd) {
+  for (;;) {
+    pollfd polled{.fd = fd, .events = POLLIN, .revents = 0};
+    const int ready = ::poll(&polled, 1, -1);
+    if (ready > 0) return Ok();
+    if (ready < 0 && errno != EINTR) return Error::FromErrno(errno, "poll");
+  }
+}
+
+}  // namespace
+
+Result<Config> LoadConfig(const std::string& file) {
+  LOCKET_TRY_ASSIGN(const auto text, ReadFile(file, kMaxFileBytes));
+  return ParseConfig(text).While("configuration '" + file + "'");
+}
+
+Status CheckConfig(const Config& config) {
+  LOCKET_TRY_ASSIGN(const auto options, MakeBrokerOptions(config));
+  if (options.admin_public_pem) {
+    LOCKET_TRY(
+        attest::VerificationKey::FromPem(*options.admin_public_pem).While("admin.public_key"));
+  }
+  LOCKET_TRY(ReadFile(config.tls_certificate, kMaxFileBytes));
+  LOCKET_TRY(ReadFile(config.tls_key, kMaxFileBytes));
+  return Ok();
+}
+
+Status Run(const Config& config, int stop_fd) {
+  const SystemClock clock;
+  LOCKET_TRY_ASSIGN(auto options, MakeBrokerOptions(config));
+  LOCKET_TRY_ASSIGN(const auto audit, OpenAuditLog(config.audit_log, clock));
+  LOCKET_TRY_ASSIGN(const auto store, OpenRocksDbStore(config.store_dir));
+  LOCKET_TRY_ASSIGN(const auto broker, Broker::Create(std::move(options), *store, *audit, clock));
+  LOCKET_TRY_ASSIGN(const auto server, Server::Start({.host = config.host,
+                                                      .port = config.port,
+                                                      .certificate_file = config.tls_certificate,
+                                                      .key_file = config.tls_key,
+                                                      .max_body_bytes = config.max_body_bytes,
+                                                      .idle_timeout = config.idle_timeout,
+                                                      .threads = config.threads},
+                                                     *broker));
+  Announce(config);
+  log::Info("listening on " + config.host + ":" + std::to_string(server->port()));
+  LOCKET_TRY(WaitFor(stop_fd));
+  log::Info("stopping");
+  return Ok();
+}
+
+}  // namespace locket::key_broker
