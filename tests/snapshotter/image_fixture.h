@@ -48,13 +48,43 @@ inline image::Descriptor SealedDescriptor(char fill, std::string& bytes) {
   return *image::SealedLayerDescriptor(info, image::Digest::Of(bytes));
 }
 
+inline void AddLayer(TestImage& made, image::Manifest& manifest, const image::Descriptor& layer,
+                     std::string bytes) {
+  made.layer_digests.push_back(layer.digest.ToText());
+  made.layers.push_back(std::move(bytes));
+  manifest.layers.push_back(layer);
+}
+
+inline void Finish(TestImage& made, image::Manifest& manifest) {
+  image::ImageConfig config{.architecture = "amd64", .os = "linux", .diff_ids = {}, .user = "0:0"};
+  for (const image::Descriptor& layer : manifest.layers) config.diff_ids.push_back(layer.digest);
+  made.config = image::EncodeImageConfig(config);
+  manifest.config = image::DescriptorOf(image::kOciConfig, made.config);
+  made.manifest = image::EncodeManifest(manifest);
+  for (const auto& id : image::ChainIds(config.diff_ids)) made.chain_ids.push_back(id.ToText());
+}
+
+inline image::Manifest EmptyManifest() {
+  return {.media_type = std::string(image::kOciManifest),
+          .config = image::DescriptorOf(image::kOciConfig, "{}"),
+          .layers = {}};
+}
+
+// An ordinary image of these tar archives.
+inline TestImage MakeImageOf(const std::string& reference, const std::vector<std::string>& tars) {
+  TestImage made{.reference = reference};
+  image::Manifest manifest = EmptyManifest();
+  for (const std::string& tar : tars) {
+    AddLayer(made, manifest, image::DescriptorOf(image::kOciLayerTar, tar), tar);
+  }
+  Finish(made, manifest);
+  return made;
+}
+
 // One layer for each character, filled with it. Upper-case ones are sealed layers.
 inline TestImage MakeImage(const std::string& reference, const std::string& fills) {
   TestImage made{.reference = reference};
-  image::ImageConfig config{.architecture = "amd64", .os = "linux", .diff_ids = {}, .user = "0:0"};
-  image::Manifest manifest{.media_type = std::string(image::kOciManifest),
-                           .config = image::DescriptorOf(image::kOciConfig, "{}"),
-                           .layers = {}};
+  image::Manifest manifest = EmptyManifest();
   for (const char fill : fills) {
     std::string bytes(5000, fill);
     image::Descriptor layer = image::DescriptorOf(image::kOciLayerTar, bytes);
@@ -62,15 +92,9 @@ inline TestImage MakeImage(const std::string& reference, const std::string& fill
       layer = SealedDescriptor(fill, bytes);
       manifest.annotations[std::string(image::kVersionAnnotation)] = "1";
     }
-    config.diff_ids.push_back(layer.digest);
-    made.layer_digests.push_back(layer.digest.ToText());
-    made.layers.push_back(std::move(bytes));
-    manifest.layers.push_back(std::move(layer));
+    AddLayer(made, manifest, layer, std::move(bytes));
   }
-  made.config = image::EncodeImageConfig(config);
-  manifest.config = image::DescriptorOf(image::kOciConfig, made.config);
-  made.manifest = image::EncodeManifest(manifest);
-  for (const auto& id : image::ChainIds(config.diff_ids)) made.chain_ids.push_back(id.ToText());
+  Finish(made, manifest);
   return made;
 }
 
