@@ -50,7 +50,7 @@ class OpenImage {
 
 struct OpenerOptions {
   std::filesystem::path directory;  // ours alone; made if absent
-  std::chrono::milliseconds device_timeout = std::chrono::seconds(30);
+  std::chrono::milliseconds device_timeout = std::chrono::seconds(15);
 };
 
 // Thread-safe; opens one image at a time. Outlives the images it opened.

@@ -1,117 +1,20 @@
 // The agent in a real guest: kernel, device mapper, EROFS, overlayfs, crun. No TEE, so images are
 // pinned by digest; what a broker adds is tested end to end.
-#include "tests/guest-agent/vm.h"
-
 #include <gmock/gmock.h>
 
 #include <csignal>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "image/initdata.h"
-#include "proto/agent.pb.h"
-#include "tests/guest-agent/sealed_fixture.h"
+#include "tests/guest-agent/guest_calls.h"
 
 namespace locket::guest_agent {
 namespace {
 
-namespace api = agent::v1;
-using Json = nlohmann::json;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-constexpr auto kCallTimeout = std::chrono::seconds(90);
-
-// One guest, and the calls that a shim makes of it.
-class Guest {
- public:
-  explicit Guest(std::unique_ptr<Vm> vm) : vm_(std::move(vm)) {}
-
-  template <typename Response, typename Request>
-  Result<Response> Call(const char* method, const Request& request) {
-    Response response;
-    LOCKET_TRY(vm_->agent().Call("locket.agent.v1.Agent", method, request, &response,
-                                 {.timeout = kCallTimeout}));
-    return response;
-  }
-
-  Result<api::GetInfoResponse> GetInfo() {
-    return Call<api::GetInfoResponse>("GetInfo", api::GetInfoRequest());
-  }
-
-  Status CreateSandbox() {
-    api::CreateSandboxRequest request;
-    request.set_sandbox_id("pod");
-    request.set_hostname("pod-host");
-    LOCKET_TRY(Call<api::CreateSandboxResponse>("CreateSandbox", request));
-    return Ok();
-  }
-
-  Result<api::PrepareRootfsResponse> Prepare(const std::string& id, const FixtureImage& image) {
-    api::PrepareRootfsRequest request;
-    request.set_container_id(id);
-    request.set_image_ref("registry/" + id);
-    request.set_manifest(image.manifest);
-    request.set_config(image.config);
-    for (const auto& layer : image.layers) {
-      auto* hint = request.add_layers();
-      hint->set_digest(layer.descriptor.digest.ToText());
-      hint->set_serial(layer.descriptor.digest.Hex().substr(0, 32));
-    }
-    return Call<api::PrepareRootfsResponse>("PrepareRootfs", request);
-  }
-
-  Result<api::CreateContainerResponse> Create(const std::string& id, const Json& spec,
-                                              bool with_stdin = false) {
-    api::CreateContainerRequest request;
-    request.set_container_id(id);
-    request.set_oci_spec(spec.dump());
-    request.set_stdin(with_stdin);
-    return Call<api::CreateContainerResponse>("CreateContainer", request);
-  }
-
-  // A request that names a container and nothing else.
-  template <typename Response, typename Request>
-  Result<Response> For(const char* method, const std::string& id) {
-    Request request;
-    request.set_container_id(id);
-    return Call<Response>(method, request);
-  }
-  Status Start(const std::string& id) {
-    LOCKET_TRY(
-        (For<api::StartContainerResponse, api::StartContainerRequest>("StartContainer", id)));
-    return Ok();
-  }
-  Result<uint32_t> Wait(const std::string& id) {
-    LOCKET_TRY_ASSIGN(const auto exit, (For<api::WaitContainerResponse, api::WaitContainerRequest>(
-                                           "WaitContainer", id)));
-    return exit.exit_status();
-  }
-  Status Delete(const std::string& id) {
-    LOCKET_TRY(
-        (For<api::DeleteContainerResponse, api::DeleteContainerRequest>("DeleteContainer", id)));
-    return Ok();
-  }
-
-  Result<std::string> ReadAll(const std::string& id, api::OutputStream stream) {
-    std::string all;
-    for (;;) {
-      api::ReadOutputRequest request;
-      request.set_container_id(id);
-      request.set_stream(stream);
-      request.set_max_bytes(65536);
-      LOCKET_TRY_ASSIGN(const auto output, Call<api::ReadOutputResponse>("ReadOutput", request));
-      if (output.eof()) return all;
-      all += output.data();
-    }
-  }
-
-  Vm& vm() { return *vm_; }
-
- private:
-  std::unique_ptr<Vm> vm_;
-};
 
 Json SpecFor(const std::vector<std::string>& argv) {
   return {
@@ -168,14 +71,33 @@ class VmTest : public ::testing::Test {
     top_ = *top;
   }
 
+  static VmDisk DiskOf(const FixtureLayer& layer) {
+    return {.serial = layer.descriptor.digest.Hex().substr(0, 32), .file = layer.blob};
+  }
+
+  // A layer of one file, whose blob has one byte changed where `mark` stands.
+  FixtureLayer CorruptedLayer(const std::string& name, const std::string& file_content,
+                              const std::string& mark) {
+    const auto& root = directory_->path();
+    std::filesystem::create_directories(root / name);
+    std::ofstream(root / name / name) << file_content;
+    auto layer = SealTree(root / name, root / (name + ".blob"));
+    EXPECT_TRUE(layer.ok());
+    const auto blob = ReadFile(layer->blob, 16 << 20);
+    EXPECT_TRUE(blob.ok());
+    // Without a mark: the EROFS superblock.
+    const size_t offset = mark.empty() ? 1024 : blob->find(mark);
+    EXPECT_NE(offset, std::string::npos);
+    EXPECT_TRUE(FlipByte(layer->blob, offset).ok());
+    return std::move(*layer);
+  }
+
   static FixtureImage Image(const std::vector<std::string>& argv) {
     return MakeImage({*base_, *top_}, {.argv = argv, .env = {"PATH=/bin:/usr/bin"}});
   }
 
-  // Boots with the layers' disks and, if given, initdata.
-  Guest Boot(const std::optional<std::string>& initdata,
-             const std::filesystem::path& base_blob = {},
-             const std::filesystem::path& top_blob = {}) {
+  // Boots with the layers' disks (and `more`) and, if given, initdata.
+  Guest Boot(const std::optional<std::string>& initdata, const std::vector<VmDisk>& more = {}) {
     VmOptions options{.image_directory = GuestImageDirectory()};
     if (initdata) {
       const auto file = directory_->path() / "initdata";
@@ -186,12 +108,8 @@ class VmTest : public ::testing::Test {
                  static_cast<std::streamsize>(disk->size()));
       options.disks.push_back({.serial = "locket-initdata", .file = file});
     }
-    const auto add = [&](const FixtureLayer& layer, const std::filesystem::path& blob) {
-      options.disks.push_back({.serial = layer.descriptor.digest.Hex().substr(0, 32),
-                               .file = blob.empty() ? layer.blob : blob});
-    };
-    add(*base_, base_blob);
-    add(*top_, top_blob);
+    for (const FixtureLayer* layer : {&*base_, &*top_}) options.disks.push_back(DiskOf(*layer));
+    options.disks.insert(options.disks.end(), more.begin(), more.end());
     auto vm = Vm::Boot(options);
     if (!vm.ok()) ADD_FAILURE() << vm.error().message();
     return Guest(vm.ok() ? std::move(*vm) : nullptr);
@@ -237,6 +155,120 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   EXPECT_TRUE(off.ok()) << off.error().message();
   EXPECT_EQ(guest.vm().AwaitPowerOff(std::chrono::seconds(60)).value(), 0);
   EXPECT_THAT(guest.vm().Console(), AllOf(HasSubstr("mount at '/host'"), HasSubstr("'SPY'")));
+}
+
+TEST_F(VmTest, WithoutInitdataNoImageIsOpened) {
+  Guest guest = Boot(std::nullopt);
+  const auto info = guest.GetInfo();
+  ASSERT_TRUE(info.ok()) << info.error().message();
+  EXPECT_EQ(info->initdata_digest(), "");
+  ASSERT_TRUE(guest.CreateSandbox().ok());
+  const auto prepared = guest.Prepare("one", Image(kShow));
+  ASSERT_FALSE(prepared.ok());
+  EXPECT_THAT(prepared.error().message(), HasSubstr("open image 'registry/one': no initdata"));
+}
+
+TEST_F(VmTest, WhatTheHostChangedIsRefusedOrFailsLoudly) {
+  const FixtureImage good = Image({"/bin/cat", "/greeting"});
+  const FixtureLayer broken_mount = CorruptedLayer("mount", "text", "");
+  const std::string needle = "needle in this file";
+  const FixtureLayer broken_file =
+      CorruptedLayer("data", std::string(20000, '.') + needle + std::string(20000, '.'), needle);
+  const FixtureImage bad_mount =
+      MakeImage({*base_, broken_mount}, {.argv = {"/bin/cat", "/mount"}});
+  const FixtureImage bad_file = MakeImage(
+      {*base_, broken_file}, {.argv = {"/bin/sh", "-c", "cat /data > /dev/null; exit 0"}});
+  FixtureLayer absent = *top_;
+  absent.descriptor.digest = image::Digest::Of(std::string_view("absent"));
+  const FixtureImage no_disk = MakeImage({absent}, {.argv = {"/bin/true"}});
+  Guest guest = Boot(PinningInitdata({good.manifest_digest(), bad_mount.manifest_digest(),
+                                      bad_file.manifest_digest(), no_disk.manifest_digest()}),
+                     {DiskOf(broken_mount), DiskOf(broken_file)});
+  ASSERT_TRUE(guest.CreateSandbox().ok());
+
+  const auto unlisted = guest.Prepare("x", Image({"/bin/echo"}));
+  ASSERT_FALSE(unlisted.ok());
+  EXPECT_EQ(unlisted.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(unlisted.error().message(), HasSubstr("is not among the allowed digests"));
+
+  FixtureImage other_config = good;
+  other_config.config = Image({"/bin/echo"}).config;
+  const auto swapped = guest.Prepare("x", other_config);
+  ASSERT_FALSE(swapped.ok());
+  EXPECT_THAT(swapped.error().message(), HasSubstr("the config is not the one of manifest"));
+
+  const std::string verdict = ": dm-verity found corrupted data";
+  const auto unmountable = guest.Prepare("x", bad_mount);
+  ASSERT_FALSE(unmountable.ok());
+  EXPECT_EQ(unmountable.error().code(), ErrorCode::kDataLoss);
+  EXPECT_THAT(unmountable.error().message(),
+              EndsWith("open image 'registry/x': layer " + broken_mount.descriptor.digest.ToText() +
+                       verdict));
+
+  // The program ignores that its file cannot be read; the container fails all the same.
+  ASSERT_TRUE(guest.Prepare("x", bad_file).ok()) << guest.vm().Console();
+  const auto made = guest.Create("x", SpecFor({"/bin/sh", "-c", "cat /data > /dev/null; exit 0"}));
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  ASSERT_TRUE(guest.Start("x").ok());
+  EXPECT_EQ(guest.ReadAll("x", api::OUTPUT_STREAM_STDERR).value(),
+            "cat: /data: Input/output error\nlocket: layer " +
+                broken_file.descriptor.digest.ToText() + verdict + "\n");
+  EXPECT_EQ(guest.Wait("x").value(), 74U);
+  EXPECT_TRUE(guest.Delete("x").ok());
+
+  const auto missing = guest.Prepare("x", no_disk);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_THAT(missing.error().message(), HasSubstr("the host did not attach it"));
+
+  // After all these refusals the good image still opens: nothing was left in its way.
+  const auto prepared = guest.Prepare("x", good);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message();
+  ASSERT_TRUE(guest.Create("x", SpecFor({"/bin/cat", "/greeting"})).ok());
+  ASSERT_TRUE(guest.Start("x").ok());
+  EXPECT_EQ(guest.ReadAll("x", api::OUTPUT_STREAM_STDOUT).value(), "a sealed layer\n");
+}
+
+TEST_F(VmTest, ContainersShareLayersTakeInputAndDieBySignal) {
+  const std::vector<std::string> reader = {"/bin/sh", "-c",
+                                           "id -u; id -g; cat; touch /x || echo no"};
+  const FixtureImage user = MakeImage(
+      {*base_, *top_}, {.argv = reader, .env = {"PATH=/bin:/usr/bin"}, .user = "1000:1001"});
+  const FixtureImage sleeper = Image({"/bin/sh", "-c", "sleep 1000 & sleep 1000"});
+  Guest guest = Boot(PinningInitdata({user.manifest_digest(), sleeper.manifest_digest()},
+                                     "allow_commands = [[\"/bin/sleep\", \"2000\"]]\n"));
+  ASSERT_TRUE(guest.CreateSandbox().ok());
+  ASSERT_TRUE(guest.Prepare("user", user).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Prepare("sleeper", sleeper).ok());
+  ASSERT_TRUE(guest.Prepare("allowed", sleeper).ok());
+
+  Json spec = SpecFor(reader);
+  ASSERT_TRUE(guest.Create("user", spec, /*with_stdin=*/true).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Start("user").ok());
+  EXPECT_TRUE(guest.Write("user", "through ").ok());
+  EXPECT_TRUE(guest.Write("user", "stdin\n").ok());
+  EXPECT_TRUE(guest.CloseInput("user").ok());
+  EXPECT_EQ(guest.ReadAll("user", api::OUTPUT_STREAM_STDOUT).value(),
+            "1000\n1001\nthrough stdin\nno\n");
+  EXPECT_EQ(guest.Wait("user").value(), 0U);
+  EXPECT_TRUE(guest.Delete("user").ok()) << "the layers stay open for the others";
+
+  ASSERT_TRUE(guest.Create("sleeper", SpecFor({"/bin/sh", "-c", "sleep 1000 & sleep 1000"})).ok());
+  ASSERT_TRUE(guest.Start("sleeper").ok());
+  const auto processes =
+      guest.For<api::ListProcessesResponse, api::ListProcessesRequest>("ListProcesses", "sleeper");
+  ASSERT_TRUE(processes.ok()) << processes.error().message();
+  EXPECT_GE(processes->pids_size(), 1);
+  EXPECT_TRUE(guest.Signal("sleeper", SIGKILL, /*all=*/true).ok()) << guest.vm().Console();
+  EXPECT_EQ(guest.Wait("sleeper").value(), 128U + SIGKILL);
+  const Status late = guest.Signal("sleeper", SIGTERM);
+  ASSERT_FALSE(late.ok());
+  EXPECT_EQ(late.error().code(), ErrorCode::kNotFound);
+
+  ASSERT_TRUE(guest.Create("allowed", SpecFor({"/bin/sleep", "2000"})).ok());
+  ASSERT_TRUE(guest.Start("allowed").ok());
+  EXPECT_TRUE(guest.Delete("allowed").ok()) << "a running container";
+  EXPECT_TRUE(guest.Delete("sleeper").ok());
+  EXPECT_THAT(guest.vm().Console(), ::testing::Not(HasSubstr("leaving")));
 }
 
 }  // namespace
