@@ -242,9 +242,9 @@ Status SocketClient::HandleFrame(TtrpcFrame frame) {
 }
 
 void SocketClient::Close(const Error& reason) {
-  ::shutdown(stream_.get(), SHUT_RDWR);
   const std::lock_guard lock(mutex_);
   if (!closed_) closed_ = reason;
+  ::shutdown(stream_.get(), SHUT_RDWR);  // after the reason is set, as it wakes the reader
   for (const auto& [stream, call] : calls_) {
     if (call->outcome) continue;
     call->outcome = *closed_;

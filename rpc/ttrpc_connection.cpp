@@ -75,20 +75,22 @@ Result<TtrpcConnection::End> TtrpcConnection::ServeRequests() {
     if (!woken.readable) continue;
     LOCKET_TRY_ASSIGN(const bool open, ReadSome());
     if (!open) return End::kPeerClosed;
-    while (std::optional<TtrpcFrame> frame = decoder_.Next()) HandleFrame(std::move(*frame));
-    last_byte_.reset();
-    if (decoder_.inside_frame()) last_byte_ = steady_clock::now();
+    while (std::optional<TtrpcFrame> frame = decoder_.Next()) {
+      HandleFrame(std::move(*frame));
+      frame_begun_.reset();
+    }
+    if (decoder_.inside_frame() && !frame_begun_) frame_begun_ = steady_clock::now();
   }
 }
 
 Result<TtrpcConnection::Woken> TtrpcConnection::WaitForPeer() {
   std::optional<steady_clock::time_point> until = NearestDeadline();
-  if (last_byte_) {
-    const auto stalled = *last_byte_ + stall_timeout_;
-    if (steady_clock::now() >= stalled) {
-      return Error(ErrorCode::kDataLoss, "ttrpc peer stopped inside a frame");
+  if (frame_begun_) {
+    const auto overdue = *frame_begun_ + frame_timeout_;
+    if (steady_clock::now() >= overdue) {
+      return Error(ErrorCode::kDataLoss, "ttrpc peer does not finish its frame");
     }
-    until = until ? std::min(*until, stalled) : stalled;
+    until = until ? std::min(*until, overdue) : overdue;
   }
   std::array<pollfd, 2> fds{{{stream_.get(), POLLIN, 0}, {stop_fd_, POLLIN, 0}}};
   if (::poll(fds.data(), fds.size(), PollTimeout(until)) < 0 && errno != EINTR) {

@@ -30,15 +30,15 @@ class TtrpcConnection : public std::enable_shared_from_this<TtrpcConnection> {
 
   // `stop_fd` becomes readable when the server stops.
   TtrpcConnection(UniqueFd stream, int stop_fd, const TtrpcMethods& methods,
-                  std::chrono::milliseconds stall_timeout, Launch launch)
+                  std::chrono::milliseconds frame_timeout, Launch launch)
       : stream_(std::move(stream)),
         stop_fd_(stop_fd),
         methods_(methods),
-        stall_timeout_(stall_timeout),
+        frame_timeout_(frame_timeout),
         launch_(std::move(launch)) {}
 
   // Returns when the peer has closed the stream or broken it; after a stop when the calls under way
-  // are answered as well. kDataLoss: the peer stopped inside a frame.
+  // are answered as well. kDataLoss: the peer did not finish a frame.
   Status Run();
 
  private:
@@ -64,12 +64,12 @@ class TtrpcConnection : public std::enable_shared_from_this<TtrpcConnection> {
   const UniqueFd stream_;
   const int stop_fd_;
   const TtrpcMethods& methods_;
-  const std::chrono::milliseconds stall_timeout_;
+  const std::chrono::milliseconds frame_timeout_;
   const Launch launch_;
 
   TtrpcFrameDecoder decoder_;
   uint32_t last_stream_ = 0;
-  std::optional<std::chrono::steady_clock::time_point> last_byte_;  // set inside a frame
+  std::optional<std::chrono::steady_clock::time_point> frame_begun_;
 
   std::mutex calls_mutex_;
   std::condition_variable calls_changed_;

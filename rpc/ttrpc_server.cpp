@@ -99,7 +99,7 @@ class ThreadedServer final : public TtrpcServer {
     if (stopped()) return Stopped();
     LOCKET_TRY(PrepareStream(stream));
     return std::make_shared<TtrpcConnection>(
-        std::move(stream), stop_event_.get(), methods_, options_.stall_timeout,
+        std::move(stream), stop_event_.get(), methods_, options_.frame_timeout,
         [this](std::function<void()> call) {
           return Launch(calls_, options_.max_calls, std::move(call));
         });

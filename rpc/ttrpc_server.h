@@ -56,8 +56,9 @@ class TtrpcMethods {
 
 struct TtrpcServerOptions {
   size_t max_calls = 512;  // at a time, over all streams; more are answered kResourceExhausted
-  // A peer that sends part of a frame and then nothing for so long is cut off.
-  std::chrono::milliseconds stall_timeout = std::chrono::seconds(10);
+  // A peer that takes longer over one frame is cut off: after half a frame of a peer that then
+  // starts over, this is what brings the two back into step.
+  std::chrono::milliseconds frame_timeout = std::chrono::seconds(30);
 };
 
 // Refuses what is wrong and keeps the stream: an even or reused stream ID, an envelope that does

@@ -27,6 +27,8 @@ constexpr std::chrono::milliseconds kRetry(10);
 
 // How long a host that is there but takes nothing keeps a port open whose caller has left.
 constexpr int kLingerMs = 2000;
+// How long the news of a host may take that has sent something already.
+constexpr int kNewsMs = 100;
 
 ssize_t Write(int fd, const char* bytes, size_t count) {
   const ssize_t sent = ::send(fd, bytes, count, MSG_NOSIGNAL);
@@ -51,6 +53,12 @@ class Flow {
     end_ = got > 0 ? static_cast<size_t>(got) : 0;
   }
   void End() { ended_ = true; }
+
+  // Fill, but finding nothing says nothing.
+  void FillIfAny() {
+    Fill();
+    ended_ = false;
+  }
 
   // False: `to` takes nothing any more.
   bool Drain() {
@@ -92,9 +100,10 @@ class PortPump {
 
  private:
   // A port without a host is always ready, so a level-triggered wait would spin. Edge-triggered,
-  // the kernel wakes us when the host connects. False: the caller has left, or the wait is
-  // impossible.
-  bool WaitForHost() const {
+  // the kernel wakes us when the host connects. Its first bytes may be here before the news that it
+  // connected; when the news stays out, it came and went before we looked, and what it left is all
+  // there will be. False: the caller has left, or the wait is impossible.
+  bool WaitForHost() {
     const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
     for (const int fd : {port_.get(), socket_.get()}) {
       // POLLHUP always counts; the caller's bytes need no wake-up, as nobody could take them.
@@ -106,7 +115,10 @@ class PortPump {
     while ((PollNow(port_.get()) & POLLHUP) != 0) {
       if ((PollNow(socket_.get()) & POLLHUP) != 0) return false;
       epoll_event event{};
-      if (::epoll_wait(epoll.get(), &event, 1, -1) < 0 && errno != EINTR) return false;
+      const int ready = ::epoll_wait(epoll.get(), &event, 1, in_.empty() ? -1 : kNewsMs);
+      if (ready < 0 && errno != EINTR) return false;
+      if (ready == 0) return true;
+      if (in_.empty()) in_.FillIfAny();
     }
     return true;
   }
@@ -198,7 +210,7 @@ Result<fs::path> FindPort(const VirtioPortPaths& paths, std::string_view name) {
 
 Result<UniqueFd> OpenPort(const VirtioPortPaths& paths, std::string_view name) {
   LOCKET_TRY_ASSIGN(const fs::path device, FindPort(paths, name));
-  return OpenFile(device, O_RDWR | O_NONBLOCK);
+  return OpenFile(device, O_RDWR | O_NONBLOCK | O_NOCTTY);
 }
 
 Result<JoinedPort> WaitForPort(const VirtioPortPaths& paths, std::string_view name,
