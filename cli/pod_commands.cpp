@@ -107,7 +107,8 @@ void AddLogs(CLI::App& group, Context& context, Selected& selected) {
   logs->callback([&context, &selected, pod, follow, socket] {
     selected.run = [&context, pod, follow, socket]() -> Result<int> {
       LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
-      CriClient cri(*socket, interrupt.get());
+      // Only the following can be interrupted; what comes before answers soon.
+      CriClient cri(*socket, /*interrupt_fd=*/-1);
       LOCKET_TRY(PrintPodLog(cri, *pod, *follow, interrupt.get(), context).While("pod logs"));
       return 0;
     };

@@ -1,0 +1,240 @@
+#include "cli/doctor.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/cli_harness.h"
+
+namespace locket::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A listening unix socket at `path`.
+UniqueFd ListenUnix(const std::string& path) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(::listen(fd.get(), 64), 0);
+  return fd;
+}
+
+class DoctorTest : public CliTest {
+ protected:
+  DoctorTest() {
+    host_.root = dir_.path();
+    host_.search_path = "/usr/local/bin:/usr/bin";
+    host_.cri_socket = "/run/c.sock";
+    host_.snapshotter_socket = "/run/s.sock";
+    host_.guest_image_dir = "/guest";
+    host_.probe_kvm = [] { return Ok(); };
+    host_.probe_cri = [](const std::string&) -> Result<std::string> {
+      return std::string("containerd 1.6");
+    };
+    host_.probe_broker = [](const std::string&) { return Ok(); };
+  }
+
+  // A host that has everything.
+  void Furnish() {
+    for (const char* program :
+         {"qemu-system-x86_64", "containerd-shim-locket-v2", "skopeo", "umoci"}) {
+      std::filesystem::permissions(Write("usr/bin/" + std::string(program), ""),
+                                   std::filesystem::perms::owner_all);
+    }
+    for (const char* file : {"dev/kvm", "dev/sev", "dev/vhost-vsock", "dev/loop-control",
+                             "dev/mapper/control", "guest/vmlinuz", "guest/initramfs.img"}) {
+      Write(file, "");
+    }
+    Write("guest/guest-image.json", R"({"kernel":"vmlinuz","initrd":"initramfs.img"})");
+    Write("proc/filesystems", "nodev\tsysfs\n\terofs\nnodev\toverlay\n");
+    Write("sys/module/kvm_intel/parameters/tdx", "Y\n");
+    Write("run/.keep", "");
+    snapshotter_ = ListenUnix(Path("run/s.sock"));
+    host_.broker_url = "https://broker";
+  }
+
+  Check Find(const std::string& name) {
+    for (const auto& check : Examine(host_)) {
+      if (check.name == name) return check;
+    }
+    ADD_FAILURE() << "no check " << name;
+    return {};
+  }
+
+  DoctorHost host_;
+  UniqueFd snapshotter_;
+};
+
+TEST_F(DoctorTest, FindsNothingMissingOnAHostThatHasEverything) {
+  Furnish();
+  for (const auto& check : Examine(host_)) EXPECT_TRUE(check.ok) << check.name << check.detail;
+  EXPECT_TRUE(CanRunPods(Examine(host_)));
+}
+
+TEST_F(DoctorTest, EveryMissingThingSaysWhyWhatForAndTheWayOut) {
+  host_.probe_cri = [](const std::string& socket) -> Result<std::string> {
+    return Error(ErrorCode::kUnavailable, "connect to containerd at '" + socket + "'");
+  };
+  const auto checks = Examine(host_);
+  for (const auto& check : checks) {
+    EXPECT_FALSE(check.ok) << check.name;
+    EXPECT_FALSE(check.detail.empty()) << check.name;
+    EXPECT_FALSE(check.needed_for.empty()) << check.name;
+    EXPECT_FALSE(check.way_out.empty()) << check.name;
+  }
+  EXPECT_FALSE(CanRunPods(checks));
+}
+
+// Takes away each thing in turn.
+TEST_F(DoctorTest, OnlyWhatPodsNeedStopsThem) {
+  Furnish();
+  const std::map<std::string, std::string> required = {
+      {"qemu", "usr/bin/qemu-system-x86_64"},
+      {"shim", "usr/bin/containerd-shim-locket-v2"},
+      {"guest-image", "guest/initramfs.img"},
+      {"snapshotter", "run/s.sock"}};
+  for (const auto& [name, path] : required) {
+    std::filesystem::rename(Path(path), Path("aside"));
+    EXPECT_FALSE(Find(name).ok) << name;
+    EXPECT_FALSE(CanRunPods(Examine(host_))) << name;
+    std::filesystem::rename(Path("aside"), Path(path));
+  }
+  const std::map<std::string, std::string> optional = {
+      {"kvm", "dev/kvm"},
+      {"sev-snp", "dev/sev"},
+      {"vhost-vsock", "dev/vhost-vsock"},
+      {"device-mapper", "dev/mapper/control"},
+      {"loop", "dev/loop-control"},
+      {"tdx", "sys/module/kvm_intel/parameters/tdx"},
+      {"skopeo", "usr/bin/skopeo"}};
+  for (const auto& [name, path] : optional) {
+    std::filesystem::rename(Path(path), Path("aside"));
+    EXPECT_FALSE(Find(name).ok) << name;
+    EXPECT_TRUE(CanRunPods(Examine(host_))) << name;
+    std::filesystem::rename(Path("aside"), Path(path));
+  }
+}
+
+TEST_F(DoctorTest, KvmThatDoesNotWorkIsNotOk) {
+  Furnish();
+  host_.probe_kvm = []() -> Status {
+    return Error(ErrorCode::kFailedPrecondition, "does not run the guest");
+  };
+  EXPECT_EQ(Find("kvm").detail, "/dev/kvm is there but does not run the guest");
+}
+
+TEST_F(DoctorTest, ProgramThatCannotRunIsMissing) {
+  Furnish();
+  std::filesystem::permissions(Path("usr/bin/qemu-system-x86_64"),
+                               std::filesystem::perms::owner_read);
+  EXPECT_EQ(Find("qemu").detail, "no program 'qemu-system-x86_64' in PATH");
+}
+
+TEST_F(DoctorTest, GuestImageMustBeWhole) {
+  Furnish();
+  Write("guest/guest-image.json", "{");
+  EXPECT_EQ(Find("guest-image").detail, "guest-image.json is not JSON");
+  Write("guest/guest-image.json", R"({"kernel":"vmlinuz"})");
+  EXPECT_EQ(Find("guest-image").detail, "guest-image.json names no initrd");
+}
+
+TEST_F(DoctorTest, TdxThatIsSwitchedOffSaysSo) {
+  Write("sys/module/kvm_intel/parameters/tdx", "N\n");
+  EXPECT_THAT(Find("tdx").detail, HasSubstr("says no"));
+}
+
+TEST_F(DoctorTest, PrintsForPeopleAndAsJson) {
+  const std::vector<Check> checks = {{.name = "qemu",
+                                      .need = Need::kPod,
+                                      .needed_for = "pods",
+                                      .ok = false,
+                                      .detail = "none",
+                                      .way_out = "install it"},
+                                     {.name = "kvm",
+                                      .need = Need::kFeature,
+                                      .needed_for = "speed",
+                                      .ok = true,
+                                      .detail = "/dev/kvm",
+                                      .way_out = ""}};
+  std::ostringstream text;
+  PrintChecks(checks, text);
+  EXPECT_EQ(text.str(),
+            "MISSING  qemu           none\n"
+            "                        for: pods\n"
+            "                        way out: install it\n"
+            "ok       kvm            /dev/kvm\n"
+            "No pod can run here until what is MISSING is there.\n");
+  EXPECT_EQ(nlohmann::json::parse(ChecksAsJson(checks)), nlohmann::json::parse(R"({
+    "can_run_pods": false,
+    "checks": [
+      {"name": "qemu", "ok": false, "required": true, "needed_for": "pods", "detail": "none",
+       "way_out": "install it"},
+      {"name": "kvm", "ok": true, "required": false, "needed_for": "speed",
+       "detail": "/dev/kvm", "way_out": ""}]})"));
+}
+
+TEST_F(DoctorTest, CommandTakesItsPlacesFromTheEnvironment) {
+  cli_.environment = {{"PATH", Path("bin")},
+                      {"LOCKET_CRI_SOCKET", Path("none.sock")},
+                      {"LOCKET_SNAPSHOTTER_SOCKET", Path("other.sock")},
+                      {"LOCKET_GUEST_IMAGE_DIR", Path("guest")},
+                      {"LOCKET_BROKER_URL", "https://127.0.0.1:1"}};
+  const auto doctor = cli_.Run({"doctor", "--json"});
+  EXPECT_EQ(doctor.exit_code, 1);
+  for (const char* place : {"none.sock", "other.sock", "guest", "connect to 127.0.0.1:1"}) {
+    EXPECT_THAT(doctor.out, HasSubstr(place));
+  }
+  EXPECT_FALSE(nlohmann::json::parse(doctor.out)["can_run_pods"].get<bool>());
+}
+
+TEST(ProbeKvmTest, SaysWhatIsWrongWithAFileThatIsNoKvm) {
+  const auto probed = ProbeKvm("/dev/null", std::chrono::seconds(5));
+  ASSERT_FALSE(probed.ok());
+  EXPECT_EQ(probed.error().message(), "speaks another API version");
+  EXPECT_EQ(ProbeKvm("/dev/none", std::chrono::seconds(5)).error().message(),
+            "cannot be opened (permission?)");
+}
+
+TEST(ProbeKvmTest, AnswersWithinItsTimeWhateverThisHostsKvmDoes) {
+  const auto begun = std::chrono::steady_clock::now();
+  const auto probed = ProbeKvm("/dev/kvm", std::chrono::milliseconds(2000));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+  if (!probed.ok()) {
+    EXPECT_FALSE(probed.error().message().empty());
+  }
+}
+
+TEST(ProbeTcpTest, ConnectsToAListenerAndNamesARefusal) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(fd.get(), generic, size), 0);
+  ASSERT_EQ(::getsockname(fd.get(), generic, &size), 0);
+  const std::string url = "https://127.0.0.1:" + std::to_string(::ntohs(address.sin_port)) + "/x";
+  EXPECT_THAT(ProbeTcp(url, std::chrono::seconds(5)).error().message(),
+              HasSubstr("Connection refused"));
+  ASSERT_EQ(::listen(fd.get(), 1), 0);
+  EXPECT_TRUE(ProbeTcp(url, std::chrono::seconds(5)).ok());
+}
+
+TEST(ProbeTcpTest, RefusesWhatIsNoUrl) {
+  for (const char* url : {"", "broker", "ftp://broker", "https://", "https://:1"}) {
+    EXPECT_THAT(ProbeTcp(url, std::chrono::seconds(1)).error().message(),
+                HasSubstr("is not https://HOST[:PORT]"))
+        << url;
+  }
+}
+
+}  // namespace
+}  // namespace locket::cli

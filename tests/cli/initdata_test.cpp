@@ -1,0 +1,87 @@
+#include "image/initdata.h"
+
+#include <gmock/gmock.h>
+
+#include "base/subprocess.h"
+#include "tests/cli/cli_harness.h"
+
+namespace locket::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class InitdataTest : public CliTest {
+ protected:
+  CliResult Create(const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"initdata", "create"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return cli_.Run(arguments);
+  }
+  const std::string digest_ = "sha256:" + std::string(64, 'a');
+  const std::string ca_ = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+};
+
+TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
+  const auto made =
+      Create({"--broker-url", "https://b:1", "--broker-ca", Write("ca.pem", ca_), "--allow-digest",
+              digest_, "--allow-digest", "sha256:" + std::string(64, 'b'), "--allow-keyed",
+              "--allow-command", R"(["/bin/sh","-c","echo 'x' \"y\" , [z]"])", "--allow-command",
+              R"(["/bin/ls"])", "--allow-env", "A", "--allow-env", "KUBERNETES_*"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
+  EXPECT_EQ(policy.broker->url, "https://b:1");
+  EXPECT_THAT(policy.broker->ca, HasSubstr("BEGIN CERTIFICATE"));
+  EXPECT_EQ(policy.allowed_digests.size(), 2U);
+  EXPECT_EQ(policy.allowed_digests[0].ToText(), digest_);
+  EXPECT_TRUE(policy.allow_keyed);
+  EXPECT_THAT(
+      policy.allow_commands,
+      ElementsAre(ElementsAre("/bin/sh", "-c", "echo 'x' \"y\" , [z]"), ElementsAre("/bin/ls")));
+  EXPECT_THAT(policy.allow_env, ElementsAre("A", "KUBERNETES_*"));
+}
+
+TEST_F(InitdataTest, DigestIsThatOfTheFile) {
+  ASSERT_EQ(Create({"--allow-digest", digest_, "-o", Path("app.toml")}).exit_code, 0);
+  const auto sum = RunCommand({"sha256sum", Path("app.toml")});
+  EXPECT_EQ(cli_.Run({"initdata", "digest", Path("app.toml")}).out,
+            sum->standard_output.substr(0, 64) + "\n");
+  const auto annotation = cli_.Run({"initdata", "annotation", Path("app.toml")}).out;
+  EXPECT_EQ(image::DecodeInitdataAnnotation(annotation.substr(0, annotation.size() - 1)).value(),
+            Read(Path("app.toml")));
+}
+
+TEST_F(InitdataTest, RefusesWrongUsage) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{}, "give --allow-digest or --allow-keyed"},
+      {{"--allow-keyed", "--broker-url", "https://b"}, "--broker-url and --broker-ca go together"},
+      {{"--allow-keyed", "--broker-ca", "x"}, "--broker-url and --broker-ca go together"},
+      {{"--allow-keyed", "--broker-url", "http://b", "--broker-ca", "x"}, "begin with https://"},
+      {{"--allow-digest", "sha256:1"}, "--allow-digest: "},
+      {{"--allow-keyed", "--allow-command", "/bin/ls"}, "no JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", "[]"}, "no JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", "[1]"}, "no JSON array of strings"}};
+  for (const auto& [arguments, reason] : cases) {
+    const auto made = Create(arguments);
+    EXPECT_EQ(made.exit_code, 2) << reason;
+    EXPECT_THAT(made.err, HasSubstr(reason));
+  }
+}
+
+TEST_F(InitdataTest, RefusesBadFiles) {
+  EXPECT_THAT(
+      Create({"--allow-keyed", "--broker-url", "https://b", "--broker-ca", Path("none")}).err,
+      HasSubstr(Path("none")));
+  const auto no_ca = Create(
+      {"--allow-keyed", "--broker-url", "https://b", "--broker-ca", Write("ca.pem", "hello")});
+  EXPECT_EQ(no_ca.exit_code, 1);
+  EXPECT_THAT(no_ca.err, HasSubstr("holds no PEM certificate"));
+  for (const char* command : {"digest", "annotation"}) {
+    const auto bad = cli_.Run({"initdata", command, Write("bad.toml", "x = 1")});
+    EXPECT_EQ(bad.exit_code, 1);
+    EXPECT_THAT(bad.err, HasSubstr("initdata '" + Path("bad.toml") + "': "));
+  }
+}
+
+}  // namespace
+}  // namespace locket::cli
