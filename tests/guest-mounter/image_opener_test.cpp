@@ -1,0 +1,233 @@
+#include "guest-mounter/image_opener.h"
+
+#include <gmock/gmock.h>
+
+#include "base/file.h"
+#include "device/fake_block_devices.h"
+#include "device/fake_dm_control.h"
+#include "device/fake_mount_control.h"
+#include "guest-mounter/fake_key_source.h"
+#include "tests/guest-mounter/test_image.h"
+
+namespace locket::guest_mounter {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A machine of fakes with two layers' disks in it: 1 is verify-only, 2 is encrypted.
+class ImageOpenerTest : public ::testing::Test {
+ protected:
+  ImageOpenerTest() {
+    for (const auto& layer : {plain_, encrypted_}) Plug(layer);
+    keys_.Put(image::ResourceId::FromText(kTestKeyId).value(), kek_);
+    disks_.OnAwait([this](std::chrono::milliseconds at_most) { clock_.Advance(at_most); });
+  }
+
+  void Plug(const image::Descriptor& layer) {
+    disks_.Plug(layer.digest.Hex().substr(0, 32),
+                {.path = "/dev/sd-" + layer.digest.Hex().substr(0, 4), .size_bytes = layer.size});
+  }
+
+  ImageOpener Opener(image::GuestPolicy policy, bool with_keys = true) {
+    return ImageOpener({.dm = dm_, .mounts = mounts_, .disks = disks_, .clock = clock_},
+                       std::move(policy), with_keys ? &keys_ : nullptr,
+                       {.directory = directory_.path() / "layers"});
+  }
+
+  static OpenRequest Request(const TestImage& image) {
+    return {.manifest = image.manifest, .config = image.config};
+  }
+
+  bool NothingIsLeft() {
+    std::error_code error;
+    const auto layers = directory_.path() / "layers";
+    return dm_.devices().empty() && mounts_.mounts().empty() &&
+           (!std::filesystem::exists(layers) || std::filesystem::is_empty(layers, error));
+  }
+
+  const std::vector<std::byte> kek_ = TestKek();
+  const image::Descriptor plain_ = TestLayer(1);
+  const image::Descriptor encrypted_ = TestLayer(2, &kek_);
+  const TestImage image_ = MakeTestImage({plain_, encrypted_});
+  device::FakeDmControl dm_;
+  device::FakeMountControl mounts_;
+  device::FakeBlockDevices disks_;
+  FakeClock clock_;
+  FakeKeySource keys_;
+  TempDir directory_ = std::move(TempDir::Create(::testing::TempDir(), "opener").value());
+};
+
+TEST_F(ImageOpenerTest, StacksVerityUnderCryptUnderErofsUnderOverlay) {
+  ImageOpener opener = Opener(Pinning({image_}));
+  auto open = opener.Open(Request(image_));
+  ASSERT_TRUE(open.ok()) << open.error().message();
+
+  ASSERT_EQ(dm_.devices().size(), 3U);
+  const auto& verity = dm_.devices().at("l1-verity").front();
+  EXPECT_EQ(verity.type, "verity");
+  EXPECT_THAT(verity.params, AllOf(HasSubstr(" 16 17 sha256 0202020202020202"),
+                                   HasSubstr("/dev/sd-" + encrypted_.digest.Hex().substr(0, 4))));
+  const auto& crypt = dm_.devices().at("l1-crypt").front();
+  EXPECT_EQ(crypt.params,
+            "aes-xts-plain64 @key@ 0 /dev/fake-l1-verity 0 2 sector_size:4096 iv_large_sectors");
+  EXPECT_EQ(crypt.num_sectors, 128U);
+
+  const std::string base = (directory_.path() / "layers").string();
+  ASSERT_EQ(mounts_.mounts().size(), 4U);
+  EXPECT_EQ(mounts_.mounts()[0], (device::MountSpec{.source = "/dev/fake-l0-verity",
+                                                    .target = base + "/l0",
+                                                    .type = "erofs",
+                                                    .read_only = true}));
+  EXPECT_EQ(mounts_.mounts()[1].source, "/dev/fake-l1-crypt");
+  EXPECT_EQ(mounts_.mounts()[2].type, "tmpfs");
+  EXPECT_EQ(mounts_.mounts()[3].data, "lowerdir=" + base + "/l1:" + base + "/l0,upperdir=" + base +
+                                          "/i2-scratch/upper,workdir=" + base + "/i2-scratch/work");
+  EXPECT_EQ((*open)->rootfs(), base + "/i2");
+  open->reset();
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(ImageOpenerTest, OneLayerInTwoContainersIsOneStackUntilTheLastIsGone) {
+  const TestImage other = MakeTestImage({plain_}, {"/bin/other"});
+  ImageOpener opener = Opener(Pinning({image_, other}));
+  auto first = opener.Open(Request(image_));
+  auto second = opener.Open(Request(other));
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(dm_.devices().size(), 3U);
+  first->reset();
+  EXPECT_EQ(dm_.devices().size(), 1U);
+  EXPECT_TRUE(dm_.devices().contains("l0-verity"));
+  second->reset();
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(ImageOpenerTest, OneKeyIsFetchedOnceForAllLayersItWraps) {
+  const auto second = TestLayer(3, &kek_);
+  Plug(second);
+  const TestImage two = MakeTestImage({encrypted_, second});
+  ImageOpener opener = Opener(Pinning({two}));
+  ASSERT_TRUE(opener.Open(Request(two)).ok());
+  EXPECT_EQ(keys_.calls(), 1);
+}
+
+TEST_F(ImageOpenerTest, TheHostMayNameOtherSerials) {
+  disks_.Plug("hinted", {.path = "/dev/sd-hinted", .size_bytes = plain_.size});
+  const TestImage one = MakeTestImage({plain_});
+  OpenRequest request = Request(one);
+  request.serials[plain_.digest.ToText()] = "hinted";
+  ImageOpener opener = Opener(Pinning({one}));
+  const auto open = opener.Open(request);
+  ASSERT_TRUE(open.ok());
+  EXPECT_THAT(dm_.devices().at("l0-verity").front().params, HasSubstr("/dev/sd-hinted"));
+}
+
+TEST_F(ImageOpenerTest, EveryKeyIsCheckedBeforeTheFirstDevice) {
+  const std::vector<std::byte> other_kek(image::kKekBytes, std::byte{1});
+  const TestImage one = MakeTestImage({plain_, TestLayer(2, &other_kek)});
+  ImageOpener opener = Opener(Pinning({one}));
+  const auto open = opener.Open(Request(one));
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().code(), ErrorCode::kDataLoss) << open.error().message();
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "layers/l0"));
+}
+
+TEST_F(ImageOpenerTest, TheBrokersRefusalIsToldWithKeyAndLayer) {
+  keys_.FailCall(1);
+  ImageOpener opener = Opener(Pinning({image_}));
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().message(),
+            "layer " + encrypted_.digest.ToText() + ": key '" + kTestKeyId + "': injected");
+}
+
+TEST_F(ImageOpenerTest, WithoutABrokerEncryptedLayersAreRefused) {
+  ImageOpener opener = Opener(Pinning({image_}), /*with_keys=*/false);
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_THAT(open.error().message(), EndsWith("it is encrypted and initdata names no [broker]"));
+}
+
+TEST_F(ImageOpenerTest, ADiskOfAnotherSizeIsRefused) {
+  disks_.Plug(plain_.digest.Hex().substr(0, 32), {.path = "/dev/sdx", .size_bytes = 4096});
+  ImageOpener opener = Opener(Pinning({image_}));
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_THAT(open.error().message(), HasSubstr("disk has 4096 bytes, layer has "));
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(ImageOpenerTest, ADiskThatDoesNotComeIsWaitedForAndNamed) {
+  const auto absent = TestLayer(9);
+  const TestImage one = MakeTestImage({absent});
+  ImageOpener opener = Opener(Pinning({one}));
+  const auto open = opener.Open(Request(one));
+  ASSERT_FALSE(open.ok());
+  EXPECT_THAT(open.error().message(), AllOf(HasSubstr("layer " + absent.digest.ToText()),
+                                            HasSubstr("the host did not attach it")));
+}
+
+TEST_F(ImageOpenerTest, AMountThatFailsForCorruptionSaysSo) {
+  dm_.SetVerityStatus("C");
+  mounts_.FailCall(1);
+  ImageOpener opener = Opener(Pinning({image_}));
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(open.error().message(),
+            "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(ImageOpenerTest, CorruptionFoundLaterNamesTheLayer) {
+  ImageOpener opener = Opener(Pinning({image_}));
+  auto open = opener.Open(Request(image_));
+  ASSERT_TRUE(open.ok());
+  EXPECT_TRUE((*open)->CheckIntact().ok());
+  dm_.SetVerityStatus("C");
+  const Status intact = (*open)->CheckIntact();
+  ASSERT_FALSE(intact.ok());
+  EXPECT_EQ(intact.error().message(),
+            "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
+}
+
+// Breaks every call in turn until none is left to break, so a step added later is covered unasked.
+template <typename Fake>
+void BreakEveryCall(Fake& fake, int least, const std::function<bool()>& open,
+                    const std::function<bool()>& nothing_is_left) {
+  for (int nth = 1;; ++nth) {
+    fake.FailCall(nth);
+    if (open()) {
+      EXPECT_GT(nth, least);
+      fake.FailCall(0);
+      return;
+    }
+    EXPECT_TRUE(nothing_is_left()) << "after failing call " << nth;
+  }
+}
+
+TEST_F(ImageOpenerTest, LeavesNothingBehindWhicheverStepFails) {
+  ImageOpener opener = Opener(Pinning({image_}));
+  std::unique_ptr<OpenImage> kept;
+  const auto open = [&] {
+    auto result = opener.Open(Request(image_));
+    if (!result.ok()) return false;
+    kept = std::move(*result);
+    return true;
+  };
+  const auto nothing_is_left = [&] { return NothingIsLeft(); };
+  BreakEveryCall(dm_, 3, open, nothing_is_left);
+  kept.reset();
+  BreakEveryCall(mounts_, 4, open, nothing_is_left);
+  kept.reset();
+  BreakEveryCall(disks_, 2, open, nothing_is_left);
+  kept.reset();
+  BreakEveryCall(keys_, 1, open, nothing_is_left);
+  kept.reset();
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+}  // namespace
+}  // namespace locket::guest_mounter
