@@ -1,0 +1,112 @@
+// Bytes written down once: should a number of ours change, old guests and new hosts would part.
+#include <gmock/gmock.h>
+
+#include "base/encoding.h"
+#include "proto/agent.pb.h"
+#include "proto/runtime_options.pb.h"
+#include "proto/ttrpc.pb.h"
+
+namespace locket::proto {
+namespace {
+
+template <typename Message>
+std::string Hex(const Message& message) {
+  return HexEncode(AsBytes(message.SerializeAsString()));
+}
+
+TEST(GoldenTest, PrepareRootfsRequest) {
+  agent::v1::PrepareRootfsRequest request;
+  request.set_container_id("c");
+  request.set_image_ref("i");
+  request.set_manifest("m");
+  request.set_config("f");
+  request.add_signatures("s");
+  auto* const layer = request.add_layers();
+  layer->set_digest("d");
+  layer->set_serial("n");
+  EXPECT_EQ(Hex(request),
+            "0a0163"
+            "120169"
+            "1a016d"
+            "220166"
+            "2a0173"
+            "3206"
+            "0a0164"
+            "12016e");
+}
+
+TEST(GoldenTest, CreateContainerRequest) {
+  agent::v1::CreateContainerRequest request;
+  request.set_container_id("c");
+  request.set_oci_spec("{}");
+  request.set_stdin(true);
+  request.set_terminal(true);
+  EXPECT_EQ(Hex(request),
+            "0a0163"
+            "12027b7d"
+            "1801"
+            "2001");
+}
+
+TEST(GoldenTest, OutputAndExit) {
+  agent::v1::ReadOutputRequest request;
+  request.set_container_id("c");
+  request.set_stream(agent::v1::OUTPUT_STREAM_STDERR);
+  request.set_max_bytes(4096);
+  EXPECT_EQ(Hex(request),
+            "0a0163"
+            "1001"
+            "188020");
+  agent::v1::ReadOutputResponse response;
+  response.set_data("x");
+  response.set_eof(true);
+  EXPECT_EQ(Hex(response),
+            "0a0178"
+            "1001");
+  agent::v1::WaitContainerResponse exit;
+  exit.set_exit_status(137);
+  exit.mutable_exited_at()->set_seconds(1);
+  EXPECT_EQ(Hex(exit),
+            "088901"
+            "1202"
+            "0801");
+}
+
+TEST(GoldenTest, Info) {
+  agent::v1::GetInfoResponse info;
+  info.set_version("v");
+  info.set_protocol(1);
+  info.set_tee("t");
+  info.set_initdata_digest("d");
+  EXPECT_EQ(Hex(info),
+            "0a0176"
+            "1001"
+            "1a0174"
+            "220164");
+}
+
+TEST(GoldenTest, RuntimeOptions) {
+  runtimeoptions::v1::Options options;
+  options.set_type_url("t");
+  options.set_config_path("p");
+  options.set_config_body("b");
+  EXPECT_EQ(Hex(options),
+            "0a0174"
+            "120170"
+            "1a0162");
+}
+
+TEST(GoldenTest, TtrpcStatus) {
+  ttrpc::Response response;
+  response.mutable_status()->set_code(5);
+  response.mutable_status()->set_message("m");
+  response.set_payload("p");
+  EXPECT_EQ(Hex(response),
+            "0a05"
+            "0805"
+            "12016d"
+            "120170");
+}
+
+}  // namespace
+}  // namespace locket::proto
