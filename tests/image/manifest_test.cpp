@@ -15,10 +15,12 @@ const std::string kDigestB = Digest::Of("b").ToText();
 
 std::string SomeManifest() {
   return R"({"annotations":{"k":"v"},"config":{"digest":")" + kDigestA +
-         R"(","mediaType":"application/vnd.oci.image.config.v1+json","size":1},"layers":[{"annotations":{"x":"y"},"digest":")" +
+         R"(","mediaType":"application/vnd.oci.image.config.v1+json","size":1},)"
+         R"("layers":[{"annotations":{"x":"y"},"digest":")" +
          kDigestB +
          R"(","mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":2,"urls":["u"]}],)"
-         R"("mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2,"subject":{"later":1}})";
+         R"("mediaType":"application/vnd.oci.image.manifest.v1+json","schemaVersion":2,)"
+         R"("subject":{"later":1}})";
 }
 
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {
@@ -107,7 +109,11 @@ TEST(IndexTest, AManifestIsNone) {
 
 TEST(ImageConfigTest, RoundTripsAndKeepsWhatItDoesNotKnow) {
   const std::string text =
-      R"({"architecture":"amd64","config":{"Cmd":["c"],"Entrypoint":["e"],"Env":["A=1"],"ExposedPorts":{"80/tcp":{}},"Labels":{"l":"m"},"StopSignal":"SIGINT","User":"0:0","WorkingDir":"/w"},"created":"2020-01-01T00:00:00Z","history":[{"created_by":"x"}],"os":"linux","rootfs":{"diff_ids":[")" +
+      R"({"architecture":"amd64","config":{"Cmd":["c"],"Entrypoint":["e"],"Env":["A=1"],)"
+      R"("ExposedPorts":{"80/tcp":{}},"Labels":{"l":"m"},"StopSignal":"SIGINT",)"
+      R"("User":"0:0","WorkingDir":"/w"},)"
+      R"("created":"2020-01-01T00:00:00Z","history":[{"created_by":"x"}],"os":"linux",)"
+      R"("rootfs":{"diff_ids":[")" +
       kDigestA + R"("],"type":"layers"},"variant":"v2"})";
   const auto config = DecodeImageConfig(text);
   ASSERT_TRUE(config.ok()) << config.error().message();
@@ -118,8 +124,9 @@ TEST(ImageConfigTest, RoundTripsAndKeepsWhatItDoesNotKnow) {
 }
 
 TEST(ImageConfigTest, NullIsAsGoodAsAbsent) {
-  const auto config = DecodeImageConfig(
-      R"({"architecture":"a","os":"l","config":{"Cmd":null,"User":null},"rootfs":{"type":"layers","diff_ids":[]}})");
+  const auto config =
+      DecodeImageConfig(R"({"architecture":"a","os":"l","config":{"Cmd":null,"User":null},)"
+                        R"("rootfs":{"type":"layers","diff_ids":[]}})");
   ASSERT_TRUE(config.ok()) << config.error().message();
   EXPECT_TRUE(config->cmd.empty());
 }
@@ -131,7 +138,8 @@ TEST(ImageConfigTest, RefusesWithTheReason) {
       {R"({"architecture":"a","os":"l","rootfs":{"type":"x","diff_ids":[]}})", "'rootfs.type'"},
       {R"({"architecture":"a","os":"l","rootfs":{"type":"layers","diff_ids":["x"]}})",
        "'rootfs.diff_ids[0]'"},
-      {R"({"architecture":"a","os":"l","config":{"Env":[1]},"rootfs":{"type":"layers","diff_ids":[]}})",
+      {R"({"architecture":"a","os":"l","config":{"Env":[1]},)"
+       R"("rootfs":{"type":"layers","diff_ids":[]}})",
        "'config.Env'"}};
   for (const auto& [text, why] : cases) {
     EXPECT_THAT(DecodeImageConfig(text).error().message(), HasSubstr(why)) << text;

@@ -1,0 +1,469 @@
+// A registry that lies, stalls and breaks off.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "image/media_type.h"
+#include "registry/client.h"
+#include "tests/registry/scripted_server.h"
+
+namespace locket::registry {
+namespace {
+
+using image::Descriptor;
+using image::Digest;
+using std::chrono::milliseconds;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const std::string kContent(200'000, 'b');
+const Descriptor kBlob = image::DescriptorOf("x", kContent);
+const std::string kManifest = image::EncodeManifest(
+    {.media_type = std::string(image::kOciManifest), .config = kBlob, .layers = {kBlob}});
+const std::string kManifestType = "Content-Type: " + std::string(image::kOciManifest);
+
+// Range as a good server does it.
+Reply ServeBlob(const SeenRequest& request) {
+  const auto range = request.headers.find("range");
+  if (range == request.headers.end()) return {.body = kContent};
+  const size_t from = std::stoul(range->second.substr(6));
+  return {.status = 206,
+          .headers = {"Content-Range: bytes " + std::to_string(from) + "-" +
+                      std::to_string(kContent.size() - 1) + "/" + std::to_string(kContent.size())},
+          .body = kContent.substr(from)};
+}
+
+// A server, and a client whose waits are recorded and do not last.
+class FaultyRegistryTest : public ::testing::Test {
+ protected:
+  void Start(Handler handler) {
+    server_ = std::make_unique<ScriptedServer>(std::move(handler));
+    image_ = *image::ParseReference(server_->host() + "/a/b:1");
+  }
+  void MakeClient() {
+    ClientOptions options{.certs_directory = directory_.path(),
+                          .credentials = std::move(credentials_),
+                          .stall_timeout = std::chrono::seconds(1)};
+    options.retry.max_attempts = 3;
+    options.retry.wait = [this](milliseconds delay, const std::stop_token&) {
+      waits_.push_back(delay);
+    };
+    client_ = *RegistryClient::Create(std::move(options));
+  }
+  void Serve(Handler handler) {
+    Start(std::move(handler));
+    MakeClient();
+  }
+  Result<std::string> Fetch(const CallOptions& call = {}) {
+    std::string got;
+    auto fetched = client_->FetchBlob(
+        image_, kBlob,
+        [&](std::span<const std::byte> bytes) {
+          got += AsText(bytes);
+          return Ok();
+        },
+        call);
+    if (!fetched.ok()) return std::move(fetched).error();
+    return got;
+  }
+  UniqueFd File(std::string_view content) {
+    UniqueFd fd = *OpenFile(directory_.path(), O_RDWR | O_TMPFILE);
+    EXPECT_TRUE(WriteFull(fd.get(), AsBytes(content)).ok());
+    return fd;
+  }
+  static off_t SizeOf(const UniqueFd& fd) {
+    struct stat status {};
+    return ::fstat(fd.get(), &status) == 0 ? status.st_size : -1;
+  }
+
+  TempDir directory_ = *TempDir::Create("/tmp", "registry-test.");
+  CredentialStore credentials_;
+  std::unique_ptr<ScriptedServer> server_;
+  image::Reference image_{.registry = {}, .repository = {}};
+  std::vector<milliseconds> waits_;
+  std::unique_ptr<RegistryClient> client_;
+};
+
+TEST_F(FaultyRegistryTest, ServerErrorsAreRetriedWithGrowingWaits) {
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest& request) {
+    return ++count < 3 ? Reply{.status = 503} : ServeBlob(request);
+  });
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(*content, kContent);
+  ASSERT_THAT(waits_, SizeIs(2));
+  EXPECT_GE(waits_[0], milliseconds(500));
+  EXPECT_GE(waits_[1], milliseconds(1000));
+}
+
+TEST_F(FaultyRegistryTest, RetriesAreBoundedAndTheErrorSaysWhatAndWhere) {
+  Serve([](const SeenRequest&) {
+    return Reply{.status = 500, .body = R"({"errors":[{"code":"UNKNOWN","message":"disk"}]})"};
+  });
+  const auto content = Fetch();
+  EXPECT_EQ(content.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(content.error().message(),
+              AllOf(HasSubstr(image_.ToText()), HasSubstr(server_->url()), HasSubstr("HTTP 500"),
+                    HasSubstr("UNKNOWN (disk)")));
+  EXPECT_THAT(server_->seen(), SizeIs(3));
+}
+
+TEST_F(FaultyRegistryTest, RetryAfterIsObeyedUpToTheBound) {
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest& request) {
+    ++count;
+    if (count == 1) return Reply{.status = 429, .headers = {"Retry-After: 7"}};
+    if (count == 2) return Reply{.status = 429, .headers = {"Retry-After: 99999"}};
+    return ServeBlob(request);
+  });
+  ASSERT_TRUE(Fetch().ok());
+  EXPECT_THAT(waits_, ElementsAre(milliseconds(7000), milliseconds(30000)));
+}
+
+TEST_F(FaultyRegistryTest, ATruncatedBodyIsResumedWithRange) {
+  Serve([](const SeenRequest& request) {
+    Reply reply = ServeBlob(request);
+    reply.content_length = static_cast<long>(reply.body.size());
+    reply.body.resize(reply.body.size() / 2);
+    if (reply.body.size() < 1000) reply = ServeBlob(request);
+    return reply;
+  });
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(*content, kContent);
+  EXPECT_GT(server_->seen().size(), 5U) << "each attempt got somewhere, so none counted";
+  EXPECT_EQ(server_->seen()[1].headers.at("range"), "bytes=100000-");
+}
+
+TEST_F(FaultyRegistryTest, ABodyThatEndsEarlyWithoutALengthIsNoticed) {
+  Serve([](const SeenRequest&) { return Reply{.body = "short", .content_length = -2}; });
+  const auto content = Fetch();
+  EXPECT_EQ(content.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(content.error().message(), HasSubstr("broke off after 5 of 200000 bytes"));
+}
+
+TEST_F(FaultyRegistryTest, RangeIgnoredMeansTheBeginningIsDropped) {
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest&) {
+    Reply reply{.body = kContent, .content_length = static_cast<long>(kContent.size())};
+    if (++count == 1) reply.body.resize(70'000);
+    return reply;
+  });
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(*content, kContent);
+}
+
+TEST_F(FaultyRegistryTest, WrongBytesAreDataLossAndAskedForOnce) {
+  Serve([](const SeenRequest&) { return Reply{.body = std::string(kContent.size(), 'x')}; });
+  const auto content = Fetch();
+  EXPECT_EQ(content.error().code(), ErrorCode::kDataLoss);
+  EXPECT_THAT(content.error().message(), HasSubstr("the content is sha256:"));
+  EXPECT_THAT(server_->seen(), SizeIs(1));
+}
+
+TEST_F(FaultyRegistryTest, WrongLengthsAreDataLoss) {
+  Serve([](const SeenRequest&) { return Reply{.body = kContent + "x"}; });
+  EXPECT_THAT(Fetch().error().message(), HasSubstr("has 200001 bytes of it, not 200000"));
+  Serve([](const SeenRequest&) { return Reply{.body = kContent + "x", .content_length = -2}; });
+  EXPECT_THAT(Fetch().error().message(), HasSubstr("longer than 200000 bytes"));
+  Serve([](const SeenRequest&) {
+    return Reply{.status = 206, .headers = {"Content-Range: bytes 7-9/10"}, .body = "x"};
+  });
+  EXPECT_THAT(Fetch().error().message(), HasSubstr("another range"));
+}
+
+TEST_F(FaultyRegistryTest, AStallIsBrokenOffAndResumed) {
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest& request) {
+    Reply reply = ServeBlob(request);
+    if (++count == 1) {
+      reply.content_length = static_cast<long>(kContent.size());
+      reply.body.resize(1000);
+      reply.hang = true;
+    }
+    return reply;
+  });
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(*content, kContent);
+  EXPECT_EQ(server_->seen().at(1).headers.at("range"), "bytes=1000-");
+}
+
+TEST_F(FaultyRegistryTest, CancellingEndsAHangingTransfer) {
+  Serve([](const SeenRequest&) {
+    return Reply{.body = kContent.substr(1), .content_length = 200'000, .hang = true};
+  });
+  std::stop_source source;
+  const auto content = Fetch(
+      {.stop = source.get_token(), .progress = [&](uint64_t, uint64_t) { source.request_stop(); }});
+  EXPECT_EQ(content.error().code(), ErrorCode::kCancelled);
+  EXPECT_THAT(waits_, IsEmpty());
+}
+
+TEST_F(FaultyRegistryTest, TheSinksErrorEndsTheTransferAtOnce) {
+  Serve(ServeBlob);
+  const auto fetched = client_->FetchBlob(image_, kBlob, [](std::span<const std::byte>) -> Status {
+    return Error(ErrorCode::kUnavailable, "disk full");
+  });
+  EXPECT_THAT(fetched.error().message(), HasSubstr("disk full"));
+  EXPECT_THAT(server_->seen(), SizeIs(1));
+}
+
+TEST_F(FaultyRegistryTest, AFileGoesOnFromWhatItHolds) {
+  Serve(ServeBlob);
+  const UniqueFd fd = File(kContent.substr(0, 150'000));
+  ASSERT_TRUE(client_->FetchBlobToFile(image_, kBlob, fd.get()).ok());
+  EXPECT_EQ(server_->seen().at(0).headers.at("range"), "bytes=150000-");
+  std::string content(kContent.size(), '\0');
+  ASSERT_TRUE(PreadFull(fd.get(), std::as_writable_bytes(std::span(content)), 0).ok());
+  EXPECT_EQ(content, kContent);
+  ASSERT_TRUE(client_->FetchBlobToFile(image_, kBlob, fd.get()).ok());
+  EXPECT_THAT(server_->seen(), SizeIs(1)) << "a whole file asks for nothing";
+}
+
+TEST_F(FaultyRegistryTest, AFileWithAWrongBeginningStartsOverOnce) {
+  Serve(ServeBlob);
+  const UniqueFd fd = File(std::string(1000, 'x'));
+  const auto fetched = client_->FetchBlobToFile(image_, kBlob, fd.get());
+  ASSERT_TRUE(fetched.ok()) << fetched.error().message();
+  EXPECT_THAT(server_->seen(), SizeIs(2));
+  EXPECT_EQ(SizeOf(fd), 200'000);
+}
+
+TEST_F(FaultyRegistryTest, AFileIsLeftEmptyByWrongBytesAndKeptByABrokenConnection) {
+  Serve([](const SeenRequest&) { return Reply{.body = std::string(kContent.size(), 'x')}; });
+  const UniqueFd wrong = File("");
+  EXPECT_EQ(client_->FetchBlobToFile(image_, kBlob, wrong.get()).error().code(),
+            ErrorCode::kDataLoss);
+  EXPECT_EQ(SizeOf(wrong), 0);
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest&) {
+    if (++count > 1) return Reply{.status = 502};
+    return Reply{.body = kContent.substr(0, 1234), .content_length = 200'000};
+  });
+  const UniqueFd broken = File("");
+  EXPECT_EQ(client_->FetchBlobToFile(image_, kBlob, broken.get()).error().code(),
+            ErrorCode::kUnavailable);
+  EXPECT_EQ(SizeOf(broken), 1234);
+}
+
+TEST_F(FaultyRegistryTest, AHugeManifestIsRefusedWithinItsBound) {
+  Serve([](const SeenRequest&) {
+    return Reply{.headers = {kManifestType}, .body = std::string((4U << 20) + 1, ' ')};
+  });
+  const auto manifest = client_->FetchManifest(image_);
+  EXPECT_EQ(manifest.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_THAT(manifest.error().message(), HasSubstr("larger than 4194304 bytes"));
+}
+
+TEST_F(FaultyRegistryTest, AManifestMustBeWhatItsDigestSays) {
+  Serve([](const SeenRequest&) { return Reply{.headers = {kManifestType}, .body = kManifest}; });
+  ASSERT_TRUE(client_->FetchManifest(image_).ok());
+  image_.digest = Digest::Of("other");
+  EXPECT_EQ(client_->FetchManifest(image_).error().code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(server_->seen().back().target, "/v2/a/b/manifests/" + image_.digest->ToText());
+  Serve([](const SeenRequest&) {
+    return Reply{.headers = {kManifestType, "Docker-Content-Digest: " + Digest::Of("y").ToText()},
+                 .body = kManifest};
+  });
+  EXPECT_THAT(client_->FetchManifest(image_).error().message(), HasSubstr("as the registry says"));
+  Serve([](const SeenRequest&) {
+    return Reply{.headers = {"Content-Type: " + std::string(image::kOciIndex)}, .body = kManifest};
+  });
+  EXPECT_EQ(client_->FetchManifest(image_).error().code(), ErrorCode::kDataLoss) << "two meanings";
+}
+
+TEST_F(FaultyRegistryTest, ResolveFallsBackToGetWhereHeadIsNotAnswered) {
+  Serve([](const SeenRequest& request) {
+    if (request.method == "HEAD") return Reply{.status = 405};
+    return Reply{.headers = {kManifestType}, .body = kManifest};
+  });
+  const auto descriptor = client_->Resolve(image_);
+  ASSERT_TRUE(descriptor.ok()) << descriptor.error().message();
+  EXPECT_EQ(descriptor->digest, Digest::Of(kManifest));
+}
+
+TEST_F(FaultyRegistryTest, RedirectLoopsEnd) {
+  Serve([](const SeenRequest& request) {
+    return Reply{.status = 307, .headers = {"Location: " + request.target}};
+  });
+  EXPECT_THAT(Fetch().error().message(), HasSubstr("redirected more than 5 times"));
+  EXPECT_THAT(server_->seen(), SizeIs(6));
+}
+
+TEST_F(FaultyRegistryTest, ARedirectTakesNoCredentialsToAnotherHost) {
+  ScriptedServer storage(ServeBlob);
+  Start([&](const SeenRequest& request) {
+    if (!request.headers.contains("authorization")) {
+      return Reply{.status = 401, .headers = {"WWW-Authenticate: Basic realm=x"}};
+    }
+    return Reply{.status = 307, .headers = {"Location: " + storage.url() + "/data"}};
+  });
+  ASSERT_TRUE(credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"auth":"dTpw"}}})").ok());
+  MakeClient();
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(server_->seen().at(1).headers.at("authorization"), "Basic dTpw");
+  EXPECT_FALSE(storage.seen().at(0).headers.contains("authorization"));
+}
+
+TEST_F(FaultyRegistryTest, ARedirectOutOfHttpEndsThere) {
+  Serve([](const SeenRequest&) {
+    return Reply{.status = 302, .headers = {"Location: file:///etc/passwd"}};
+  });
+  EXPECT_THAT(Fetch().error().message(), HasSubstr("neither http nor https"));
+}
+
+TEST_F(FaultyRegistryTest, BearerTokensAreFetchedOnceAndUsed) {
+  Start([&](const SeenRequest& request) {
+    if (request.target.starts_with("/token")) return Reply{.body = R"({"token":"tok"})"};
+    const auto found = request.headers.find("authorization");
+    if (found == request.headers.end() || found->second != "Bearer tok") {
+      return Reply{.status = 401,
+                   .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() +
+                               "/token\",service=\"s v\",scope=\"repository:a/b:pull\""}};
+    }
+    return ServeBlob(request);
+  });
+  ASSERT_TRUE(credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"auth":"dTpw"}}})").ok());
+  MakeClient();
+  ASSERT_TRUE(Fetch().ok());
+  ASSERT_TRUE(Fetch().ok());
+  const auto seen = server_->seen();
+  ASSERT_THAT(seen, SizeIs(4)) << "401, token, blob, blob";
+  EXPECT_EQ(seen[1].target, "/token?scope=repository%3Aa%2Fb%3Apull&service=s%20v");
+  EXPECT_EQ(seen[1].headers.at("authorization"), "Basic dTpw");
+  EXPECT_EQ(seen[0].headers.at("user-agent"), "locket/" LOCKET_VERSION);
+}
+
+TEST_F(FaultyRegistryTest, IdentityTokensAreTradedByPost) {
+  Start([&](const SeenRequest& request) {
+    if (request.target == "/token") return Reply{.body = R"({"access_token":"tok"})"};
+    if (request.headers.contains("authorization")) return ServeBlob(request);
+    return Reply{.status = 401,
+                 .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() + "/token\""}};
+  });
+  ASSERT_TRUE(
+      credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"identitytoken":"re&f"}}})")
+          .ok());
+  MakeClient();
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(server_->seen().at(1).method, "POST");
+  EXPECT_THAT(server_->seen().at(1).body,
+              AllOf(HasSubstr("grant_type=refresh_token"), HasSubstr("refresh_token=re%26f")));
+}
+
+TEST_F(FaultyRegistryTest, A401AfterATokenIsNoLoop) {
+  Start([&](const SeenRequest& request) {
+    if (request.target.starts_with("/token")) return Reply{.body = R"({"token":"tok"})"};
+    return Reply{.status = 401,
+                 .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() + "/token\""},
+                 .body = R"({"errors":[{"code":"UNAUTHORIZED","message":"no"}]})"};
+  });
+  MakeClient();
+  const auto content = Fetch();
+  EXPECT_EQ(content.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(content.error().message(), AllOf(HasSubstr("HTTP 401 UNAUTHORIZED (no)"),
+                                               HasSubstr("skopeo login " + server_->host())));
+  EXPECT_THAT(server_->seen(), SizeIs(3));
+}
+
+TEST_F(FaultyRegistryTest, NothingListeningNamesTheAddress) {
+  Serve(ServeBlob);
+  const std::string host = server_->host();
+  server_.reset();
+  const auto content = Fetch();
+  EXPECT_EQ(content.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(content.error().message(), HasSubstr("is the registry running at " + host));
+  EXPECT_THAT(waits_, SizeIs(2));
+}
+
+TEST_F(FaultyRegistryTest, ABrokenUploadIsMadeAnew) {
+  std::atomic<int> puts = 0;
+  Serve([&](const SeenRequest& request) {
+    if (request.method == "HEAD") return Reply{.status = 404};
+    if (request.method == "POST") {
+      return Reply{.status = 202,
+                   .headers = {"Location: /up?state=" + std::to_string(puts.load())}};
+    }
+    return ++puts == 1 ? Reply{.status = 502} : Reply{.status = 201};
+  });
+  const UniqueFd fd = File(kContent);
+  uint64_t sent = 0;
+  const auto pushed =
+      client_->PushBlob(image_, kBlob, fd.get(), {.mount_from = "c/d"},
+                        {.progress = [&](uint64_t done, uint64_t) { sent = done; }});
+  ASSERT_TRUE(pushed.ok()) << pushed.error().message();
+  const auto seen = server_->seen();
+  ASSERT_THAT(seen, SizeIs(5)) << "HEAD, POST, PUT, POST, PUT";
+  EXPECT_THAT(seen[1].target, AllOf(HasSubstr("mount=sha256%3A"), HasSubstr("from=c%2Fd")));
+  EXPECT_THAT(seen[4].target, HasSubstr("/up?state=1&digest=sha256%3A"));
+  EXPECT_EQ(seen[4].body, kContent);
+  EXPECT_EQ(sent, kContent.size());
+}
+
+TEST_F(FaultyRegistryTest, AFileShorterThanTheBlobIsSaidSo) {
+  Serve([](const SeenRequest& request) {
+    if (request.method == "HEAD") return Reply{.status = 404};
+    return Reply{.status = 202, .headers = {"Location: /up"}};
+  });
+  const UniqueFd fd = File("short");
+  const auto pushed = client_->PushBlob(image_, kBlob, fd.get());
+  EXPECT_EQ(pushed.error().code(), ErrorCode::kDataLoss);
+}
+
+TEST_F(FaultyRegistryTest, MirrorsComeFirstAndTheServerLast) {
+  ScriptedServer mirror([](const SeenRequest&) { return Reply{.status = 404}; });
+  Serve(ServeBlob);
+  const auto place = directory_.path() / server_->host();
+  std::filesystem::create_directories(place);
+  ASSERT_TRUE(ReplaceFileDurably(place / "hosts.toml", "server = \"" + server_->url() +
+                                                           "\"\n[host.\"" + mirror.url() +
+                                                           "\"]\ncapabilities = [\"pull\"]\n")
+                  .ok());
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  ASSERT_THAT(mirror.seen(), SizeIs(1));
+  EXPECT_THAT(mirror.seen()[0].target, HasSubstr("?ns=" + std::string("127.0.0.1%3A")));
+  EXPECT_THAT(server_->seen(), SizeIs(1));
+}
+
+TEST_F(FaultyRegistryTest, ALyingMirrorDoesNotSpoilAFile) {
+  ScriptedServer mirror(
+      [](const SeenRequest&) { return Reply{.body = std::string(kContent.size(), 'x')}; });
+  Serve(ServeBlob);
+  const auto place = directory_.path() / server_->host();
+  std::filesystem::create_directories(place);
+  ASSERT_TRUE(ReplaceFileDurably(place / "hosts.toml", "server = \"" + server_->url() +
+                                                           "\"\n[host.\"" + mirror.url() + "\"]\n")
+                  .ok());
+  const UniqueFd fd = File("");
+  const auto fetched = client_->FetchBlobToFile(image_, kBlob, fd.get());
+  ASSERT_TRUE(fetched.ok()) << fetched.error().message();
+  EXPECT_EQ(Fetch().error().code(), ErrorCode::kDataLoss) << "a sink cannot give back what it took";
+}
+
+TEST_F(FaultyRegistryTest, NoHostWithTheCapabilityIsSaidSo) {
+  Serve(ServeBlob);
+  const auto place = directory_.path() / server_->host();
+  std::filesystem::create_directories(place);
+  ASSERT_TRUE(ReplaceFileDurably(place / "hosts.toml", "capabilities = [\"pull\"]\n").ok());
+  EXPECT_TRUE(Fetch().ok());
+  EXPECT_THAT(client_->PushManifest(image_, image::kOciManifest, kManifest).error().message(),
+              HasSubstr("no host in hosts.toml"));
+}
+
+}  // namespace
+}  // namespace locket::registry
