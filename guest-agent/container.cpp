@@ -10,6 +10,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "guest-agent/names.h"
 #include "image/user.h"
 
 namespace locket::guest_agent {
@@ -84,6 +85,7 @@ Result<pid_t> Container::Create(std::string_view host_spec, const SpecPolicy& po
   LOCKET_TRY_ASSIGN(HostSpec host, DecodeHostSpec(host_spec));
   LOCKET_TRY_ASSIGN(const ImageProcess process, ProcessOf(image_->image()));
   LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
+  LOCKET_TRY(CheckHostname(spec.hostname));
   if (spec.hostname.empty()) spec.hostname = options_.default_hostname;
   for (const std::string& dropped : spec.dropped) {
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});

@@ -2,7 +2,21 @@
 
 #include <unistd.h>
 
+#include <csignal>
+
+#include "guest-agent/exit_notices.h"
+
 namespace locket::guest_agent {
+
+void FakeContainerRuntime::End(const std::string& id, int wait_status) {
+  Container& container = containers_.at(id);
+  if (std::exchange(container.ended, true)) return;
+  container.stdin_fd.reset();
+  container.stdout_fd.reset();
+  container.stderr_fd.reset();
+  const ExitRecord record{.pid = container.pid, .wait_status = wait_status};
+  (void)WriteFull(exit_records_.get(), std::as_bytes(std::span(&record, 1)));
+}
 
 Result<FakeContainerRuntime::Container*> FakeContainerRuntime::Get(const std::string& id) {
   if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
@@ -36,6 +50,7 @@ Status FakeContainerRuntime::Start(const std::string& id) {
 Status FakeContainerRuntime::Kill(const std::string& id, int signal, bool all) {
   LOCKET_TRY_ASSIGN(Container * container, Get(id));
   container->signals.emplace_back(signal, all);
+  if (signal == SIGKILL) End(id, SIGKILL);
   return Ok();
 }
 
@@ -46,6 +61,8 @@ Result<std::vector<pid_t>> FakeContainerRuntime::Processes(const std::string& id
 
 Status FakeContainerRuntime::Delete(const std::string& id) {
   if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
+  if (!containers_.contains(id)) return Ok();
+  End(id, SIGKILL);
   containers_.erase(id);
   return Ok();
 }

@@ -7,10 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "guest-agent/container.h"
+#include "guest-agent/names.h"
 #include "guest-mounter/image_opener.h"
 
 namespace locket::guest_agent {
@@ -23,11 +23,6 @@ struct SandboxOptions {
   std::filesystem::path directory;  // of the containers' bundles
   SpecPolicy policy{};
 };
-
-// 1 to 100 of [A-Za-z0-9_.-], not led by a dot: fit for a path and for crun.
-Status CheckContainerId(std::string_view id);
-// Fit for sethostname(2): empty, or 1 to 63 of [A-Za-z0-9.-].
-Status CheckHostname(std::string_view hostname);
 
 // Thread-safe.
 class Sandbox {

@@ -1,0 +1,20 @@
+// Any bytes are refused, or decode to a spec that the policy turns into well-formed JSON.
+#include <cstdint>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "guest-agent/guest_spec.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace locket::guest_agent;
+  const auto host = DecodeHostSpec({reinterpret_cast<const char*>(data), size});
+  if (!host.ok()) return 0;
+  const ImageProcess image{
+      .argv = host->args, .env = {"A=1"}, .working_directory = "", .uid = 1, .gid = 1};
+  const auto spec = ApplyPolicy(image, *host, {.allow_env = {"B*"}});
+  if (!spec.ok()) return 0;
+  const std::string text =
+      EncodeGuestSpec(*spec, {.container_id = "c", .rootfs = "/r", .etc = "/e"});
+  if (!nlohmann::json::accept(text)) std::abort();
+  return 0;
+}

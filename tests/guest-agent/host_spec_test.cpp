@@ -1,0 +1,87 @@
+#include "guest-agent/host_spec.h"
+
+#include <gmock/gmock.h>
+
+namespace locket::guest_agent {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
+  const auto spec = DecodeHostSpec(R"({
+    "ociVersion": "1.0.2", "hooks": {"prestart": [{"path": "/evil"}]},
+    "process": {"args": ["/bin/app", "x"], "env": ["A=1"], "terminal": true, "noNewPrivileges": true,
+      "capabilities": {"bounding": ["CAP_CHOWN"]},
+      "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 18446744073709551615}]},
+    "root": {"path": "/host", "readonly": true}, "hostname": "pod",
+    "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data"}],
+    "linux": {"resources": {"memory": {"limit": -1}, "cpu": {"shares": 2, "quota": 3, "period": 4},
+      "pids": {"limit": 5}}}})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(*spec, (HostSpec{.args = {"/bin/app", "x"},
+                             .env = {"A=1"},
+                             .capabilities = {"CAP_CHOWN"},
+                             .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = UINT64_MAX}},
+                             .mount_destinations = {"/proc", "/data"},
+                             .hostname = "pod",
+                             .terminal = true,
+                             .no_new_privileges = true,
+                             .read_only_root = true,
+                             .memory_limit = -1,
+                             .cpu_shares = 2,
+                             .cpu_quota = 3,
+                             .cpu_period = 4,
+                             .pids_limit = 5}));
+}
+
+TEST(HostSpecTest, WhatIsAbsentOrNullIsEmpty) {
+  const auto spec = DecodeHostSpec(R"({"process":{"env":null},"linux":null,"mounts":null})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(*spec, HostSpec());
+}
+
+struct Malformed {
+  const char* json;
+  const char* reason;
+};
+
+class MalformedHostSpecTest : public ::testing::TestWithParam<Malformed> {};
+
+TEST_P(MalformedHostSpecTest, NamesTheFieldThatIsWrong) {
+  const auto spec = DecodeHostSpec(GetParam().json);
+  ASSERT_FALSE(spec.ok());
+  EXPECT_EQ(spec.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(spec.error().message(), HasSubstr(GetParam().reason));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, MalformedHostSpecTest,
+    ::testing::Values(
+        Malformed{"", "the document"}, Malformed{"[]", "the document"},
+        Malformed{"{\"process\":", "the document"}, Malformed{"{}", "process is not there"},
+        Malformed{R"({"process":1})", "process is not an object"},
+        Malformed{R"({"process":{"args":"x"}})", "args is not a list"},
+        Malformed{R"({"process":{"args":[1]}})", "args is not a list of texts"},
+        Malformed{R"({"process":{"args":["a\u0000b"]}})", "args is not text without NUL"},
+        Malformed{R"({"process":{"terminal":1}})", "terminal is not a boolean"},
+        Malformed{R"({"process":{"capabilities":[]}})", "capabilities is not an object"},
+        Malformed{R"({"process":{"rlimits":[1]}})", "rlimits is not a list of objects"},
+        Malformed{R"({"process":{"rlimits":[{"type":"X","soft":1}]}})", "soft and hard"},
+        Malformed{R"({"process":{"rlimits":[{"type":"X","soft":-1,"hard":1}]}})", "unsigned"},
+        Malformed{R"({"process":{},"hostname":[]})", "hostname is not text"},
+        Malformed{R"({"process":{},"mounts":[1]})", "mounts is not a list of objects"},
+        Malformed{R"({"process":{},"linux":{"resources":{"memory":{"limit":1.5}}}})", "limit"},
+        Malformed{R"({"process":{},"linux":{"resources":{"pids":{"limit":18446744073709551615}}}})",
+                  "limit is not a signed 64-bit integer"}));
+
+TEST(HostSpecTest, BoundsSizeAndLists) {
+  EXPECT_THAT(DecodeHostSpec(std::string(kMaxHostSpecBytes + 1, ' ')).error().message(),
+              HasSubstr("more than 1048576"));
+  std::string many = "{\"process\":{\"env\":[\"A=1\"";
+  for (size_t i = 0; i < kMaxSpecListEntries; ++i) many += ",\"A=1\"";
+  EXPECT_THAT(DecodeHostSpec(many + "]}}").error().message(), HasSubstr("at most 4096 entries"));
+  EXPECT_FALSE(DecodeHostSpec(std::string(kMaxHostSpecBytes, '[')).ok()) << "and nesting";
+}
+
+}  // namespace
+}  // namespace locket::guest_agent

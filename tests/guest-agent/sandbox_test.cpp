@@ -1,0 +1,360 @@
+// Sandbox, Container and the service on top of them; the kernel, crun and PID 1 are fakes.
+#include "guest-agent/sandbox.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/encoding.h"
+#include "base/version.h"
+#include "device/fake_block_devices.h"
+#include "device/fake_dm_control.h"
+#include "device/fake_mount_control.h"
+#include "guest-agent/agent_service.h"
+#include "guest-agent/fake_container_runtime.h"
+#include "proto/agent.pb.h"
+#include "tests/guest-mounter/test_image.h"
+
+namespace locket::guest_agent {
+namespace {
+
+namespace api = agent::v1;
+using guest_mounter::TestImage;
+using Json = nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct ExitPipe {
+  ExitPipe() {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    reader.reset(ends[0]);
+    writer.reset(ends[1]);
+  }
+  UniqueFd reader;
+  UniqueFd writer;
+};
+
+class SandboxTest : public ::testing::Test {
+ protected:
+  SandboxTest() {
+    disks_.Plug(layer_.digest.Hex().substr(0, 32), {.path = "/dev/sda", .size_bytes = layer_.size});
+    EXPECT_TRUE(sandbox_->Create("pod", "pod-host").ok());
+  }
+  ~SandboxTest() override {
+    sandbox_.reset();
+    runtime_.reset();  // closes the pipe that exits_ reads
+  }
+
+  guest_mounter::OpenRequest Request() const {
+    return {.manifest = image_.manifest, .config = image_.config};
+  }
+
+  static std::string Spec(const std::vector<std::string>& args = {"/bin/app"}) {
+    return Json({{"process", {{"args", args}}}}).dump();
+  }
+
+  // A container of that name, created and started.
+  std::shared_ptr<Container> Running(const std::string& id, bool with_stdin = false) {
+    EXPECT_TRUE(sandbox_->PrepareRootfs(id, Request()).ok());
+    auto container = sandbox_->Find(id).value();
+    const auto created = container->Create(Spec(), {}, with_stdin);
+    EXPECT_TRUE(created.ok()) << created.error().message();
+    EXPECT_TRUE(container->Start().ok());
+    return container;
+  }
+
+  bool NothingIsLeft() {
+    std::error_code error;
+    const auto containers = directory_.path() / "containers";
+    return dm_.devices().empty() && mounts_.mounts().empty() && runtime_->containers().empty() &&
+           (!std::filesystem::exists(containers) || std::filesystem::is_empty(containers, error));
+  }
+
+  const image::Descriptor layer_ = guest_mounter::TestLayer(1);
+  const TestImage image_ = guest_mounter::MakeTestImage({layer_});
+  TempDir directory_ = std::move(TempDir::Create(::testing::TempDir(), "sandbox").value());
+  device::FakeDmControl dm_;
+  device::FakeMountControl mounts_;
+  device::FakeBlockDevices disks_;
+  FakeClock clock_;
+  guest_mounter::ImageOpener opener_{
+      {.dm = dm_, .mounts = mounts_, .disks = disks_, .clock = clock_},
+      guest_mounter::Pinning({image_}),
+      nullptr,
+      {.directory = directory_.path() / "layers"}};
+  ExitPipe pipe_;
+  ExitNotices exits_{std::move(pipe_.reader)};
+  std::unique_ptr<FakeContainerRuntime> runtime_ =
+      std::make_unique<FakeContainerRuntime>(std::move(pipe_.writer));
+  std::unique_ptr<Sandbox> sandbox_ = std::make_unique<Sandbox>(
+      ContainerSeams{.runtime = *runtime_, .exits = exits_},
+      [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
+      SandboxOptions{.directory = directory_.path() / "containers"});
+};
+
+TEST_F(SandboxTest, AContainerLivesFromItsRootToItsExit) {
+  auto container = Running("one");
+  auto& fake = runtime_->containers().at("one");
+  EXPECT_TRUE(fake.started);
+  const Json config = Json::parse(fake.config);
+  EXPECT_EQ(config.at("process").at("args"), Json({"/bin/app"}));
+  EXPECT_EQ(config.at("hostname"), "pod-host") << "the sandbox's, as the spec names none";
+  EXPECT_EQ(ReadFile(directory_.path() / "containers/one/hostname", 100).value(), "pod-host\n");
+
+  ASSERT_TRUE(WriteFull(fake.stdout_fd.get(), AsBytes("output")).ok());
+  EXPECT_EQ(container->Read(OutputStream::kStdout, 3)->data, "out");
+  EXPECT_EQ(container->Read(OutputStream::kStdout, 100)->data, "put");
+  runtime_->End("one", W_EXITCODE(7, 0));
+  EXPECT_TRUE(container->Read(OutputStream::kStdout, 100)->end);
+  EXPECT_TRUE(container->Read(OutputStream::kStderr, 100)->end);
+  EXPECT_EQ(container->Wait()->exit_status, 7);
+  EXPECT_EQ(container->Wait()->exit_status, 7) << "as often as one asks";
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(SandboxTest, CorruptionFailsTheContainerAndStandsLastOnItsErrors) {
+  auto container = Running("one");
+  ASSERT_TRUE(
+      WriteFull(runtime_->containers().at("one").stderr_fd.get(), AsBytes("its own\n")).ok());
+  dm_.SetVerityStatus("C");
+  runtime_->End("one", 0);
+  EXPECT_EQ(container->Wait()->exit_status, 74) << "although it said 0";
+  EXPECT_EQ(container->Read(OutputStream::kStderr, 100)->data, "its own\n");
+  EXPECT_EQ(container->Read(OutputStream::kStderr, 1000)->data,
+            "locket: layer " + layer_.digest.ToText() + ": dm-verity found corrupted data\n");
+  EXPECT_TRUE(container->Read(OutputStream::kStderr, 100)->end);
+}
+
+TEST_F(SandboxTest, CorruptionExplainsAFailedCreateAndAFailedStart) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  auto container = sandbox_->Find("one").value();
+  dm_.SetVerityStatus("C");
+  runtime_->FailCall(1);
+  EXPECT_THAT(container->Create(Spec(), {}, false).error().message(),
+              HasSubstr("dm-verity found corrupted data"));
+  ASSERT_TRUE(container->Create(Spec(), {}, false).ok());
+  runtime_->FailCall(1);
+  EXPECT_THAT(container->Start().error().message(), HasSubstr("dm-verity found corrupted data"));
+}
+
+TEST_F(SandboxTest, AFailureToCreateCanBeRepeated) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  auto container = sandbox_->Find("one").value();
+  EXPECT_FALSE(container->Create("{", {}, false).ok());
+  EXPECT_EQ(container->Create(Spec({"/bin/other"}), {}, false).error().code(),
+            ErrorCode::kPermissionDenied);
+  runtime_->FailCall(1);
+  EXPECT_EQ(container->Create(Spec(), {}, false).error().message(), "injected");
+  EXPECT_TRUE(container->Create(Spec(), {}, false).ok());
+  EXPECT_EQ(container->Create(Spec(), {}, false).error().code(), ErrorCode::kFailedPrecondition);
+}
+
+TEST_F(SandboxTest, InputReachesTheContainerUntilItIsClosed) {
+  auto container = Running("one", /*with_stdin=*/true);
+  ASSERT_TRUE(container->WriteInput("hello").ok());
+  container->CloseInput();
+  std::string text(5, '\0');
+  const int input = runtime_->containers().at("one").stdin_fd.get();
+  ASSERT_TRUE(ReadFull(input, std::as_writable_bytes(std::span(text))).ok());
+  EXPECT_EQ(text, "hello");
+  char more = 0;
+  EXPECT_EQ(::read(input, &more, 1), 0);
+  EXPECT_THAT(container->WriteInput("x").error().message(), HasSubstr("no standard input"));
+}
+
+TEST_F(SandboxTest, SignalsGoToWhatRunsOnly) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("prepared", Request()).ok());
+  EXPECT_EQ(sandbox_->Find("prepared").value()->Signal(SIGTERM, false).error().code(),
+            ErrorCode::kFailedPrecondition);
+  auto container = Running("one");
+  EXPECT_TRUE(container->Signal(SIGTERM, true).ok());
+  EXPECT_EQ(container->Signal(0, false).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(container->Signal(1000, false).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(container->Processes()->size(), 1U);
+  EXPECT_TRUE(container->Signal(SIGKILL, false).ok());
+  EXPECT_EQ(container->Wait()->exit_status, 128 + SIGKILL);
+  EXPECT_EQ(container->Signal(SIGTERM, false).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(container->Processes().error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SandboxTest, DeleteEndsWhatRunsAndWhoeverWaits) {
+  auto container = Running("one");
+  std::thread waiter([&] { EXPECT_EQ(container->Wait()->exit_status, 128 + SIGKILL); });
+  std::thread reader([&] { EXPECT_TRUE(container->Read(OutputStream::kStdout, 10)->end); });
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  waiter.join();
+  reader.join();
+  EXPECT_TRUE(NothingIsLeft());
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  EXPECT_EQ(sandbox_->Find("one").error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(SandboxTest, DeleteThatFailsCanBeRepeated) {
+  Running("one");
+  runtime_->FailCall(1);
+  EXPECT_FALSE(sandbox_->Delete("one").ok());
+  EXPECT_TRUE(sandbox_->Find("one").ok());
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(SandboxTest, APreparedRootIsUndoneToo) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  EXPECT_EQ(sandbox_->Find("one").value()->Wait().error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(SandboxTest, NamesAreUsedOnceAndFreedByFailure) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  EXPECT_EQ(sandbox_->PrepareRootfs("one", Request()).error().code(), ErrorCode::kAlreadyExists);
+  mounts_.FailCall(1);
+  EXPECT_FALSE(sandbox_->PrepareRootfs("two", Request()).ok());
+  EXPECT_TRUE(sandbox_->PrepareRootfs("two", Request()).ok());
+}
+
+TEST_F(SandboxTest, NamesThatAreNoNamesAreRefused) {
+  for (const std::string id : {"", ".", "..", "../x", "a/b", "-rf", "a b", "\n"}) {
+    EXPECT_EQ(sandbox_->PrepareRootfs(id, Request()).error().code(), ErrorCode::kInvalidArgument)
+        << id;
+  }
+  EXPECT_FALSE(CheckContainerId(std::string(101, 'a')).ok());
+  EXPECT_TRUE(CheckContainerId(std::string(100, 'a')).ok());
+  EXPECT_FALSE(CheckHostname("a\nb").ok());
+  EXPECT_FALSE(CheckHostname(std::string(64, 'a')).ok());
+}
+
+TEST_F(SandboxTest, AHostnameThatIsNoneIsRefused) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  const std::string spec =
+      Json({{"hostname", "a\nb"}, {"process", {{"args", {"/bin/app"}}}}}).dump();
+  EXPECT_EQ(sandbox_->Find("one").value()->Create(spec, {}, false).error().code(),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST_F(SandboxTest, ThereIsOneSandboxAndItComesFirst) {
+  EXPECT_EQ(sandbox_->Create("pod", "").error().code(), ErrorCode::kAlreadyExists);
+  Sandbox fresh({.runtime = *runtime_, .exits = exits_}, nullptr, {.directory = "/nowhere"});
+  EXPECT_EQ(fresh.PrepareRootfs("one", Request()).error().message(), "CreateSandbox comes first");
+}
+
+TEST_F(SandboxTest, ACommandOfAnImageThatIsOnlyKeyedIsTheHostsWord) {
+  guest_mounter::AcceptedImage keyed{
+      .manifest_digest = image_.digest(),
+      .config = {.architecture = "amd64", .os = "linux", .diff_ids = {}},
+      .layers = {},
+      .pinned = false};
+  keyed.config.entrypoint = {"/bin/app"};
+  keyed.config.env = {"LD_PRELOAD=/x"};
+  keyed.config.user = "5:6";
+  const auto process = ProcessOf(keyed);
+  ASSERT_TRUE(process.ok());
+  EXPECT_THAT(process->argv, IsEmpty());
+  EXPECT_THAT(process->env, IsEmpty());
+  EXPECT_EQ(process->uid, 5U);
+  keyed.pinned = true;
+  EXPECT_EQ(ProcessOf(keyed)->argv, std::vector<std::string>{"/bin/app"});
+  keyed.config.user = "root";
+  EXPECT_FALSE(ProcessOf(keyed).ok()) << "sealing resolves names; a name here is refused";
+}
+
+// The service's own part: what it checks and how it maps.
+class AgentServiceTest : public SandboxTest {
+ protected:
+  AgentServiceTest() { AddAgentMethods(methods_, *sandbox_, info_, shutdown_); }
+
+  template <typename Response, typename Request>
+  Result<Response> Call(const char* method, const Request& request) {
+    const auto* handler = methods_.Find("locket.agent.v1.Agent", method);
+    if (handler == nullptr) return Error(ErrorCode::kUnimplemented, method);
+    LOCKET_TRY_ASSIGN(const auto bytes, (*handler)({}, request.SerializeAsString()));
+    Response response;
+    EXPECT_TRUE(response.ParseFromString(bytes));
+    return response;
+  }
+
+  const AgentInfo info_{.tee = "none", .initdata_digest = "sha256:00"};
+  int shutdowns_ = 0;
+  const std::function<void()> shutdown_ = [this] { ++shutdowns_; };
+  rpc::TtrpcMethods methods_;
+};
+
+TEST_F(AgentServiceTest, ServesEveryMethodOfTheContract) {
+  const auto* service = api::GetInfoRequest::descriptor()->file()->FindServiceByName("Agent");
+  ASSERT_NE(service, nullptr);
+  EXPECT_EQ(service->full_name(), "locket.agent.v1.Agent");
+  for (int i = 0; i < service->method_count(); ++i) {
+    EXPECT_NE(methods_.Find(service->full_name(), service->method(i)->name()), nullptr)
+        << service->method(i)->name();
+  }
+}
+
+TEST_F(AgentServiceTest, GetInfoTellsVersionAndInitdata) {
+  const auto info = Call<api::GetInfoResponse>("GetInfo", api::GetInfoRequest());
+  ASSERT_TRUE(info.ok());
+  EXPECT_EQ(info->version(), kVersion);
+  EXPECT_EQ(info->protocol(), 1U);
+  EXPECT_EQ(info->tee(), "none");
+  EXPECT_EQ(info->initdata_digest(), "sha256:00");
+}
+
+TEST_F(AgentServiceTest, AContainerRunsThroughTheService) {
+  api::PrepareRootfsRequest prepare;
+  prepare.set_container_id("one");
+  prepare.set_manifest(image_.manifest);
+  prepare.set_config(image_.config);
+  const auto prepared = Call<api::PrepareRootfsResponse>("PrepareRootfs", prepare);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message();
+  EXPECT_EQ(prepared->manifest_digest(), image_.digest().ToText());
+  api::CreateContainerRequest create;
+  create.set_container_id("one");
+  create.set_oci_spec(Spec());
+  create.set_terminal(true);
+  EXPECT_THAT(Call<api::CreateContainerResponse>("CreateContainer", create).error().message(),
+              HasSubstr("terminals are not supported"));
+  create.set_terminal(false);
+  ASSERT_TRUE(Call<api::CreateContainerResponse>("CreateContainer", create).ok());
+  api::StartContainerRequest start;
+  start.set_container_id("one");
+  EXPECT_GE(Call<api::StartContainerResponse>("StartContainer", start)->pid(), 1000U);
+  runtime_->End("one", W_EXITCODE(3, 0));
+  api::WaitContainerRequest wait;
+  wait.set_container_id("one");
+  const auto waited = Call<api::WaitContainerResponse>("WaitContainer", wait);
+  EXPECT_EQ(waited->exit_status(), 3U);
+  EXPECT_GT(waited->exited_at().seconds(), 0);
+}
+
+TEST_F(AgentServiceTest, ReadsAreBounded) {
+  for (const uint32_t bytes : {0U, (1U << 20) + 1}) {
+    api::ReadOutputRequest read;
+    read.set_container_id("one");
+    read.set_max_bytes(bytes);
+    EXPECT_EQ(Call<api::ReadOutputResponse>("ReadOutput", read).error().code(),
+              ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST_F(AgentServiceTest, ARefusalNamesTheImage) {
+  api::PrepareRootfsRequest prepare;
+  prepare.set_container_id("one");
+  prepare.set_image_ref("registry/app:1");
+  EXPECT_THAT(Call<api::PrepareRootfsResponse>("PrepareRootfs", prepare).error().message(),
+              HasSubstr("open image 'registry/app:1': "));
+}
+
+TEST_F(AgentServiceTest, ShutdownEndsTheContainersFirst) {
+  Running("one");
+  ASSERT_TRUE(Call<api::ShutdownResponse>("Shutdown", api::ShutdownRequest()).ok());
+  EXPECT_EQ(shutdowns_, 1);
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+}  // namespace
+}  // namespace locket::guest_agent
