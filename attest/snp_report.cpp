@@ -119,6 +119,12 @@ Error Unsupported(std::string_view what, uint32_t value) {
           "SNP report: " + std::string(what) + " " + std::to_string(value) + " is not supported"};
 }
 
+// The signature does not cover what stands behind it, so nothing may.
+bool EndIsZero(std::span<const std::byte> bytes) {
+  const auto end = bytes.subspan(kSignatureSAt + kComponentBytes);
+  return std::all_of(end.begin(), end.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
 bool IsTurin(const SnpReport& report) {
   return report.version >= 3 && report.cpu_family >= kTurinFamily;
 }
@@ -159,6 +165,9 @@ Result<SnpReport> DecodeSnpReport(std::span<const std::byte> bytes) {
   report.committed_tcb = GetTcb(bytes, kCommittedTcbAt, turin);
   report.launch_tcb = GetTcb(bytes, kLaunchTcbAt, turin);
   report.chip_id = GetArray<64>(bytes, kChipIdAt);
+  if (!EndIsZero(bytes)) {
+    return Error(ErrorCode::kInvalidArgument, "SNP report: something stands behind the signature");
+  }
   LOCKET_TRY_ASSIGN(report.signature_r, GetComponent(bytes, kSignatureRAt));
   LOCKET_TRY_ASSIGN(report.signature_s, GetComponent(bytes, kSignatureSAt));
   return report;

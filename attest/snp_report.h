@@ -61,7 +61,7 @@ struct SnpReport {
 };
 
 // kInvalidArgument: not 1184 bytes, another version, another signature algorithm, an unsigned
-// report, or a signature that is no P-384 number pair.
+// report, a signature that is no P-384 number pair, or anything behind it.
 Result<SnpReport> DecodeSnpReport(std::span<const std::byte> bytes);
 // 1184 bytes that decode to the same. Fields not in SnpReport are zero.
 std::vector<std::byte> EncodeSnpReport(const SnpReport& report);

@@ -18,7 +18,7 @@
 namespace locket::attest {
 namespace {
 
-constexpr unsigned kRsaBits = 3072;  // AMD's have 4096; making those takes seconds
+constexpr unsigned kRsaBits = 2048;  // AMD's have 4096; making those takes seconds
 constexpr long kValidSeconds = 10L * 365 * 24 * 3600;
 constexpr long kBackdatedSeconds = 24L * 3600;  // the guest's broker may run a little behind
 

@@ -1,0 +1,132 @@
+#include "tests/attest/testing.h"
+
+#include <openssl/ecdsa.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include "attest/openssl_internal.h"
+#include "attest/snp_certificate_internal.h"
+#include "base/encoding.h"
+#include "base/file.h"
+#include "base/subprocess.h"
+
+namespace locket::attest {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <typename T>
+T Must(Result<T> result) {
+  if (!result.ok()) {
+    std::fprintf(stderr, "test set-up: %s\n", result.error().message().c_str());
+    std::abort();
+  }
+  return std::move(result).value();
+}
+
+// Made beside its place and renamed into it, as many test processes start at once.
+fs::path Once(const std::string& name, const std::function<void(const fs::path&)>& make) {
+  const fs::path parent = fs::path(LOCKET_BINARY_DIR) / "tests" / "attest";
+  const fs::path place = parent / name;
+  if (fs::exists(place)) return place;
+  fs::create_directories(parent);
+  const auto temporary = Must(TempDir::Create(parent, "making"));
+  make(temporary.path() / "new");
+  std::error_code lost_the_race;
+  fs::rename(temporary.path() / "new", place, lost_the_race);
+  return place;
+}
+
+void OpenSsl(const std::string& arguments, const fs::path& directory) {
+  const auto done =
+      Must(RunCommand({"sh", "-c", "cd '" + directory.string() + "' && openssl " + arguments}));
+  if (done.exit_status == 0) return;
+  std::fprintf(stderr, "openssl %s: %s\n", arguments.c_str(), done.standard_error.c_str());
+  std::abort();
+}
+
+void MakeTls(const fs::path& directory) {
+  fs::create_directories(directory);
+  const std::string ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes ";
+  for (const std::string ca : {"ca", "other-ca"}) {
+    OpenSsl("req -x509 " + ec + "-keyout " + ca + ".key -out " + ca +
+                ".pem -days 3650 -subj /CN=" + ca + " -addext basicConstraints=critical,CA:TRUE",
+            directory);
+  }
+  OpenSsl("req " + ec + "-keyout server.key -out server.csr -subj /CN=broker.test", directory);
+  std::FILE* names = std::fopen((directory / "names").c_str(), "w");
+  std::fputs("subjectAltName=DNS:broker.test,IP:127.0.0.1\n", names);
+  std::fclose(names);
+  const std::string sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -extfile names ";
+  OpenSsl(sign + "-days 3650 -out server.pem", directory);
+  // -days of a negative number ends the certificate in the past.
+  OpenSsl(sign + "-days -1 -out expired.pem", directory);
+  for (const std::string key : {"admin", "other-admin"}) {
+    OpenSsl("genpkey -algorithm ed25519 -out " + key + ".key", directory);
+    OpenSsl("pkey -in " + key + ".key -pubout -out " + key + ".pub", directory);
+  }
+}
+
+}  // namespace
+
+std::string ReadText(const fs::path& path) { return Must(ReadFile(path, 1U << 20)); }
+
+std::vector<std::byte> ReadBytes(const fs::path& path) {
+  const std::string text = ReadText(path);
+  const auto bytes = AsBytes(text);
+  return {bytes.begin(), bytes.end()};
+}
+
+const fs::path& TestRootDirectory() {
+  static const fs::path place =
+      Once("emulated-root", [](const fs::path& directory) { Must(CreateTestRoot(directory)); });
+  return place;
+}
+
+const fs::path& TestTlsDirectory() {
+  static const fs::path place = Once("tls", MakeTls);
+  return place;
+}
+
+SnpRoot TestSnpRoot() {
+  return Must(RootFromPem(ReadText(TestRootDirectory() / "ark.pem"), TeeKind::kEmulated));
+}
+
+std::string TestRootCertificates() {
+  const auto& directory = TestRootDirectory();
+  return ReadText(directory / "vcek.pem") + ReadText(directory / "ask.pem") +
+         ReadText(directory / "ark.pem");
+}
+
+SnpReport TestReport() {
+  const std::string pem = ReadText(TestRootDirectory() / "vcek.pem");
+  const BioPtr bio = ReadOnlyBio(pem);
+  const X509Ptr vcek(PEM_read_bio_X509(bio.get(), nullptr, NoPassPhrase, nullptr));
+  SnpReport report;
+  report.reported_tcb = Must(VcekTcb(vcek.get()));
+  report.chip_id = Must(VcekChipId(vcek.get()));
+  return report;
+}
+
+std::vector<std::byte> SignReport(SnpReport report) {
+  const std::string pem = ReadText(TestRootDirectory() / "vcek.key");
+  const BioPtr bio = ReadOnlyBio(pem);
+  const PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassPhrase, nullptr));
+  const auto bytes = EncodeSnpReport(report);
+  const DigestContextPtr context(EVP_MD_CTX_new());
+  std::vector<std::byte> der(256);
+  size_t size = der.size();
+  EVP_DigestSignInit(context.get(), nullptr, EVP_sha384(), nullptr, key.get());
+  EVP_DigestSign(context.get(), Out(der), &size, Bytes(bytes), kSnpSignedBytes);
+  const unsigned char* at = Bytes(der);
+  ECDSA_SIG* signature = d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(size));
+  BN_bn2binpad(ECDSA_SIG_get0_r(signature), Out(report.signature_r), 48);
+  BN_bn2binpad(ECDSA_SIG_get0_s(signature), Out(report.signature_s), 48);
+  ECDSA_SIG_free(signature);
+  return EncodeSnpReport(report);
+}
+
+}  // namespace locket::attest
