@@ -10,8 +10,8 @@ using ::testing::HasSubstr;
 TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
   const auto spec = DecodeHostSpec(R"({
     "ociVersion": "1.0.2", "hooks": {"prestart": [{"path": "/evil"}]},
-    "process": {"args": ["/bin/app", "x"], "env": ["A=1"], "terminal": true, "noNewPrivileges": true,
-      "capabilities": {"bounding": ["CAP_CHOWN"]},
+    "process": {"args": ["/bin/app", "x"], "env": ["A=1"], "terminal": true, 
+      "noNewPrivileges": true, "capabilities": {"bounding": ["CAP_CHOWN"]},
       "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 18446744073709551615}]},
     "root": {"path": "/host", "readonly": true}, "hostname": "pod",
     "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data"}],

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "guest-mounter/key_source.h"
+
+namespace locket::guest_mounter {
+
+// Keys from files, for debugging by hand. kNotFound: none was given for the ID.
+class FileKeySource final : public KeySource {
+ public:
+  explicit FileKeySource(std::map<std::string, std::filesystem::path> files)
+      : files_(std::move(files)) {}
+  Result<Secret> FetchKek(const image::ResourceId& id) override;
+
+ private:
+  std::map<std::string, std::filesystem::path> files_;  // by key ID
+};
+
+}  // namespace locket::guest_mounter
