@@ -79,7 +79,7 @@ Check Kvm(const DoctorHost& host) {
   if (!fs::exists(Below(host, "/dev/kvm"), error))
     return Missing(std::move(feature), "no /dev/kvm");
   const auto works = host.probe_kvm();
-  if (works.ok()) return Present(std::move(feature), "/dev/kvm ran a guest instruction");
+  if (works.ok()) return Present(std::move(feature), "/dev/kvm runs guests");
   return Missing(std::move(feature), "/dev/kvm is there but " + works.error().message());
 }
 

@@ -38,7 +38,7 @@ struct DoctorHost {
   std::string snapshotter_socket;
   std::string guest_image_dir;
   std::optional<std::string> broker_url{};
-  // Boots one instruction in a virtual machine.
+  // Runs one instruction in a virtual machine, and QEMU up to where it would start one.
   std::function<Status()> probe_kvm;
   // Connects and asks for the version: "containerd 1.6.20".
   std::function<Result<std::string>(const std::string& socket)> probe_cri;
@@ -57,6 +57,10 @@ std::string ChecksAsJson(const std::vector<Check>& checks);
 // Whether the kernel really runs a guest: /dev/kvm alone does not prove it (nested, seccomp'ed or
 // broken KVM). A child process makes a VM with one page, runs `hlt`, and is killed after `timeout`.
 Status ProbeKvm(const std::filesystem::path& device, std::chrono::milliseconds timeout);
+
+// Whether QEMU gets a virtual CPU ready under KVM: it asks for more than an instruction, and some
+// hosts (nested ones above all) refuse that.
+Status ProbeQemuKvm(const std::string& qemu, std::chrono::milliseconds timeout);
 
 // A TCP connection to host and port of an http or https URL, within `timeout`.
 Status ProbeTcp(const std::string& url, std::chrono::milliseconds timeout);

@@ -36,7 +36,13 @@ DoctorHost RealHost(const Options& options, const Context& context) {
       .cri_socket = options.cri_socket,
       .snapshotter_socket = options.snapshotter_socket,
       .guest_image_dir = options.guest_image_dir,
-      .probe_kvm = [] { return ProbeKvm("/dev/kvm", kProbeTimeout); },
+      .probe_kvm = []() -> Status {
+        LOCKET_TRY(ProbeKvm("/dev/kvm", kProbeTimeout));
+        auto qemu = ProbeQemuKvm("qemu-system-x86_64", kProbeTimeout);
+        // Without QEMU there is a line of its own that says so.
+        if (!qemu.ok() && qemu.error().code() == ErrorCode::kNotFound) return Ok();
+        return qemu;
+      },
       .probe_cri = [](const std::string& socket) -> Result<std::string> {
         return CriClient(socket, /*interrupt_fd=*/-1).Version(kProbeTimeout);
       },

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/subprocess.h"
 #include "base/unique_fd.h"
 #include "cli/doctor.h"
 
@@ -152,6 +153,18 @@ Status ProbeKvm(const std::filesystem::path& device, std::chrono::milliseconds t
   const auto step = static_cast<size_t>(WEXITSTATUS(status));
   if (step == 0) return Ok();
   return Error(ErrorCode::kFailedPrecondition, step < kSteps.size() ? kSteps[step] : "is broken");
+}
+
+Status ProbeQemuKvm(const std::string& qemu, std::chrono::milliseconds timeout) {
+  // "info registers" makes QEMU hand the CPU's state to the kernel and fetch it again.
+  LOCKET_TRY_ASSIGN(const CommandOutput output,
+                    RunCommand({qemu, "-accel", "kvm", "-cpu", "host", "-m", "64", "-nodefaults",
+                                "-no-user-config", "-display", "none", "-monitor", "stdio"},
+                               {.input = "info registers\nquit\n", .timeout = timeout}));
+  if (output.exit_status == 0) return Ok();
+  const std::string& text = output.standard_error;
+  return Error(ErrorCode::kFailedPrecondition,
+               "QEMU does not run with it: " + text.substr(0, text.find('\n')));
 }
 
 Status ProbeTcp(const std::string& url, std::chrono::milliseconds timeout) {

@@ -212,6 +212,16 @@ TEST(ProbeKvmTest, AnswersWithinItsTimeWhateverThisHostsKvmDoes) {
   }
 }
 
+TEST_F(DoctorTest, QemuThatDoesNotTakeKvmSaysWhy) {
+  const std::string qemu = Write("qemu", "#!/bin/sh\necho 'failed to set MSR' >&2\nexit 134\n");
+  std::filesystem::permissions(qemu, std::filesystem::perms::owner_all);
+  EXPECT_EQ(ProbeQemuKvm(qemu, std::chrono::seconds(10)).error().message(),
+            "QEMU does not run with it: failed to set MSR");
+  EXPECT_TRUE(ProbeQemuKvm("true", std::chrono::seconds(10)).ok());
+  EXPECT_EQ(ProbeQemuKvm(Path("none"), std::chrono::seconds(10)).error().code(),
+            ErrorCode::kNotFound);
+}
+
 TEST(ProbeTcpTest, ConnectsToAListenerAndNamesARefusal) {
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};

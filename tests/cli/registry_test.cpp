@@ -1,0 +1,113 @@
+#include <fcntl.h>
+#include <gmock/gmock.h>
+
+#include "tests/cli/image_fixture.h"
+
+namespace locket::cli {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Debian's docker-registry on a free port.
+class RegistryTest : public ImageTest {
+ protected:
+  void SetUp() override {
+    if (!RunCommand({"docker-registry", "--help"}).ok()) {
+      GTEST_SKIP() << "needs Debian package docker-registry";
+    }
+    const std::string config = Write("registry.yml",
+                                     "version: 0.1\nlog: {level: info}\nstorage: {filesystem: "
+                                     "{rootdirectory: " +
+                                         Path("registry") + "}}\nhttp: {addr: \"127.0.0.1:0\"}\n");
+    int fds[2];
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    log_.reset(fds[0]);
+    const UniqueFd write_end(fds[1]);
+    // Nobody reads on once the address is known; this holds what it logs meanwhile.
+    ::fcntl(fds[0], F_SETPIPE_SZ, 1 << 20);
+    auto started =
+        Subprocess::Start({"docker-registry", "serve", config}, {.stderr_fd = write_end.get()});
+    ASSERT_TRUE(started.ok()) << started.error().message();
+    registry_.emplace(std::move(started).value());
+    host_ = ReadAddress();
+    ASSERT_FALSE(host_.empty());
+  }
+
+  // It says "listening on 127.0.0.1:PORT".
+  std::string ReadAddress() {
+    constexpr std::string_view kMark = "listening on ";
+    std::string text;
+    std::array<char, 4096> buffer;
+    while (true) {
+      const size_t at = text.find(kMark);
+      const size_t end = text.find_first_of("\", \n", at + kMark.size());
+      if (at != std::string::npos && end != std::string::npos) {
+        return text.substr(at + kMark.size(), end - at - kMark.size());
+      }
+      const ssize_t n = ::read(log_.get(), buffer.data(), buffer.size());
+      if (n <= 0) return "";
+      text.append(buffer.data(), static_cast<size_t>(n));
+    }
+  }
+
+  std::string RegistryBlob(const std::string& digest) const {
+    const std::string hex = digest.substr(7);
+    return Path("registry/docker/registry/v2/blobs/sha256/" + hex.substr(0, 2) + "/" + hex +
+                "/data");
+  }
+
+  UniqueFd log_;
+  std::optional<Subprocess> registry_;
+  std::string host_;
+};
+
+TEST_F(RegistryTest, SealsIntoARegistryAndChecksWhatIsThere) {
+  const std::string image = host_ + "/team/app:1";
+  const json sealed = SealApp(image);
+  EXPECT_FALSE(TemporaryFilesLeft());
+  const auto inspect = cli_.Run({"image", "inspect", image, "--json"});
+  ASSERT_EQ(inspect.exit_code, 0) << inspect.err;
+  EXPECT_EQ(json::parse(inspect.out)["manifest_digest"], sealed["manifest_digest"]);
+  const std::string by_digest = host_ + "/team/app@" + sealed["manifest_digest"].get<std::string>();
+  const auto verify = cli_.Run({"image", "verify", by_digest, "--kek", kek_});
+  EXPECT_EQ(verify.exit_code, 0) << verify.err;
+}
+
+TEST_F(RegistryTest, SealsFromARegistry) {
+  RunTool({"skopeo", "copy", "-q", "--dest-tls-verify=false", Source("app"),
+           "docker://" + host_ + "/plain:1"});
+  const auto seal = cli_.Run({"image", "seal", host_ + "/plain:1", host_ + "/sealed:1",
+                              "--encrypt-layers", "-1", "--kek", kek_, "--key-id", "kbs:///a/b/c"});
+  ASSERT_EQ(seal.exit_code, 0) << seal.err;
+  EXPECT_EQ(cli_.Run({"image", "verify", host_ + "/sealed:1", "--kek", kek_}).exit_code, 0);
+}
+
+TEST_F(RegistryTest, PublicLayersAreSentOnce) {
+  const std::vector<std::string> arguments = {
+      "image", "seal", Source("app"), host_ + "/app:1", "--encrypt-layers", "none"};
+  ASSERT_EQ(cli_.Run(arguments).exit_code, 0);
+  const json inspected =
+      json::parse(cli_.Run({"image", "inspect", host_ + "/app:1", "--json"}).out);
+  const std::string blob = RegistryBlob(inspected["layers"][0]["digest"]);
+  const auto written = std::filesystem::last_write_time(blob);
+  ASSERT_EQ(cli_.Run(arguments).exit_code, 0);
+  EXPECT_EQ(std::filesystem::last_write_time(blob), written);
+}
+
+TEST_F(RegistryTest, DamagedBlobAndUnknownImageAreNamed) {
+  const std::string image = host_ + "/app:1";
+  const json sealed = SealApp(image);
+  const std::string digest = sealed["layers"][1]["digest"];
+  std::filesystem::resize_file(RegistryBlob(digest), 4096);
+  const auto verify = cli_.Run({"image", "verify", image});
+  EXPECT_EQ(verify.exit_code, 1);
+  EXPECT_THAT(verify.err, AllOf(HasSubstr("layer 1"), HasSubstr(digest)));
+  const auto none = cli_.Run({"image", "inspect", host_ + "/app:none"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.err, HasSubstr(host_ + "/app:none"));
+}
+
+}  // namespace
+}  // namespace locket::cli
