@@ -17,9 +17,9 @@ namespace {
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-constexpr auto kJwk =
-    R"({"kty":"EC","crv":"P-256","alg":"ECDH-ES+A256KW","x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",)"
-    R"("y":"SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"})";
+constexpr auto kJwk = R"({"kty":"EC","crv":"P-256","alg":"ECDH-ES+A256KW",)"
+                      R"("x":"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",)"
+                      R"("y":"SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"})";
 
 TEST(KbsMessagesTest, ReportDataIsTheHashOfTheCanonicalRuntimeData) {
   // By Python: sha384(json.dumps(..., sort_keys=True, separators=(',', ':'))).
