@@ -1,0 +1,40 @@
+#include "tests/key-broker/guest.h"
+
+#include <memory>
+
+#include "image/initdata.h"
+
+namespace locket::key_broker {
+
+attest::LaunchMeasurement TestMeasurement() {
+  attest::LaunchMeasurement measurement{};
+  measurement.fill(std::byte{0x11});
+  return measurement;
+}
+
+attest::HostData TestHostData() {
+  return image::HostDataFor(image::InitdataAlgorithm::kSha256, kInitdata);
+}
+
+attest::EmulatedTee::Launch TestLaunch() {
+  return {.measurement = TestMeasurement(), .host_data = TestHostData()};
+}
+
+attest::FakeEvidenceSource SourceFor(const attest::EmulatedTee::Launch& launch) {
+  auto tee = std::make_shared<attest::EmulatedTee>(
+      attest::EmulatedTee::Open(attest::TestRootDirectory(), launch).value());
+  return attest::FakeEvidenceSource(
+      [tee](const attest::ReportData& report_data) -> Result<attest::Evidence> {
+        LOCKET_TRY_ASSIGN(auto snp, tee->Report(report_data));
+        return attest::Evidence{.tee = "snp", .snp = std::move(snp)};
+      });
+}
+
+attest::ReleasePolicy TestPolicy(const std::string& resource) {
+  return {.resource = attest::ParseResourcePath(resource).value(),
+          .tee = {attest::TeeKind::kEmulated},
+          .measurements = {TestMeasurement()},
+          .host_data = {TestHostData()}};
+}
+
+}  // namespace locket::key_broker

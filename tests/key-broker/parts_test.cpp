@@ -1,0 +1,176 @@
+// Sessions, the audit log, the configuration.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "attest/json.h"
+#include "base/file.h"
+#include "key-broker/audit_log.h"
+#include "key-broker/config.h"
+#include "key-broker/sessions.h"
+
+namespace locket::key_broker {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+const attest::Challenge kChallenge{.nonce = "n", .hash = attest::HashAlgorithm::kSha512};
+
+TEST(SessionsTest, GiveAChallengeOnceAndATokenOnceComplete) {
+  FakeClock clock;
+  Sessions sessions({}, clock);
+  const std::string id = sessions.Begin(kChallenge).value();
+  EXPECT_THAT(sessions.Token(id).error().message(), HasSubstr("has not attested"));
+  const auto challenge = sessions.TakeChallenge(id);
+  ASSERT_TRUE(challenge.ok());
+  EXPECT_EQ(challenge->nonce, "n");
+  EXPECT_EQ(challenge->hash, attest::HashAlgorithm::kSha512);
+  EXPECT_THAT(sessions.TakeChallenge(id).error().message(), HasSubstr("used already"));
+  sessions.Complete(id, "token");
+  EXPECT_EQ(sessions.Token(id).value(), "token");
+  EXPECT_THAT(sessions.Token("other").error().message(), HasSubstr("no such session"));
+}
+
+TEST(SessionsTest, EndByAge) {
+  FakeClock clock;
+  Sessions sessions({.lifetime = 300s, .max_sessions = 8}, clock);
+  const std::string id = sessions.Begin(kChallenge).value();
+  clock.Advance(299999ms);
+  sessions.Complete(id, "token");
+  EXPECT_TRUE(sessions.Token(id).ok());
+  clock.Advance(1ms);
+  EXPECT_THAT(sessions.Token(id).error().message(), HasSubstr("expired"));
+  EXPECT_EQ(sessions.size(), 0U);
+}
+
+TEST(SessionsTest, AreBoundedAndNeverPushOutAttestedOnes) {
+  FakeClock clock;
+  Sessions sessions({.lifetime = 300s, .max_sessions = 3}, clock);
+  const std::string attested = sessions.Begin(kChallenge).value();
+  sessions.Complete(attested, "token");
+  const std::string oldest = sessions.Begin(kChallenge).value();
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(sessions.Begin(kChallenge).ok());
+  EXPECT_EQ(sessions.size(), 3U);
+  EXPECT_TRUE(sessions.Token(attested).ok());
+  EXPECT_FALSE(sessions.TakeChallenge(oldest).ok());
+}
+
+TEST(SessionsTest, AreRefusedWhenAllAreAttestedUntilOneEnds) {
+  FakeClock clock;
+  Sessions sessions({.lifetime = 300s, .max_sessions = 2}, clock);
+  for (int i = 0; i < 2; ++i) sessions.Complete(sessions.Begin(kChallenge).value(), "token");
+  const auto refused = sessions.Begin(kChallenge);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message(), HasSubstr("all 2 sessions"));
+  clock.Advance(300s);
+  EXPECT_TRUE(sessions.Begin(kChallenge).ok());
+}
+
+TEST(AuditLogTest, AppendsOneObjectALine) {
+  const auto directory = TempDir::Create("/tmp", "audit");
+  const auto path = directory->path() / "audit.jsonl";
+  FakeClock clock;
+  clock.Set(std::chrono::system_clock::from_time_t(1750000000));
+  for (int i = 0; i < 2; ++i) {  // a second broker goes on where the first ended
+    const auto audit = OpenAuditLog(path, clock);
+    ASSERT_TRUE(audit.ok());
+    ASSERT_TRUE((*audit)
+                    ->Record({.action = "get-resource",
+                              .allowed = false,
+                              .resource = "a/b/c",
+                              .reason = "line\nfeed \"quoted\" \xff",
+                              .peer = "127.0.0.1",
+                              .details = {{"tee", "snp"}}})
+                    .ok());
+  }
+  const std::string text = ReadFile(path, 1U << 16).value();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  const auto line = attest::ParseJsonObject(text.substr(0, text.find('\n')));
+  ASSERT_TRUE(line.ok()) << text;
+  EXPECT_EQ((*line)["time"], "2025-06-15T15:06:40Z");
+  EXPECT_EQ((*line)["decision"], "deny");
+  EXPECT_EQ((*line)["tee"], "snp");
+  struct stat found {};
+  ASSERT_EQ(::stat(path.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777U, 0600U);
+}
+
+TEST(AuditLogTest, ThatCannotBeWrittenSaysSo) {
+  const SystemClock clock;
+  const auto audit = OpenAuditLog("/dev/full", clock);
+  ASSERT_TRUE(audit.ok());
+  const auto written =
+      (*audit)->Record({.action = "x", .allowed = true, .resource = {}, .reason = {}, .peer = {}});
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(written.error().message(), HasSubstr("No space left"));
+  EXPECT_THAT(OpenAuditLog("/absent/audit", clock).error().message(), HasSubstr("/absent/audit"));
+}
+
+constexpr std::string_view kGood =
+    "listen = \"[::1]:8443\"\nstore_dir = \"/s\"\naudit_log = \"/a\"\n"
+    "[tls]\ncertificate = \"/c\"\nkey = \"/k\"\n";
+
+TEST(ConfigTest, TakesDefaults) {
+  const auto config = ParseConfig(kGood);
+  ASSERT_TRUE(config.ok()) << config.error().message();
+  EXPECT_EQ(config->host, "::1");
+  EXPECT_EQ(config->port, 8443);
+  EXPECT_FALSE(config->allow_emulated);
+  EXPECT_FALSE(config->admin_public_key.has_value());
+  EXPECT_EQ(config->max_body_bytes, 1U << 20);
+  EXPECT_EQ(config->session_lifetime, 300s);
+}
+
+TEST(ConfigTest, TheDeployedFileSaysWhatTheDefaultsAre) {
+  const auto text = ReadFile(std::string(LOCKET_SOURCE_DIR) + "/deploy/broker.toml", 1U << 16);
+  const auto deployed = ParseConfig(*text);
+  ASSERT_TRUE(deployed.ok()) << deployed.error().message();
+  const auto plain = ParseConfig(kGood);
+  EXPECT_EQ(deployed->allow_emulated, plain->allow_emulated);
+  EXPECT_EQ(deployed->session_lifetime, plain->session_lifetime);
+  EXPECT_EQ(deployed->token_lifetime, plain->token_lifetime);
+  EXPECT_EQ(deployed->idle_timeout, plain->idle_timeout);
+  EXPECT_EQ(deployed->max_sessions, plain->max_sessions);
+  EXPECT_EQ(deployed->max_body_bytes, plain->max_body_bytes);
+  EXPECT_EQ(deployed->threads, plain->threads);
+}
+
+TEST(ConfigTest, NamesTheKeyThatIsWrong) {
+  const std::string good(kGood);
+  const std::pair<std::string, std::string> table[] = {
+      {"", "'listen' is missing"},
+      {"listen = \"nowhere\"\n", "'listen' must be address:port"},
+      {"listen = \"a:65536\"\n", "'listen' must be address:port"},
+      {"listen = \"a:1x\"\n", "'listen' must be address:port"},
+      {"listen = 7\n", "'listen' must be text"},
+      {"port = 1\n" + good, "unknown key 'port'"},
+      {good + "cert = \"x\"\n", "unknown key 'tls.cert'"},
+      {good + "[emulated]\nallow = \"yes\"\n", "'emulated.allow' must be true or false"},
+      {good + "[emulated]\nallow = true\n", "'emulated.root' names no root"},
+      {good + "[limits]\nmax_body_bytes = 0\n", "'limits.max_body_bytes' must be 1 to 1048576"},
+      {good + "[limits]\nthreads = \"many\"\n", "'limits.threads'"},
+      {good + "[snp]\nroots = \"x\"\n", "'snp.roots' must be a list"},
+      {"snp = 1\n" + good, "'snp' must be a table"},
+      {"= =", "not TOML"}};
+  for (const auto& [text, reason] : table) {
+    const auto config = ParseConfig(text);
+    ASSERT_FALSE(config.ok()) << text;
+    EXPECT_THAT(config.error().message(), HasSubstr(reason)) << text;
+  }
+}
+
+TEST(CommandLineTest, IsParsed) {
+  const auto line = ParseCommandLine({"--config", "f", "--check-config", "--log-level", "debug"});
+  ASSERT_TRUE(line.ok());
+  EXPECT_EQ(line->config_file, "f");
+  EXPECT_TRUE(line->check_config);
+  EXPECT_EQ(line->log_level, log::Level::kDebug);
+  EXPECT_THAT(*ParseCommandLine({"--help"})->print, HasSubstr("usage:"));
+  EXPECT_THAT(ParseCommandLine({}).error().message(), HasSubstr("--config FILE is missing"));
+  EXPECT_THAT(ParseCommandLine({"--config"}).error().message(), HasSubstr("needs a value"));
+  EXPECT_THAT(ParseCommandLine({"-x"}).error().message(), HasSubstr("unknown option '-x'"));
+}
+
+}  // namespace
+}  // namespace locket::key_broker
