@@ -1,0 +1,56 @@
+#include "runtime-shim/bundle.h"
+
+#include <gmock/gmock.h>
+
+namespace locket::runtime_shim {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(BundleTest, ReadsASandbox) {
+  const auto spec = ParseBundleSpec(R"({"hostname":"pod-a","annotations":{
+    "io.kubernetes.cri.container-type":"sandbox","io.kubernetes.cri.sandbox-id":"self",
+    "io.katacontainers.config.hypervisor.cc_init_data":"H4sI"}})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(*spec,
+            (BundleSpec{
+                .kind = ContainerKind::kSandbox, .hostname = "pod-a", .initdata_base64 = "H4sI"}));
+}
+
+TEST(BundleTest, ReadsAContainer) {
+  const auto spec = ParseBundleSpec(R"({"annotations":{
+    "io.kubernetes.cri.container-type":"container","io.kubernetes.cri.sandbox-id":"abc",
+    "io.kubernetes.cri.image-name":"r/app:1"}})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(*spec,
+            (BundleSpec{
+                .kind = ContainerKind::kContainer, .sandbox_id = "abc", .image_name = "r/app:1"}));
+}
+
+TEST(BundleTest, WithoutAnnotationsItIsNoPod) {
+  EXPECT_EQ(ParseBundleSpec("{}")->kind, ContainerKind::kSingle);
+}
+
+TEST(BundleTest, RefusesWhatItCannotPlace) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"", "not a JSON object"},
+      {"[]", "not a JSON object"},
+      {"{", "not a JSON object"},
+      {R"({"hostname":1})", "'hostname' is not a text"},
+      {R"({"annotations":[]})", "'annotations' is not an object"},
+      {R"({"annotations":null})", "'annotations' is not an object"},
+      {R"({"annotations":{"io.kubernetes.cri.container-type":"vm"}})", "unknown container type"},
+      {R"({"annotations":{"io.kubernetes.cri.container-type":"container"}})", "no identifier"},
+      {R"({"annotations":{"io.kubernetes.cri.container-type":"container",
+          "io.kubernetes.cri.sandbox-id":"../x"}})",
+       "no identifier"},
+  };
+  for (const auto& [text, reason] : cases) {
+    const auto spec = ParseBundleSpec(text);
+    ASSERT_FALSE(spec.ok()) << text;
+    EXPECT_THAT(spec.error().message(), HasSubstr(reason));
+  }
+}
+
+}  // namespace
+}  // namespace locket::runtime_shim

@@ -1,0 +1,70 @@
+// A guest agent without a guest: serves proto/agent.proto on the guest's end of a channel.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "rpc/ttrpc_server.h"
+
+namespace locket::runtime_shim {
+
+class FakeAgent {
+ public:
+  FakeAgent();
+  ~FakeAgent();
+
+  void Serve(UniqueFd channel);  // on a thread of its own
+  void Die();                    // closes the channel
+
+  // What a container does. Its output is complete; it ends when told or signalled.
+  void SetOutput(const std::string& id, const std::string& out, const std::string& err);
+  void End(const std::string& id, uint32_t status);
+  // The call `method` fails with this text from now on; empty: works.
+  void FailMethod(const std::string& method, const std::string& text);
+  void SetProtocol(uint32_t protocol);
+
+  std::vector<std::string> calls() const;  // "Method id" in order; streams and waits left out
+  std::string input(const std::string& id) const;
+  bool input_closed(const std::string& id) const;
+  std::string spec(const std::string& id) const;
+  std::vector<std::string> layers(const std::string& id) const;  // "digest serial"
+  // Until `calls` holds it.
+  bool WaitCall(const std::string& call) const;
+  bool WaitInput(const std::string& id, const std::string& text, bool closed) const;
+
+ private:
+  struct Container {
+    std::string output[2]{};
+    std::string input{};
+    std::string spec{};
+    std::vector<std::string> layers{};
+    bool input_closed = false;
+    bool ended = false;
+    bool deleted = false;
+    uint32_t status = 0;
+  };
+  void AddLifeMethods();
+  void AddStreamMethods();
+  Status Note(const std::string& method, const std::string& id);
+  bool Over(const std::string& id) const;  // mutex_ held
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::map<std::string, Container> containers_;
+  std::map<std::string, std::string> failures_;
+  std::vector<std::string> calls_;
+  uint32_t protocol_ = 1;
+  bool dead_ = false;
+
+  rpc::TtrpcMethods methods_;
+  std::unique_ptr<rpc::TtrpcServer> server_;
+  std::jthread thread_;
+};
+
+}  // namespace locket::runtime_shim

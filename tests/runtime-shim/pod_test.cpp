@@ -1,0 +1,375 @@
+#include "runtime-shim/pod.h"
+
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "base/file.h"
+#include "image/initdata.h"
+#include "tests/runtime-shim/fake_agent.h"
+#include "tests/runtime-shim/fake_containerd.h"
+#include "tests/runtime-shim/fake_vmm.h"
+
+namespace locket::runtime_shim {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+std::string DigestOf(char c) { return "sha256:" + std::string(64, c); }
+
+class PodTest : public ::testing::Test {
+ protected:
+  PodTest() : dir_(TempDir::Create("/tmp", "shim-pod").value()) {}
+
+  void SetUp() override {
+    (void)::signal(SIGPIPE, SIG_IGN);
+    Write("guest/vmlinuz", "k");
+    Write("guest/initramfs.img", "i");
+    Write("guest/guest-image.json",
+          R"({"version":1,"kernel":"vmlinuz","initrd":"initramfs.img","cmdline":"quiet"})");
+    Write("manifest", "M");
+    Write("config", "C");
+    for (const char* layer : {"a", "b", "c"}) Write(layer, "12345678");
+    config_.guest_image_dir = Path("guest");
+    config_.state_dir = Path("state");
+    config_.qemu = "/bin/true";
+    config_.accelerator = AcceleratorChoice::kTcg;
+    config_.boot_timeout = seconds(20);
+    containerd_ = std::make_unique<FakeContainerd>(Path("events.sock"));
+    events_ = std::make_unique<EventPublisher>(Path("events.sock"), "k8s.io");
+    NewPod();
+  }
+  void TearDown() override {
+    agent_.Die();
+    pod_.reset();
+  }
+
+  void NewPod() {
+    pod_ = std::make_unique<Pod>(
+        config_,
+        PodDependencies{
+            .launch = [this](const VmSpec& spec) { return Launch(spec); },
+            .probe_kvm = [](const auto&,
+                            const auto&) { return KvmProof{.works = false, .reason = "fake"}; }},
+        *events_);
+  }
+  Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) {
+    machine_ = std::make_shared<FakeMachine>();
+    machine_->spec = spec;
+    if (with_agent_) agent_.Serve(machine_->TakeGuestEnd(Channel::kAgent));
+    console_ = machine_->TakeGuestEnd(Channel::kConsole);
+    if (on_launch_) on_launch_();
+    return std::unique_ptr<Vmm>(std::make_unique<FakeVmm>(machine_));
+  }
+  std::string Path(const std::string& name) const { return (dir_.path() / name).string(); }
+  void Write(const std::string& name, const std::string& text) {
+    std::filesystem::create_directories((dir_.path() / name).parent_path());
+    ASSERT_TRUE(ReplaceFileDurably(dir_.path() / name, text).ok());
+  }
+  CreateRequest Sandbox(const json& more = json::object()) {
+    json annotations{{"io.kubernetes.cri.container-type", "sandbox"}};
+    annotations.update(more);
+    Write("pod/config.json", json{{"hostname", "h"}, {"annotations", annotations}}.dump());
+    return {.id = "pod", .bundle = Path("pod")};
+  }
+  CreateRequest Container(const std::string& id, const std::string& layers = "ab") {
+    Write(id + "/config.json", json{{"annotations",
+                                     {{"io.kubernetes.cri.container-type", "container"},
+                                      {"io.kubernetes.cri.sandbox-id", "pod"},
+                                      {"io.kubernetes.cri.image-name", "r/app:1"}}}}
+                                   .dump());
+    json list = json::array();
+    for (const char c : layers) {
+      list.push_back({{"digest", DigestOf(c)},
+                      {"size", 8},
+                      {"media_type", "t"},
+                      {"path", Path(std::string(1, c))}});
+    }
+    Write(id + "/rootfs.json", json{{"version", 1},
+                                    {"image_ref", "r/app:1"},
+                                    {"manifest_digest", DigestOf('0')},
+                                    {"manifest_path", Path("manifest")},
+                                    {"config_digest", DigestOf('1')},
+                                    {"config_path", Path("config")},
+                                    {"signature_paths", json::array()},
+                                    {"layers", list}}
+                                   .dump());
+    return {.id = id,
+            .bundle = Path(id),
+            .rootfs_options = {"ro", "dev.locket.rootfs=" + Path(id + "/rootfs.json")}};
+  }
+  void RunSandbox() {
+    const auto created = pod_->Create(Sandbox());
+    ASSERT_TRUE(created.ok()) << created.error().message();
+    ASSERT_TRUE(pod_->Start("pod").ok());
+  }
+  void RunContainer(const std::string& id, const std::string& layers = "ab") {
+    const auto created = pod_->Create(Container(id, layers));
+    ASSERT_TRUE(created.ok()) << created.error().message();
+    ASSERT_TRUE(pod_->Start(id).ok());
+  }
+
+  TempDir dir_;
+  Config config_{.guest_image_dir = {}};
+  std::unique_ptr<FakeContainerd> containerd_;
+  std::unique_ptr<EventPublisher> events_;
+  FakeAgent agent_;
+  std::shared_ptr<FakeMachine> machine_;
+  UniqueFd console_;
+  bool with_agent_ = true;
+  std::function<void()> on_launch_;
+  std::unique_ptr<Pod> pod_;
+};
+
+TEST_F(PodTest, ASandboxBootsTheGuestImage) {
+  RunSandbox();
+  EXPECT_TRUE(machine_->resumed());
+  EXPECT_EQ(machine_->spec.cmdline, "quiet");
+  EXPECT_EQ(machine_->spec.kernel, Path("guest/vmlinuz"));
+  EXPECT_EQ(machine_->spec.dir, Path("state/pod"));
+  EXPECT_FALSE(machine_->spec.emulator.has_value());
+  EXPECT_THAT(agent_.calls(), ElementsAre("GetInfo", "CreateSandbox pod"));
+  EXPECT_EQ(pod_->State("pod")->status, TaskStatus::kRunning);
+  EXPECT_EQ(pod_->State("pod")->pid, 4242U);
+}
+
+TEST_F(PodTest, AContainerLivesFromCreateToDelete) {
+  RunSandbox();
+  RunContainer("one");
+  EXPECT_THAT(agent_.calls(), Contains("StartContainer one"));
+  EXPECT_THAT(agent_.layers("one"), ElementsAre(DigestOf('a') + " " + std::string(32, 'a'),
+                                                DigestOf('b') + " " + std::string(32, 'b')));
+  EXPECT_THAT(agent_.spec("one"), HasSubstr("r/app:1"));
+  EXPECT_THAT(machine_->disks(), SizeIs(2));
+  agent_.End("one", 7);
+  EXPECT_EQ(pod_->Wait("one")->status, 7U);
+  EXPECT_EQ(pod_->State("one")->status, TaskStatus::kStopped);
+  const auto deleted = pod_->Delete("one");
+  ASSERT_TRUE(deleted.ok()) << deleted.error().message();
+  EXPECT_EQ(deleted->exit->status, 7U);
+  EXPECT_THAT(machine_->disks(), IsEmpty());
+  EXPECT_THAT(agent_.calls(), Contains("DeleteContainer one"));
+  EXPECT_EQ(pod_->State("one").error().code(), ErrorCode::kNotFound);
+  EXPECT_TRUE(containerd_->WaitEvent("/tasks/delete one 7"));
+  EXPECT_THAT(containerd_->events(),
+              ElementsAre("/tasks/create pod", "/tasks/start pod", "/tasks/create one",
+                          "/tasks/start one", "/tasks/exit one 7", "/tasks/delete one 7"));
+}
+
+TEST_F(PodTest, LayersAreSharedWithinThePod) {
+  RunSandbox();
+  RunContainer("one", "ab");
+  RunContainer("two", "bc");
+  EXPECT_THAT(machine_->disks(), SizeIs(3));
+  ASSERT_TRUE(pod_->Kill("one", SIGKILL, false).ok());
+  EXPECT_EQ(pod_->Wait("one")->status, 137U);
+  ASSERT_TRUE(pod_->Delete("one").ok());
+  EXPECT_THAT(machine_->disks(), SizeIs(2)) << "b is still in use";
+  RunContainer("three", "bb");
+  EXPECT_THAT(machine_->disks(), SizeIs(2));
+}
+
+TEST_F(PodTest, NothingOfAContainerStaysWhicheverStepFails) {
+  RunSandbox();
+  for (const char* method : {"PrepareRootfs", "CreateContainer"}) {
+    agent_.FailMethod(method, "the policy says no");
+    const auto created = pod_->Create(Container("one"));
+    ASSERT_FALSE(created.ok());
+    EXPECT_THAT(created.error().message(), HasSubstr("the policy says no"));
+    EXPECT_THAT(machine_->disks(), IsEmpty());
+    EXPECT_THAT(agent_.calls().back(), "DeleteContainer one");
+    EXPECT_EQ(pod_->State("one").error().code(), ErrorCode::kNotFound);
+    agent_.FailMethod(method, "");
+  }
+  for (int nth = 1; nth <= 2; ++nth) {
+    machine_->FailDisk(nth);
+    const auto created = pod_->Create(Container("one"));
+    ASSERT_FALSE(created.ok());
+    EXPECT_THAT(created.error().message(), HasSubstr("disk call made to fail"));
+    EXPECT_THAT(machine_->disks(), IsEmpty()) << nth;
+  }
+  RunContainer("one");
+}
+
+TEST_F(PodTest, ADiskThatStaysIsUsedAgain) {
+  RunSandbox();
+  RunContainer("one", "a");
+  agent_.End("one", 0);
+  (void)pod_->Wait("one");
+  machine_->FailDisk(1);
+  ASSERT_TRUE(pod_->Delete("one").ok());
+  EXPECT_THAT(machine_->disks(), SizeIs(1));
+  RunContainer("two", "a");
+  EXPECT_THAT(machine_->disks(), SizeIs(1));
+}
+
+TEST_F(PodTest, AnUnsealedImageIsRefusedByName) {
+  RunSandbox();
+  auto request = Container("one");
+  request.rootfs_options = {"rw"};
+  const auto created = pod_->Create(request);
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("image 'r/app:1' is not sealed"));
+}
+
+TEST_F(PodTest, ADeadVmEndsEveryTask) {
+  RunSandbox();
+  RunContainer("one");
+  machine_->PowerOff();
+  EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+  EXPECT_TRUE(containerd_->WaitEvent("/tasks/exit one 137"));
+  EXPECT_TRUE(containerd_->WaitEvent("/tasks/exit pod 137"));
+  EXPECT_TRUE(pod_->Delete("one").ok());
+  EXPECT_TRUE(pod_->Delete("pod").ok());
+  EXPECT_TRUE(pod_->empty());
+  EXPECT_FALSE(std::filesystem::exists(Path("state/pod")));
+}
+
+TEST_F(PodTest, ADeadAgentEndsTheVm) {
+  RunSandbox();
+  RunContainer("one");
+  agent_.Die();
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+  EXPECT_TRUE(machine_->ended());
+}
+
+TEST_F(PodTest, AKernelPanicEndsTheVm) {
+  RunSandbox();
+  ASSERT_TRUE(WriteFull(console_.get(), AsBytes("Kernel panic - not syncing: oops\n")).ok());
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+  const auto created = pod_->Create(Container("late"));
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("Kernel panic - not syncing: oops"));
+}
+
+TEST_F(PodTest, AGuestThatSaysNothingIsGivenUpWithItsConsole) {
+  with_agent_ = false;
+  config_.boot_timeout = seconds(1);
+  on_launch_ = [this] { ASSERT_TRUE(WriteFull(console_.get(), AsBytes("early words\n")).ok()); };
+  const auto created = pod_->Create(Sandbox());
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.error().code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_THAT(created.error().message(), HasSubstr("did not answer within 1 s"));
+  EXPECT_THAT(created.error().message(), HasSubstr("early words"));
+  EXPECT_TRUE(machine_->ended());
+  EXPECT_FALSE(std::filesystem::exists(Path("state/pod")));
+  EXPECT_TRUE(pod_->empty());
+}
+
+TEST_F(PodTest, AGuestThatDiesWhileBootingIsNamedAtOnce) {
+  with_agent_ = false;
+  on_launch_ = [this] { machine_->PowerOff("QEMU exited with status 3"); };
+  const auto created = pod_->Create(Sandbox());
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("QEMU exited with status 3"));
+  EXPECT_THAT(containerd_->events(), IsEmpty());
+}
+
+TEST_F(PodTest, AnAgentOfAnotherProtocolIsRefused) {
+  agent_.SetProtocol(2);
+  const auto created = pod_->Create(Sandbox());
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("speaks protocol 2, this shim 1"));
+}
+
+TEST_F(PodTest, AMissingGuestImageIsNamed) {
+  config_.guest_image_dir = Path("nowhere");
+  const auto created = pod_->Create(Sandbox());
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr(Path("nowhere")));
+}
+
+TEST_F(PodTest, InitdataReachesTheVmAndTheLaunch) {
+  const std::string toml =
+      "algorithm = \"sha256\"\nversion = \"0.1.0\"\n[data]\n\"locket.toml\" = \"\"\n";
+  config_.tee = Tee::kEmulated;
+  config_.tee_emulator = "/bin/true";
+  config_.tee_emulator_dir = Path("keys");
+  const auto annotation = image::EncodeInitdataAnnotation(toml);
+  ASSERT_TRUE(annotation.ok());
+  const auto created =
+      pod_->Create(Sandbox({{"io.katacontainers.config.hypervisor.cc_init_data", *annotation}}));
+  ASSERT_TRUE(created.ok()) << created.error().message();
+  ASSERT_TRUE(machine_->spec.initdata.has_value());
+  EXPECT_EQ(machine_->spec.initdata->serial, "locket-initdata");
+  const auto device = ReadFile(machine_->spec.initdata->path, 1U << 20).value();
+  EXPECT_EQ(device.size() % 512, 0U);
+  EXPECT_EQ(image::DecodeInitdataDevice(AsBytes(device)).value(), toml);
+  EXPECT_EQ(machine_->spec.emulator->host_data_hex,
+            HexEncode(image::HostDataFor(image::InitdataAlgorithm::kSha256, toml)));
+}
+
+TEST_F(PodTest, BrokenInitdataIsRefusedBeforeAnythingStarts) {
+  const auto created =
+      pod_->Create(Sandbox({{"io.katacontainers.config.hypervisor.cc_init_data", "!"}}));
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("initdata of pod 'pod'"));
+  EXPECT_EQ(machine_, nullptr);
+}
+
+TEST_F(PodTest, StoppingAPodAsksTheGuestFirst) {
+  RunSandbox();
+  std::jthread guest([this] {
+    EXPECT_TRUE(agent_.WaitCall("Shutdown"));
+    machine_->PowerOff();
+  });
+  ASSERT_TRUE(pod_->Kill("pod", SIGTERM, false).ok());
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+}
+
+TEST_F(PodTest, KillingAPodAsksNobody) {
+  RunSandbox();
+  ASSERT_TRUE(pod_->Kill("pod", SIGKILL, false).ok());
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+  EXPECT_THAT(agent_.calls(), Not(Contains("Shutdown")));
+  EXPECT_EQ(pod_->Kill("pod", SIGKILL, false).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(PodTest, WrongStatesAreToldApart) {
+  EXPECT_THAT(pod_->Create(Container("one")).error().message(),
+              HasSubstr("no running pod to join"));
+  EXPECT_EQ(pod_->Start("none").error().code(), ErrorCode::kNotFound);
+  RunSandbox();
+  EXPECT_EQ(pod_->Create(Sandbox()).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(pod_->Start("pod").error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(pod_->Delete("pod").error().message(), HasSubstr("is running"));
+  auto other = Sandbox();
+  other.id = "other";
+  EXPECT_THAT(pod_->Create(other).error().message(), HasSubstr("second sandbox"));
+}
+
+TEST_F(PodTest, AContainerOutsideAPodIsRefused) {
+  Write("single/config.json", "{}");
+  const auto created = pod_->Create({.id = "single", .bundle = Path("single")});
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(created.error().message(), HasSubstr("belongs to no pod"));
+}
+
+TEST_F(PodTest, ACreatedContainerCanBeDeleted) {
+  RunSandbox();
+  ASSERT_TRUE(pod_->Create(Container("one")).ok());
+  const auto deleted = pod_->Delete("one");
+  ASSERT_TRUE(deleted.ok()) << deleted.error().message();
+  EXPECT_EQ(deleted->exit->status, kKilledStatus);
+}
+
+TEST_F(PodTest, AnAbortEndsEverything) {
+  RunSandbox();
+  RunContainer("one");
+  pod_->Abort("test");
+  EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+}
+
+}  // namespace
+}  // namespace locket::runtime_shim

@@ -1,0 +1,128 @@
+#include "runtime-shim/qemu_args.h"
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+namespace locket::runtime_shim {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+VmSpec SomeVm() {
+  return {.name = "pod-1",
+          .dir = "/run/locket/shim/pod-1",
+          .qemu = "/usr/bin/qemu-system-x86_64",
+          .kernel = "/g/vmlinuz",
+          .initrd = "/g/initramfs.img",
+          .cmdline = "console=ttyS0 panic=-1",
+          .memory_mib = 512,
+          .vcpus = 2,
+          .accelerator = Accelerator::kTcg};
+}
+
+std::string ValueAfter(const std::vector<std::string>& args, const std::string& flag) {
+  const auto found = std::ranges::find(args, flag);
+  return found == args.end() || found + 1 == args.end() ? "" : *(found + 1);
+}
+
+TEST(QemuArgsTest, BootsExactlyTheGuestImage) {
+  const auto args = QemuArgs(SomeVm());
+  ASSERT_TRUE(args.ok()) << args.error().message();
+  EXPECT_EQ(args->front(), "/usr/bin/qemu-system-x86_64");
+  EXPECT_EQ(ValueAfter(*args, "-kernel"), "/g/vmlinuz");
+  EXPECT_EQ(ValueAfter(*args, "-initrd"), "/g/initramfs.img");
+  EXPECT_EQ(ValueAfter(*args, "-append"), "console=ttyS0 panic=-1");
+  EXPECT_EQ(ValueAfter(*args, "-m"), "512M");
+  EXPECT_EQ(ValueAfter(*args, "-accel"), "tcg,thread=multi");
+  EXPECT_EQ(ValueAfter(*args, "-cpu"), "max");
+}
+
+TEST(QemuArgsTest, ThereIsNoNetwork) {
+  const auto args = QemuArgs(SomeVm());
+  ASSERT_TRUE(args.ok());
+  EXPECT_EQ(ValueAfter(*args, "-nic"), "none");
+  EXPECT_THAT(*args, Contains("-nodefaults"));
+  EXPECT_THAT(*args, Not(Contains(HasSubstr("net"))));
+}
+
+TEST(QemuArgsTest, KvmUsesTheHostsProcessor) {
+  auto vm = SomeVm();
+  vm.accelerator = Accelerator::kKvm;
+  const auto args = QemuArgs(vm);
+  ASSERT_TRUE(args.ok());
+  EXPECT_EQ(ValueAfter(*args, "-accel"), "kvm");
+  EXPECT_EQ(ValueAfter(*args, "-cpu"), "host");
+}
+
+TEST(QemuArgsTest, PortsHaveTheNamesTheGuestLooksFor) {
+  const auto args = QemuArgs(SomeVm());
+  ASSERT_TRUE(args.ok());
+  EXPECT_THAT(*args, Contains(HasSubstr("name=dev.locket.agent")));
+  EXPECT_THAT(*args, Contains(HasSubstr("name=dev.locket.relay")));
+  EXPECT_THAT(*args, Not(Contains(HasSubstr("dev.locket.tee"))));
+}
+
+TEST(QemuArgsTest, TheEmulatorStandsAroundQemu) {
+  auto vm = SomeVm();
+  vm.emulator =
+      EmulatorSpec{.program = "/e", .dir = "/keys", .host_data_hex = std::string(64, 'a')};
+  const auto args = LaunchArgs(vm);
+  ASSERT_TRUE(args.ok()) << args.error().message();
+  const std::vector<std::string> head(args->begin(), args->begin() + 10);
+  EXPECT_THAT(head,
+              ::testing::ElementsAre("/e", "launch", "--dir", "/keys", "--socket",
+                                     "/run/locket/shim/pod-1/tee.sock", "--host-data",
+                                     std::string(64, 'a'), "--", "/usr/bin/qemu-system-x86_64"));
+  EXPECT_THAT(*args, Contains(HasSubstr("name=dev.locket.tee")));
+  EXPECT_THAT(*args, Contains("socket,id=tee,path=/run/locket/shim/pod-1/tee.sock,server=off"));
+}
+
+TEST(QemuArgsTest, InitdataIsADiskFromTheStart) {
+  auto vm = SomeVm();
+  vm.initdata = DiskSpec{.id = "initdata", .path = "/i", .serial = "locket-initdata"};
+  const auto args = QemuArgs(vm);
+  ASSERT_TRUE(args.ok());
+  const auto node = nlohmann::json::parse(ValueAfter(*args, "-blockdev"));
+  EXPECT_EQ(node["filename"], "/i");
+  EXPECT_EQ(node["read-only"], true);
+  EXPECT_THAT(*args, Contains(HasSubstr(R"("serial":"locket-initdata")")));
+}
+
+TEST(QemuArgsTest, DisksAreReadOnlyAndNeverTurnWritable) {
+  const auto node = nlohmann::json::parse(
+      BlockdevJson({.id = "layer-1", .path = "/b,\"x\"", .serial = "s", .direct_io = true}));
+  EXPECT_EQ(node["filename"], "/b,\"x\"");
+  EXPECT_EQ(node["read-only"], true);
+  EXPECT_EQ(node["auto-read-only"], false);
+  EXPECT_EQ(node["cache"]["direct"], true);
+  EXPECT_EQ(node["node-name"], "layer-1");
+}
+
+TEST(QemuArgsTest, EachDiskHasAnAddressOfItsOwn) {
+  EXPECT_EQ(DiskAddress(0), (ScsiAddress{.target = 0, .lun = 0}));
+  EXPECT_EQ(DiskAddress(254), (ScsiAddress{.target = 254, .lun = 0}));
+  EXPECT_EQ(DiskAddress(255), (ScsiAddress{.target = 0, .lun = 1}));
+}
+
+TEST(QemuArgsTest, CommasInPathsAreEscaped) {
+  auto vm = SomeVm();
+  vm.dir = "/a,b";
+  const auto args = QemuArgs(vm);
+  ASSERT_TRUE(args.ok());
+  EXPECT_THAT(*args, Contains(StartsWith("socket,id=qmp,path=/a,,b/qmp.sock,")));
+}
+
+TEST(QemuArgsTest, ADirectoryTooLongForSocketsIsNamed) {
+  auto vm = SomeVm();
+  vm.dir = "/" + std::string(95, 'x');
+  const auto args = QemuArgs(vm);
+  ASSERT_FALSE(args.ok());
+  EXPECT_THAT(args.error().message(), HasSubstr("shorten state_dir"));
+}
+
+}  // namespace
+}  // namespace locket::runtime_shim
