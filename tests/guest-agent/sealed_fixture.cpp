@@ -108,6 +108,21 @@ std::string PinningInitdata(const std::vector<std::string>& digests,
   return image::EncodeInitdata({.data = {{std::string(image::kPolicyKey), policy}}});
 }
 
+Status ExtendInitrd(const std::filesystem::path& initrd, const std::filesystem::path& tree,
+                    const std::filesystem::path& out) {
+  LOCKET_TRY_ASSIGN(std::string all, ReadFile(initrd, 256 << 20));
+  all.resize((all.size() + 511) / 512 * 512);  // archives begin at multiples of 4
+  std::string names;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(tree)) {
+    names += std::filesystem::relative(entry.path(), tree).string() + "\n";
+  }
+  LOCKET_TRY_ASSIGN(const auto packed,
+                    RunCommand({"cpio", "--quiet", "-o", "-H", "newc", "-D", tree.string()},
+                               {.input = names, .max_output_bytes = 256 << 20}));
+  if (packed.exit_status != 0) return Error(ErrorCode::kInternal, packed.standard_error);
+  return ReplaceFileDurably(out, all + packed.standard_output);
+}
+
 Status FlipByte(const std::filesystem::path& file, uint64_t offset) {
   LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(file, O_RDWR));
   std::byte byte{};

@@ -47,6 +47,10 @@ FixtureImage MakeImage(std::vector<FixtureLayer> layers, const FixtureProcess& p
 std::string PinningInitdata(const std::vector<std::string>& digests,
                             const std::string& agent_lines = "");
 
+// `initrd` with the files of `tree` laid over it: the kernel unpacks one archive after the other.
+Status ExtendInitrd(const std::filesystem::path& initrd, const std::filesystem::path& tree,
+                    const std::filesystem::path& out);
+
 // Changes one byte of a file.
 Status FlipByte(const std::filesystem::path& file, uint64_t offset);
 

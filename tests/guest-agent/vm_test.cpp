@@ -271,5 +271,31 @@ TEST_F(VmTest, ContainersShareLayersTakeInputAndDieBySignal) {
   EXPECT_THAT(guest.vm().Console(), ::testing::Not(HasSubstr("leaving")));
 }
 
+TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
+  const auto& root = directory_->path();
+  Secret kek(32);
+  for (auto& byte : kek.Reveal()) byte = std::byte{0x42};
+  const auto secret = SealTree(root / "top", root / "secret.blob", &kek);
+  ASSERT_TRUE(secret.ok()) << secret.error().message();
+  const FixtureImage image = MakeImage({*secret}, {.argv = {"/bin/app"}});
+  const auto tree = root / "inside";
+  std::filesystem::create_directories(tree / "test");
+  std::filesystem::copy_file(LOCKET_INSIDE_VM, tree / "init");
+  std::filesystem::copy_file(LOCKET_MOUNTER, tree / "test/locket-mounter");
+  std::ofstream(tree / "test/manifest") << image.manifest;
+  std::ofstream(tree / "test/config") << image.config;
+  std::ofstream(tree / "test/kek") << std::string(32, '\x42');
+  std::ofstream(tree / "test/other-kek") << std::string(32, '\x43');
+  const auto initrd = root / "inside.img";
+  const Status made = ExtendInitrd(GuestImageDirectory() / "initramfs.img", tree, initrd);
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  auto vm = Vm::Boot(
+      {.image_directory = GuestImageDirectory(), .disks = {DiskOf(*secret)}, .initrd = initrd});
+  ASSERT_TRUE(vm.ok()) << vm.error().message();
+  const auto off = (*vm)->AwaitPowerOff(std::chrono::seconds(120));
+  EXPECT_TRUE(off.ok());
+  EXPECT_THAT((*vm)->Console(), AllOf(HasSubstr("inside-vm: status 0"), HasSubstr("[  PASSED  ]")));
+}
+
 }  // namespace
 }  // namespace locket::guest_agent
