@@ -35,9 +35,9 @@ Result<SnpEvidence> DecodeSnpEvidence(const nlohmann::json& evidence) {
 std::string EncodeAuthRequest(const AuthRequest& request) {
   nlohmann::json names = nlohmann::json::array();
   for (const auto hash : request.hashes) names.push_back(HashName(hash));
-  return DumpJson({{"version", kKbsVersion},
-                   {"tee", request.tee},
-                   {"extra-params", {{"supported-hash-algorithms", names}}}});
+  auto extra = nlohmann::json::object();
+  if (!names.empty()) extra["supported-hash-algorithms"] = std::move(names);
+  return DumpJson({{"version", kKbsVersion}, {"tee", request.tee}, {"extra-params", extra}});
 }
 
 Result<AuthRequest> DecodeAuthRequest(std::string_view json) {

@@ -14,6 +14,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/no_sigpipe.h"
 #include "base/unique_fd.h"
 
 namespace locket {
@@ -143,6 +144,7 @@ class Exchange {
 
   void Give() {
     const auto rest = std::string_view(options_.input).substr(given_);
+    const NoSigpipe no_sigpipe;
     const ssize_t n = ::write(to_child_.get(), rest.data(), rest.size());
     if (n > 0) given_ += static_cast<size_t>(n);
     // A child that stops reading (EPIPE) may still answer; that is its business.

@@ -1,7 +1,6 @@
 #include "registry/http.h"
 
 #include <curl/curl.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cctype>
@@ -10,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mutex.h"
+#include "base/no_sigpipe.h"
 #include "base/version.h"
 
 namespace locket::registry {
@@ -216,29 +216,6 @@ Error TransferError(CURLcode code, const char* detail, const HttpRequest& reques
   }
 }
 
-// CURLOPT_NOSIGNAL leaves SIGPIPE to us, and OpenSSL writes with write(2): kept from this thread
-// while a transfer runs, and taken away if it came.
-class NoSigpipe {
- public:
-  NoSigpipe() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  ~NoSigpipe() {
-    if (sigismember(&before_, SIGPIPE) == 1) return;
-    constexpr timespec kNow{};
-    while (sigtimedwait(&pipe_, nullptr, &kNow) == SIGPIPE) {
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-};
-
 Status InitializeCurl() {
   // Once for the process; libcurl wants it before the first handle.
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -313,6 +290,7 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint
     headers.reset(longer);
   }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  // CURLOPT_NOSIGNAL leaves SIGPIPE to us, and OpenSSL writes with write(2).
   const NoSigpipe no_sigpipe;
   const CURLcode code = curl_easy_perform(curl);
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange.response.status);

@@ -36,6 +36,9 @@ TEST(KbsMessagesTest, SpeakVersion040Only) {
   ASSERT_TRUE(good.ok());
   EXPECT_EQ(good->tee, "snp");
   EXPECT_THAT(good->hashes, ::testing::ElementsAre(HashAlgorithm::kSha512, HashAlgorithm::kSha256));
+  const auto unsaid = DecodeAuthRequest(EncodeAuthRequest({.tee = "snp"}));
+  ASSERT_TRUE(unsaid.ok()) << unsaid.error().message();
+  EXPECT_THAT(unsaid->hashes, ::testing::IsEmpty()) << "the broker chooses";
   const std::pair<const char*, const char*> table[] = {
       {R"({"version":"0.1.1","tee":"snp"})", "'0.1.1' is not 0.4.0"},
       {R"({"tee":"snp"})", "'version' is missing"},

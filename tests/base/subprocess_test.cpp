@@ -18,6 +18,12 @@ TEST(RunCommandTest, MovesInputAndBothOutputsAndTheExitStatus) {
   EXPECT_EQ(run.value().exit_status, 3);
 }
 
+TEST(RunCommandTest, OutlivesAChildThatDoesNotReadItsInput) {
+  const auto done = RunCommand({"true"}, {.input = std::string(1 << 20, 'x')});
+  ASSERT_TRUE(done.ok()) << done.error().message();
+  EXPECT_EQ(done->exit_status, 0);
+}
+
 TEST(RunCommandTest, NamesTheProgramThatIsNotThere) {
   const auto run = RunCommand({"no-such-program-anywhere"});
   ASSERT_FALSE(run.ok());

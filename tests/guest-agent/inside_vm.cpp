@@ -1,5 +1,6 @@
 // Runs as PID 1 of a guest instead of the agent (vm_test.cpp puts it there): what needs the
 // kernel's device mapper and real disks. Its console output is the result.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -38,6 +39,10 @@ class InsideVmTest : public ::testing::Test {
     return text.ok() ? *text : text.error().message();
   }
 
+  static std::map<std::string, std::filesystem::path> Keys(const char* file) {
+    return {{"kbs:///test/key/one", file}};
+  }
+
   ImageOpener Opener(KeySource& keys) {
     return ImageOpener({.dm = *dm_, .mounts = mounts_, .disks = *disks_, .clock = clock_},
                        {.allowed_digests = {image::Digest::Of(request_.manifest)}}, &keys,
@@ -53,7 +58,7 @@ class InsideVmTest : public ::testing::Test {
 };
 
 TEST_F(InsideVmTest, AnEncryptedLayerOpensWithItsKeyAndLeavesNothing) {
-  FileKeySource keys({{"kbs:///test/key/one", "/test/kek"}});
+  FileKeySource keys(Keys("/test/kek"));
   ImageOpener opener = Opener(keys);
   auto open = opener.Open(request_);
   ASSERT_TRUE(open.ok()) << open.error().message();
@@ -73,7 +78,7 @@ TEST_F(InsideVmTest, AnEncryptedLayerOpensWithItsKeyAndLeavesNothing) {
 }
 
 TEST_F(InsideVmTest, TheWrongKeyOpensNothing) {
-  FileKeySource keys({{"kbs:///test/key/one", "/test/other-kek"}});
+  FileKeySource keys(Keys("/test/other-kek"));
   ImageOpener opener = Opener(keys);
   const auto open = opener.Open(request_);
   ASSERT_FALSE(open.ok());

@@ -1,4 +1,5 @@
 // Broker, guest's client and administrator's client over real TLS on loopback, and the program.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -263,7 +264,9 @@ TEST_F(EndToEndTest, ChunkedBodiesCountAsWell) {
                              .path = "/kbs/v0/auth",
                              .headers = {{"Transfer-Encoding", "chunked"}},
                              .body = AsBytes(chunks)});
-  if (response.ok()) EXPECT_NE(response->status, 200);
+  if (response.ok()) {
+    EXPECT_NE(response->status, 200);
+  }
   EXPECT_THAT(audit_.entries(), ::testing::IsEmpty());
   EXPECT_EQ(Raw({.method = "GET", .path = "/kbs/v0/none"})->status, 404) << "and it lives";
 }

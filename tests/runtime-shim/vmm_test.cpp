@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 constexpr const char* kQemu = "qemu-system-x86_64";
 
 enum class Kind { kFake, kReal };
+void PrintTo(Kind kind, std::ostream* out) { *out << (kind == Kind::kFake ? "fake" : "QEMU"); }
 
 class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
  protected:
@@ -52,6 +53,7 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
     kernel[0x207] = '\x02';
     kernel[0x1f1] = 1;
     kernel[0x211] = 1;
+    kernel.replace(0x22c, 4, "\xff\xff\xff\x7f");  // the highest address of an initrd
     EXPECT_TRUE(ReplaceFileDurably(dir_.path() / "kernel", kernel).ok());
     EXPECT_TRUE(ReplaceFileDurably(dir_.path() / "initrd", "initrd").ok());
     return {.name = "test",
