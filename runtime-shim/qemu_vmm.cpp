@@ -30,6 +30,8 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTermGrace{2000};
 // How often a starting QEMU is looked at: it has no way to say "my sockets are there now".
 constexpr milliseconds kStartPoll{10};
+// From QEMU closing its sockets to its end.
+constexpr milliseconds kEndPoll{1000};
 
 std::string_view SocketOf(Channel channel) {
   switch (channel) {
@@ -75,7 +77,9 @@ class QemuVmm final : public Vmm {
     while (true) {
       auto socket = rpc::ConnectUnix(dir_ / kQmpSocket);
       if (socket.ok()) {
-        LOCKET_TRY_ASSIGN(qmp_, QmpClient::Create(std::move(socket).value(), timeout));
+        auto qmp = QmpClient::Create(std::move(socket).value(), timeout);
+        if (!qmp.ok()) return WhyNot(std::move(qmp).error());
+        qmp_ = std::move(qmp).value();
         return RecordProcesses();
       }
       const auto ended = TryWait(kStartPoll);
@@ -162,6 +166,12 @@ class QemuVmm final : public Vmm {
 
  private:
   static std::string NodeJson(const std::string& id) { return R"({"node-name":")" + id + "\"}"; }
+
+  // QEMU opens its sockets before it reads its kernel: that it closed them again is not the reason.
+  Error WhyNot(Error error) {
+    const auto ended = TryWait(kEndPoll);
+    return ended ? Error(ErrorCode::kInternal, WithLog(*ended, dir_)) : std::move(error);
+  }
 
   // How it ended, if it does within `timeout`.
   std::optional<std::string> TryWait(milliseconds timeout) {

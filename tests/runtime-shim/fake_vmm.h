@@ -58,6 +58,7 @@ class FakeMachine {
         pair[0].reset(fds[0]);
         pair[1].reset(fds[1]);
         breakers_.emplace_back(::dup(fds[0]));
+        if (!ended_.empty()) ::shutdown(fds[0], SHUT_RDWR);
       }
     }
     return pair;

@@ -134,13 +134,14 @@ TEST_F(StateTest, TheConsoleIsKeptAndWatched) {
   {
     ConsoleLog console(UniqueFd{fds[0]}, dir_.path() / "console.log",
                        [&](const std::string& line) { panic = line; });
-    ASSERT_TRUE(WriteFull(guest.get(), AsBytes("boot\nKernel panic - not syncing: x\n")).ok());
+    const std::string text = "boot\nKernel panic - not syncing: x\n";
+    ASSERT_TRUE(WriteFull(guest.get(), AsBytes(text)).ok());
     ::shutdown(guest.get(), SHUT_WR);
     char byte = 0;
     EXPECT_EQ(::read(guest.get(), &byte, 0), 0);
     // The copier ends at the guest's end; joining it is the object's death.
     while (!std::filesystem::exists(dir_.path() / "console.log") ||
-           Read("console.log").size() < 36) {
+           Read("console.log").size() < text.size()) {
       std::this_thread::yield();
     }
   }

@@ -143,11 +143,25 @@ TEST_P(QemuVmmTest, IsRecordedUntilItIsGone) {
 
 TEST_P(QemuVmmTest, SaysWhatQemuSaid) {
   auto spec = Spec();
+  spec.dir = dir_.path() / "other";
+  std::filesystem::create_directory(spec.dir);
   spec.kernel = "/nowhere/kernel";
   const auto vmm = LaunchQemu(spec, seconds(30));
   ASSERT_FALSE(vmm.ok());
   EXPECT_THAT(vmm.error().message(), HasSubstr("QEMU exited with status 1"));
   EXPECT_THAT(vmm.error().message(), HasSubstr("/nowhere/kernel"));
+}
+
+TEST_P(QemuVmmTest, AQemuThatDiesAfterItOpenedItsSocketsSaysWhy) {
+  auto spec = Spec();
+  spec.dir = dir_.path() / "other";
+  std::filesystem::create_directory(spec.dir);
+  std::string kernel = ReadFile(spec.kernel, 4096).value();
+  kernel.replace(0x22c, 4, std::string(4, '\0'));
+  ASSERT_TRUE(ReplaceFileDurably(spec.kernel, kernel).ok());
+  const auto vmm = LaunchQemu(spec, seconds(30));
+  ASSERT_FALSE(vmm.ok());
+  EXPECT_THAT(vmm.error().message(), HasSubstr("initrd is too large"));
 }
 
 TEST_P(QemuVmmTest, AMissingProgramIsNamed) {
