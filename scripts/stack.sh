@@ -12,12 +12,14 @@ die() {
   exit 1
 }
 
-# wait_for SECONDS WHAT COMMAND...: polls until COMMAND succeeds.
+# wait_for SECONDS NAME COMMAND...: polls until COMMAND succeeds; gives up when what `start NAME` started has ended.
 wait_for() {
-  local until=$((SECONDS + $1)) what=$2
+  local until=$((SECONDS + $1)) name=$2
   shift 2
   until "$@" > /dev/null 2>&1; do
-    [ "$SECONDS" -lt "$until" ] || die "$what did not come up; its log is under $RUN/log"
+    if [ "$SECONDS" -ge "$until" ] || ! kill -0 "$(cat "$RUN/pid/$name")" 2> /dev/null; then
+      die "$name did not come up: $(tail -n 3 "$RUN/log/$name.log")"
+    fi
     sleep 0.1
   done
 }
@@ -97,23 +99,20 @@ done)
 TOML
 }
 
-# write_shim_config HANDLER [TOML LINE...]: the runtime handler's own configuration.
+# write_shim_config HANDLER [KEY VALUE]: the runtime handler's own configuration, with a top-level key set otherwise.
 write_shim_config() {
-  local handler=$1
-  shift
+  local handler=$1 key
+  local -A top=([guest_image_dir]="\"$GUEST\"" [state_dir]="\"$RUN/shim\"" [accelerator]='"tcg"' [tee]='"emulated"')
+  [ $# -eq 1 ] || top[$2]="\"$3\""
   {
+    for key in "${!top[@]}"; do printf '%s = %s\n' "$key" "${top[$key]}"; done
     cat << TOML
-guest_image_dir = "$GUEST"
-state_dir = "$RUN/shim"
-accelerator = "tcg"
-tee = "emulated"
 [tee_emulator]
 path = "$BIN/locket-tee-emulator"
 dir = "$RUN/tee"
 [relay]
 allow = ["$BROKER"]
 TOML
-    printf '%s\n' "$@"
   } > "$RUN/etc/shim-$handler.toml"
 }
 
@@ -144,15 +143,16 @@ TOML
 
 start_registry() {
   start registry docker-registry serve "$RUN/etc/registry.yml"
-  wait_for 20 'the registry' curl -sf "http://$REGISTRY/v2/"
+  wait_for 20 registry curl -sf "http://$REGISTRY/v2/"
 }
 start_broker() {
   start broker "$BIN/locket-broker" --config "$RUN/etc/broker.toml"
-  wait_for 20 'the broker' "$BIN/locket" broker list
+  wait_for 20 broker "$BIN/locket" broker list
 }
 start_snapshotter() {
+  rm -f "$RUN/snapshotter.sock"  # a killed one leaves it behind
   start snapshotter "$BIN/locket-snapshotter" --root "$RUN/snapshotter" --address "$RUN/snapshotter.sock" "$@"
-  wait_for 20 'the snapshotter' test -S "$RUN/snapshotter.sock"
+  wait_for 20 snapshotter test -S "$RUN/snapshotter.sock"
 }
 start_containerd() {
   PATH="$BIN:$PATH" start containerd containerd --config "$RUN/etc/containerd.toml"
@@ -168,7 +168,7 @@ stack_up() {
     [ -e "$name" ] || die "$name is missing: run 'make build' first"
   done
   RUN=$(mktemp -d /tmp/locket.XXXXXX)
-  mkdir -p "$RUN"/{etc/cni,log,pid,shim,registry,broker}
+  mkdir -p "$RUN"/{etc/cni,log,pid,shim,registry}
   REGISTRY=127.0.0.1:$(free_port)
   BROKER=127.0.0.1:$(free_port)
   CONTAINERD=$RUN/containerd.sock
@@ -191,7 +191,7 @@ stack_processes() {
   local dir
   for dir in /proc/[0-9]*; do
     [ "${dir#/proc/}" != $$ ] || continue
-    if tr '\0' ' ' < "$dir/cmdline" 2> /dev/null | grep -qF "$RUN/"; then echo "${dir#/proc/}"; fi
+    if { tr '\0' ' ' < "$dir/cmdline" | grep -qF "$RUN/"; } 2> /dev/null; then echo "${dir#/proc/}"; fi
   done
 }
 

@@ -37,11 +37,24 @@ claim() {
   fi
 }
 
+# bounded SECONDS COMMAND...: as timeout(1), which cannot run our functions. stack_down ends what a function left behind.
+bounded() {
+  local until=$((SECONDS + $1)) pid
+  shift
+  "$@" &
+  pid=$!
+  while kill -0 $pid 2> /dev/null; do
+    [ "$SECONDS" -lt "$until" ] || { kill $pid; return 124; }
+    sleep 0.1
+  done
+  wait $pid
+}
+
 # refuses REGEX SECONDS COMMAND...: fails within that time and says why in words that match.
 refuses() {
   local pattern=$1 limit=$2 output status=0
   shift 2
-  output=$(timeout "$limit" "$@" 2>&1) || status=$?
+  output=$(bounded "$limit" "$@" 2>&1) || status=$?
   case $status in
     0) say "it was not refused: $*" "$output"; return 1 ;;
     124) say "no answer within $limit s: $*" "$output"; return 1 ;;

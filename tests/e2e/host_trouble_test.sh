@@ -3,10 +3,8 @@
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 stack_up locket locket-kvm locket-no-image
-write_shim_config locket-kvm 'accelerator = "kvm"'
-sed -i '/^accelerator = "tcg"/d' "$RUN/etc/shim-locket-kvm.toml"
-write_shim_config locket-no-image
-sed -i "s|^guest_image_dir = .*|guest_image_dir = \"$RUN/nowhere\"|" "$RUN/etc/shim-locket-no-image.toml"
+write_shim_config locket-kvm accelerator kvm
+write_shim_config locket-no-image guest_image_dir "$RUN/nowhere"
 seal_demo_image
 
 registry_blob() { printf '%s/registry/docker/registry/v2/blobs/sha256/%s/%s/data' "$RUN" "${1:0:2}" "$1"; }
@@ -35,11 +33,13 @@ registry_down() {
 restart_snapshotter() {
   stop snapshotter KILL
   start_snapshotter
+  # containerd's client waits up to three seconds between its attempts to connect again.
+  wait_for 20 snapshotter ctr --address "$CONTAINERD" --namespace k8s.io snapshots --snapshotter locket ls
   prints "$proof" run_pod --name again
 }
 
 "$locket" image inspect "$image" --json > "$RUN/inspected.json"
-claim 'a blob with a wrong byte is refused by its digest' with_bad_blob 'digest' spoil
+claim 'a blob with a wrong byte is refused by its digest' with_bad_blob 'the content is sha256:' spoil
 claim 'a blob that is cut short is refused' with_bad_blob 'sha256' cut
 claim 'an unreachable registry is named' registry_down
 claim 'an unknown image is named' refuses 'not.found|unknown' 60 "$locket" pod run "$REGISTRY/app:none" --initdata "$RUN/app.toml" --name none

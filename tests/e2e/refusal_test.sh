@@ -3,7 +3,7 @@
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 stack_up locket locket-tampered
-write_shim_config locket-tampered 'kernel_params = "locket.debug=1"'
+write_shim_config locket-tampered kernel_params locket.debug=1
 seal_demo_image
 
 flip_byte() {
