@@ -15,7 +15,7 @@ Result<Digest> Digest::FromText(std::string_view text) {
   if (!text.starts_with(kPrefix)) {
     return Error(ErrorCode::kInvalidArgument, "not a digest: does not begin with 'sha256:'");
   }
-  verity::Sha256Digest hash;
+  verity::Sha256Digest hash{};
   if (text.size() != kPrefix.size() + 2 * hash.size()) {
     return Error(ErrorCode::kInvalidArgument, "not a digest: not 64 hex digits");
   }

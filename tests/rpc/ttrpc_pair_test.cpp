@@ -29,6 +29,18 @@ class TtrpcPairTest : public testing::Test {
     methods_.Add<ttrpc::KeyValue, ttrpc::KeyValue>("test.Pair", method, std::move(handler));
   }
 
+  // A method that says when it is entered and returns when it is told to.
+  void AddWait() {
+    Add("Wait", [this](const CallContext&, const ttrpc::KeyValue&, ttrpc::KeyValue*) {
+      entered_.set_value();
+      leave_.get_future().wait();
+      return Ok();
+    });
+  }
+
+  // Handlers may still be inside these when a test's body is over; the server waits for them.
+  std::promise<void> entered_;
+  std::promise<void> leave_;
   TtrpcMethods methods_;
   std::unique_ptr<TtrpcServer> server_;
   std::unique_ptr<TtrpcClient> client_;
@@ -82,23 +94,17 @@ TEST_F(TtrpcPairTest, ErrorsKeepCodeAndMessage) {
 }
 
 TEST_F(TtrpcPairTest, ServerGoneEndsCallsThatNobodyAnswers) {
-  std::promise<void> entered;
-  std::promise<void> leave;
-  Add("Wait", [&](const CallContext&, const ttrpc::KeyValue&, ttrpc::KeyValue*) {
-    entered.set_value();
-    leave.get_future().wait();
-    return Ok();
-  });
+  AddWait();
   Start();
   auto call = std::async(std::launch::async, [this] {
     ttrpc::KeyValue answer;
     return client_->Call("test.Pair", "Wait", Pair("k"), &answer);
   });
-  entered.get_future().wait();
+  entered_.get_future().wait();
   auto stopped = std::async(std::launch::async, [this] { server_.reset(); });
   ttrpc::KeyValue answer;
   EXPECT_EQ(call.wait_for(10ms), std::future_status::timeout) << "calls under way may end";
-  leave.set_value();
+  leave_.set_value();
   EXPECT_TRUE(call.get().ok());
   stopped.get();
   EXPECT_EQ(client_->Call("test.Pair", "Wait", Pair("k"), &answer).error().code(),
@@ -106,22 +112,16 @@ TEST_F(TtrpcPairTest, ServerGoneEndsCallsThatNobodyAnswers) {
 }
 
 TEST_F(TtrpcPairTest, ClientMayLeaveWithCallsUnderWay) {
-  std::promise<void> entered;
-  std::promise<void> leave;
-  Add("Wait", [&](const CallContext&, const ttrpc::KeyValue&, ttrpc::KeyValue*) {
-    entered.set_value();
-    leave.get_future().wait();
-    return Ok();
-  });
+  AddWait();
   Start();
   auto call = std::async(std::launch::async, [client = client_.get()] {
     ttrpc::KeyValue answer;
     return client->Call("test.Pair", "Wait", Pair("k"), &answer);
   });
-  entered.get_future().wait();
+  entered_.get_future().wait();
   client_.reset();
   EXPECT_EQ(call.get().error().code(), ErrorCode::kUnavailable);
-  leave.set_value();
+  leave_.set_value();
 }
 
 }  // namespace
