@@ -200,7 +200,7 @@ stack_down() {
   local name pid mount
   [ -n "${RUN:-}" ] || return 0
   if [ -S "${CONTAINERD:-}" ]; then timeout 60 "$BIN/locket" pod stop --all > /dev/null 2>&1 || true; fi
-  for name in containerd snapshotter broker registry; do stop $name; done
+  for name in $(ls -t "$RUN/pid"); do stop "$name"; done
   for pid in $(stack_processes); do kill -KILL "$pid" 2> /dev/null || true; done
   for mount in $(awk -v run="$RUN/" 'index($5, run) == 1 {print $5}' /proc/self/mountinfo | sort -r); do umount -l "$mount"; done
   rm -rf "$RUN"
