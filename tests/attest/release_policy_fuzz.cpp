@@ -1,0 +1,24 @@
+// Any bytes are refused, or are a policy that encodes to the same and that no empty guest passes
+// unless it is listed.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "attest/release_policy.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace locket::attest;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  for (const auto& path : {ParseResourcePath(text), ParseResourceUri(text)}) {
+    if (path.ok() && ParseResourceUri(path->ToUri()).value() != *path) std::abort();
+  }
+  const auto policy = DecodeReleasePolicy(text);
+  if (!policy.ok()) return 0;
+  const auto again = DecodeReleasePolicy(EncodeReleasePolicy(*policy));
+  if (!again.ok() || *again != *policy) std::abort();
+  const VerifiedSnp guest{.report = {}, .kind = TeeKind::kSnp};
+  const bool listed = std::ranges::count(policy->measurements, guest.report.measurement) > 0;
+  if (Evaluate(*policy, guest).ok() && !listed) std::abort();
+  return 0;
+}
