@@ -77,7 +77,7 @@ class Sealer {
       return n;
     };
     LOCKET_TRY_ASSIGN(image::SealedLayer sealed,
-                      image::SealLayer({.encrypt = encrypt}, watched, path_));
+                      image::SealLayer({.encrypt = encrypt, .durable = false}, watched, path_));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());

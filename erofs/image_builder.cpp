@@ -169,9 +169,8 @@ Status ImageBuilder::State::AddEntry(TarReader& reader, const TarEntry& entry) {
   return entry.hard_link_to.has_value() ? AddHardLink(entry) : AddFile(reader, entry);
 }
 
-Status ImageBuilder::AddTar(const ByteSource& source,
-                            const std::function<void(std::span<const std::byte>)>& on_tar_bytes) {
-  LOCKET_TRY_ASSIGN(TarReader reader, TarReader::Open(source, on_tar_bytes));
+Status ImageBuilder::AddTar(PieceSource tar) {
+  LOCKET_TRY_ASSIGN(TarReader reader, TarReader::Open(std::move(tar)));
   while (true) {
     LOCKET_TRY_ASSIGN(const auto entry, reader.Next());
     if (!entry.has_value()) return reader.Drain();

@@ -7,9 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <span>
 
 #include "base/result.h"
 #include "erofs/block_sink.h"
@@ -41,12 +39,10 @@ class ImageBuilder {
   ImageBuilder(ImageBuilder&&) noexcept;
   ~ImageBuilder();
 
-  // Reads `source` to its end: a tar (ustar, pax, GNU), plain or in gzip or zstd. `on_tar_bytes`
-  // sees every byte of the uncompressed tar in order, padding after its end included. Once only.
-  // kInvalidArgument: what is wrong with which entry. kResourceExhausted: which limit. After an
-  // error the builder and what the sink got are of no use.
-  Status AddTar(const ByteSource& source,
-                const std::function<void(std::span<const std::byte>)>& on_tar_bytes = {});
+  // Reads `tar` (ustar, pax, GNU; not compressed) to its end, padding included. Once only.
+  // kInvalidArgument: what is wrong with which entry. kResourceExhausted: which limit. Errors of
+  // `tar` are passed on. After an error the builder and what the sink got are of no use.
+  Status AddTar(PieceSource tar);
 
   // Writes metadata and superblock.
   Result<ImageInfo> Finish(const std::array<std::byte, 16>& uuid);

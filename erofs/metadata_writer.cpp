@@ -238,12 +238,12 @@ Result<ImageInfo> Writer::Run(const std::array<std::byte, 16>& uuid, BlockSink& 
   LOCKET_TRY(WriteDirectoryBlocks());
   LOCKET_TRY(WriteInodes());
   LOCKET_TRY(out_.Flush());
-  LOCKET_TRY(
-      sink.Write(0, EncodeFirstBlock({.root_nid = static_cast<uint16_t>(NidOf(kRoot)),
-                                      .inodes = plans_.size(),
-                                      .blocks = static_cast<uint32_t>(blocks),
-                                      .metadata_block = static_cast<uint32_t>(metadata_block_),
-                                      .uuid = uuid})));
+  auto first_block = EncodeFirstBlock({.root_nid = static_cast<uint16_t>(NidOf(kRoot)),
+                                       .inodes = plans_.size(),
+                                       .blocks = static_cast<uint32_t>(blocks),
+                                       .metadata_block = static_cast<uint32_t>(metadata_block_),
+                                       .uuid = uuid});
+  LOCKET_TRY(sink.Write(0, first_block));
   return ImageInfo{.size_bytes = blocks * kBlockSize, .inodes = plans_.size(), .ignored_xattrs = 0};
 }
 

@@ -13,7 +13,6 @@
 namespace locket::erofs {
 namespace {
 
-constexpr size_t kInputPiece = 256U << 10;
 constexpr size_t kMaxQuotedName = 200;
 constexpr int64_t kMaxId = 0xfffffffe;  // -1 means "leave as it is" to chown(2)
 
@@ -125,43 +124,32 @@ std::string QuotedName(std::string_view name) {
   return quoted.append(name.size() > kMaxQuotedName ? "...'" : "'");
 }
 
-// Two archives in a row: the first undoes the compression, the second reads the tar. Between them
-// every byte passes by, which one archive alone would not let us see.
 struct TarReader::State {
-  ByteSource source;
-  TarBytes on_tar_bytes;
-  std::vector<std::byte> input = std::vector<std::byte>(kInputPiece);
-  std::optional<Error> failure{};  // of the source or the compressed stream; stops everything
-  ArchivePtr packed{archive_read_new()};
+  PieceSource source;
+  std::optional<Error> failure{};  // of the source; stops everything
+  bool ended = false;
   ArchivePtr tar{archive_read_new()};
   uint64_t num_entries = 0;
 
-  // The next piece of uncompressed tar; empty at its end.
-  Result<std::span<const std::byte>> NextTarBytes();
-  Error Failed(archive* a, const std::string& what);
+  // The next piece of the tar; empty at its end.
+  Result<std::span<const std::byte>> NextPiece();
+  Error Failed(const std::string& what) const;
 };
 
-Error TarReader::State::Failed(archive* a, const std::string& what) {
+Error TarReader::State::Failed(const std::string& what) const {
   if (failure.has_value()) return *failure;
-  return Invalid(what + ": " + Reason(a));
+  return Invalid(what + ": " + Reason(tar.get()));
 }
 
-Result<std::span<const std::byte>> TarReader::State::NextTarBytes() {
+Result<std::span<const std::byte>> TarReader::State::NextPiece() {
   if (failure.has_value()) return *failure;
-  const void* bytes = nullptr;
-  size_t size = 0;
-  la_int64_t offset = 0;
-  int got = ARCHIVE_OK;
-  do {
-    got = archive_read_data_block(packed.get(), &bytes, &size, &offset);
-  } while (got == ARCHIVE_OK && size == 0);
-  if (got == ARCHIVE_EOF) return std::span<const std::byte>{};
-  if (got != ARCHIVE_OK) {
-    failure = Failed(packed.get(), "the compressed stream is damaged");
-    return *failure;
+  if (ended) return std::span<const std::byte>{};
+  auto piece = source();
+  if (!piece.ok()) {
+    failure = piece.error();
+  } else {
+    ended = piece->empty();
   }
-  const std::span piece(static_cast<const std::byte*>(bytes), size);
-  if (on_tar_bytes) on_tar_bytes(piece);
   return piece;
 }
 
@@ -169,38 +157,19 @@ TarReader::TarReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
 TarReader::TarReader(TarReader&&) noexcept = default;
 TarReader::~TarReader() = default;
 
-Result<TarReader> TarReader::Open(const ByteSource& source, const TarBytes& on_tar_bytes) {
+Result<TarReader> TarReader::Open(PieceSource source) {
   const ScopedCLocale c_locale;
-  auto state = std::make_unique<State>(State{.source = source, .on_tar_bytes = on_tar_bytes});
-  archive* packed = state->packed.get();
+  auto state = std::make_unique<State>(State{.source = std::move(source)});
   archive* tar = state->tar.get();
-  archive_read_support_filter_gzip(packed);
-  archive_read_support_filter_zstd(packed);
-  archive_read_support_format_raw(packed);
   archive_read_support_format_tar(tar);
-  const auto read_input = [](archive*, void* data, const void** bytes) -> la_ssize_t {
-    auto& self = *static_cast<State*>(data);
-    auto got = self.source(self.input);
-    if (!got.ok()) {
-      self.failure = std::move(got).error();
-      return -1;
-    }
-    *bytes = self.input.data();
-    return static_cast<la_ssize_t>(*got);
-  };
   const auto read_tar = [](archive*, void* data, const void** bytes) -> la_ssize_t {
-    const auto piece = static_cast<State*>(data)->NextTarBytes();
+    const auto piece = static_cast<State*>(data)->NextPiece();
     if (!piece.ok()) return -1;
     *bytes = piece->data();
     return static_cast<la_ssize_t>(piece->size());
   };
-  archive_entry* raw = nullptr;
-  if (archive_read_open(packed, state.get(), nullptr, read_input, nullptr) != ARCHIVE_OK ||
-      archive_read_next_header(packed, &raw) != ARCHIVE_OK) {
-    return state->Failed(packed, "not a layer (tar, plain or in gzip or zstd)");
-  }
   if (archive_read_open(tar, state.get(), nullptr, read_tar, nullptr) != ARCHIVE_OK) {
-    return state->Failed(tar, "not a layer (tar, plain or in gzip or zstd)");
+    return state->Failed("not a layer (tar, plain or in gzip or zstd)");
   }
   return TarReader(std::move(state));
 }
@@ -213,7 +182,7 @@ Result<std::optional<TarEntry>> TarReader::Next() {
   const int got = archive_read_next_header(tar, &entry);
   if (got == ARCHIVE_EOF) return std::optional<TarEntry>();
   if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && IsHarmlessWarning(tar))) {
-    return state_->Failed(tar, number);
+    return state_->Failed(number);
   }
   std::string path = Text(archive_entry_pathname(entry));
   if (path.empty()) return Invalid(number + ": it has no name");
@@ -231,7 +200,7 @@ Status TarReader::ReadData(
     la_int64_t offset = 0;
     const int got = archive_read_data_block(tar, &bytes, &size, &offset);
     if (got == ARCHIVE_EOF) return Ok();
-    if (got != ARCHIVE_OK) return state_->Failed(tar, "its data");
+    if (got != ARCHIVE_OK) return state_->Failed("its data");
     if (size == 0) continue;
     LOCKET_TRY(piece(static_cast<uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}));
   }
@@ -240,7 +209,7 @@ Status TarReader::ReadData(
 Status TarReader::Drain() {
   // libarchive may hold back a piece it has been given; that one has been seen already.
   while (true) {
-    LOCKET_TRY_ASSIGN(const auto piece, state_->NextTarBytes());
+    LOCKET_TRY_ASSIGN(const auto piece, state_->NextPiece());
     if (piece.empty()) return Ok();
   }
 }

@@ -36,10 +36,8 @@ std::string QuotedName(std::string_view name);
 
 class TarReader {
  public:
-  using TarBytes = std::function<void(std::span<const std::byte>)>;
-
-  // See ImageBuilder::AddTar, whose arguments these are.
-  static Result<TarReader> Open(const ByteSource& source, const TarBytes& on_tar_bytes);
+  // See ImageBuilder::AddTar, whose argument this is.
+  static Result<TarReader> Open(PieceSource source);
 
   TarReader(TarReader&&) noexcept;
   ~TarReader();
@@ -50,7 +48,7 @@ class TarReader {
   // The pieces of the current entry's data in ascending order; between them are holes.
   Status ReadData(const std::function<Status(uint64_t offset, std::span<const std::byte>)>& piece);
 
-  // Passes what follows the archive's end (padding) to `on_tar_bytes`.
+  // Takes what follows the archive's end (padding) from the source, too.
   Status Drain();
 
  private:

@@ -9,11 +9,12 @@
 #include <cerrno>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "erofs/decompressor.h"
 #include "erofs/image_builder.h"
+#include "image/chunk_ring.h"
 #include "verity/hash_tree.h"
 #include "verity/sector_cipher.h"
 #include "verity/superblock.h"
@@ -22,7 +23,10 @@ namespace locket::image {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr uint64_t kChunk = uint64_t{4} << 20;
+// Large enough for a hand-over between threads (some 20 us) to cost nothing, small enough for the
+// second reader of a chunk to find it in the cache.
+constexpr size_t kChunk = 1U << 20;
+constexpr size_t kNumChunks = 6;
 
 // A file beside `path` that takes its place on Commit and is gone otherwise.
 class PendingFile {
@@ -45,13 +49,14 @@ class PendingFile {
 
   int fd() const { return fd_.get(); }
 
-  Status Commit() {
+  Status Commit(bool durable) {
     if (::fchmod(fd(), 0644) != 0) return Error::FromErrno(errno, "set mode");
-    if (::fsync(fd()) != 0) return Error::FromErrno(errno, "fsync");
+    if (durable && ::fsync(fd()) != 0) return Error::FromErrno(errno, "fsync");
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
       return Error::FromErrno(errno, "rename to '" + path_.string() + "'");
     }
     temporary_.clear();
+    if (!durable) return Ok();
     return SyncDirectory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
   }
 
@@ -63,25 +68,74 @@ class PendingFile {
   fs::path path_;
 };
 
+// Until the end, or until the producer fails, of which its own thread tells.
+template <typename Use>
+void ForEachChunk(ChunkRing& ring, size_t reader, const Use& use) {
+  while (true) {
+    const auto chunk = ring.Next(reader);
+    if (!chunk.ok() || chunk->empty()) return;
+    use(*chunk);
+  }
+}
+
+void HashChunks(ChunkRing& ring, size_t reader, verity::Sha256& hash) {
+  ForEachChunk(ring, reader, [&](std::span<const std::byte> chunk) { hash.Update(chunk); });
+}
+
 // Puts blocks where they belong in the file, encrypted on the way if the layer is.
 class FileSink final : public erofs::BlockSink {
  public:
   FileSink(int fd, verity::SectorCipher* cipher) : fd_(fd), cipher_(cipher) {}
 
-  Status Write(uint64_t first_block, std::span<const std::byte> blocks) override {
-    if (cipher_ != nullptr) {
-      buffer_.assign(blocks.begin(), blocks.end());
-      LOCKET_TRY(cipher_->Encrypt(first_block, buffer_));
-      blocks = buffer_;
-    }
+  Status Write(uint64_t first_block, std::span<std::byte> blocks) override {
+    if (cipher_ != nullptr) LOCKET_TRY(cipher_->Encrypt(first_block, blocks));
     return PwriteFull(fd_, blocks, first_block * verity::kBlockSize);
   }
 
  private:
   int fd_;
   verity::SectorCipher* cipher_;
-  std::vector<std::byte> buffer_{};
 };
+
+// Reads until `out` is full, or to the end.
+Result<size_t> ReadUpTo(erofs::Decompressor& tar, std::span<std::byte> out) {
+  size_t done = 0;
+  while (done < out.size()) {
+    LOCKET_TRY_ASSIGN(const size_t got, tar.Read(out.subspan(done)));
+    if (got == 0) break;
+    done += got;
+  }
+  return done;
+}
+
+// This thread takes the tar out of its compression, one hashes it, one lays out, encrypts and
+// writes. Returns the diff ID.
+Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& source,
+                            erofs::ImageBuilder& builder) {
+  uint64_t input_bytes = 0;
+  const auto counted = [&](std::span<std::byte> out) -> Result<size_t> {
+    auto got = source(out);
+    if (got.ok()) input_bytes += *got;
+    if (got.ok() && options.on_progress) options.on_progress(input_bytes);
+    return got;
+  };
+  LOCKET_TRY_ASSIGN(auto tar, erofs::Decompressor::Open(counted));
+  ChunkRing ring(/*num_readers=*/2, kNumChunks, kChunk);
+  verity::Sha256 tar_hash;
+  std::thread hasher([&] { HashChunks(ring, /*reader=*/0, tar_hash); });
+  Status built = Ok();
+  std::thread layout([&] {
+    built = builder.AddTar([&] { return ring.Next(1); });
+    ring.Leave(1);
+  });
+  const Status read = ring.Fill([&](std::span<std::byte> out) { return ReadUpTo(tar, out); });
+  hasher.join();
+  layout.join();
+  // The reader's error first: the builder knows for which entry it was to be read.
+  LOCKET_TRY(built);
+  LOCKET_TRY(read);
+  return verity::DigestText(tar_hash.Finish());
+}
 
 struct Filled {
   std::string diff_id;
@@ -94,20 +148,11 @@ Result<Filled> FillDataArea(const SealLayerOptions& options, const TarSource& so
   erofs::ImageOptions image_options{.spool_directory = directory};
   image_options.limits.image_bytes = options.max_data_size;
   LOCKET_TRY_ASSIGN(auto builder, erofs::ImageBuilder::Create(image_options, sink));
-  uint64_t input_bytes = 0;
-  const auto counted = [&](std::span<std::byte> out) -> Result<size_t> {
-    auto got = source(out);
-    if (got.ok()) input_bytes += *got;
-    if (got.ok() && options.on_progress) options.on_progress(input_bytes);
-    return got;
-  };
-  verity::Sha256 tar_hash;
-  const auto hash = [&](std::span<const std::byte> bytes) { tar_hash.Update(bytes); };
-  LOCKET_TRY(builder.AddTar(counted, hash).While("read the layer's tar"));
-  const std::string diff_id = verity::DigestText(tar_hash.Finish());
+  LOCKET_TRY_ASSIGN(std::string diff_id,
+                    TakeTar(options, source, builder).While("read the layer's tar"));
   LOCKET_TRY_ASSIGN(const auto image,
                     builder.Finish(verity::ErofsUuidForDiffId(diff_id)).While("lay out the layer"));
-  return Filled{.diff_id = diff_id, .image = image};
+  return Filled{.diff_id = std::move(diff_id), .image = image};
 }
 
 struct Hashed {
@@ -115,19 +160,32 @@ struct Hashed {
   verity::Sha256Digest root;
 };
 
-// The second pass: hashes the data area as it is stored, and appends the hash area.
+// The second pass: hashes the data area as it is stored, which has to wait for block 0, the last
+// to be written. One thread reads, one makes the blob's digest, one the tree's leaves.
+Status HashDataArea(int fd, uint64_t data_size, verity::Sha256& blob_hash,
+                    verity::HashTreeBuilder& tree) {
+  ChunkRing ring(/*num_readers=*/2, kNumChunks, kChunk);
+  std::thread hasher([&] { HashChunks(ring, /*reader=*/0, blob_hash); });
+  std::thread leaves([&] {
+    ForEachChunk(ring, /*reader=*/1, [&](std::span<const std::byte> chunk) { tree.Append(chunk); });
+  });
+  uint64_t offset = 0;
+  const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
+    const size_t size = std::min<uint64_t>(out.size(), data_size - offset);
+    LOCKET_TRY(PreadFull(fd, out.first(size), offset));
+    offset += size;
+    return size;
+  });
+  hasher.join();
+  leaves.join();
+  return read;
+}
+
+// Hashes the data area, and appends the hash area.
 Result<Hashed> AppendHashArea(int fd, const verity::Layout& layout, const verity::Salt& salt) {
   verity::Sha256 blob_hash;
   verity::HashTreeBuilder tree(salt);
-  std::vector<std::byte> chunk(std::min(kChunk, layout.data_size));
-  for (uint64_t offset = 0; offset < layout.data_size; offset += chunk.size()) {
-    chunk.resize(std::min(kChunk, layout.data_size - offset));
-    LOCKET_TRY(PreadFull(fd, chunk, offset));
-    // Two independent hashes of the same bytes; the machine has more than one core.
-    std::thread blob_thread([&] { blob_hash.Update(chunk); });
-    tree.Append(chunk);
-    blob_thread.join();
-  }
+  LOCKET_TRY(HashDataArea(fd, layout.data_size, blob_hash, tree));
   uint64_t offset = layout.superblock_offset;
   const auto write = [&](std::span<const std::byte> bytes) -> Status {
     blob_hash.Update(bytes);
@@ -162,7 +220,7 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
     LOCKET_TRY_ASSIGN(salt, verity::RandomSalt());
   }
   LOCKET_TRY_ASSIGN(const Hashed hashed, AppendHashArea(file.fd(), layout, salt));
-  LOCKET_TRY(file.Commit().While("write '" + path.string() + "'"));
+  LOCKET_TRY(file.Commit(options.durable).While("write '" + path.string() + "'"));
   return SealedLayer{.blob_digest = verity::DigestText(hashed.blob),
                      .blob_size = layout.blob_size,
                      .data_size = layout.data_size,

@@ -20,6 +20,7 @@ using TarSource = std::function<Result<size_t>(std::span<std::byte>)>;
 
 struct SealLayerOptions {
   bool encrypt = false;
+  bool durable = true;  // false: for a file that need not survive a power cut
   uint64_t max_data_size = verity::kMaxDataSize;
   std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
 };
@@ -36,9 +37,10 @@ struct SealedLayer {
 };
 
 // Reads `source` (tar, plain or in gzip or zstd) to its end and writes the blob to `path`, mode
-// 0644, replacing what was there only once all is written and synced. Plain data of an encrypted
-// layer stays in memory and in an unlinked file beside `path`. On failure nothing is left behind
-// and `path` is as it was.
+// 0644, replacing what was there only once all is written and (if durable) synced. `source` and
+// `on_progress` are called by the calling thread; two more work beside it. Plain data of an
+// encrypted layer stays in memory and in an unlinked file beside `path`. On failure nothing is left
+// behind and `path` is as it was.
 Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& source,
                               const std::filesystem::path& path);
 

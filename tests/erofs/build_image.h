@@ -10,9 +10,13 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "base/encoding.h"
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "erofs/decompressor.h"
 #include "erofs/image_builder.h"
 
 namespace locket::erofs {
@@ -26,11 +30,18 @@ inline ByteSource SourceOf(std::string_view bytes, size_t piece = 70001) {
   };
 }
 
+// All of `bytes` in one piece.
+inline PieceSource PiecesOf(std::string_view bytes) {
+  return [bytes]() mutable -> Result<std::span<const std::byte>> {
+    return AsBytes(std::exchange(bytes, {}));
+  };
+}
+
 // Writes to a file, holes for zeros, and insists on the order that BlockSink promises.
 class CheckingSink final : public BlockSink {
  public:
   explicit CheckingSink(int fd) : fd_(fd) {}
-  Status Write(uint64_t first_block, std::span<const std::byte> blocks) override {
+  Status Write(uint64_t first_block, std::span<std::byte> blocks) override {
     EXPECT_FALSE(done_);
     EXPECT_EQ(blocks.size() % kBlockSize, 0U);
     if (first_block == 0) {
@@ -56,6 +67,7 @@ class CheckingSink final : public BlockSink {
   bool done_ = false;
 };
 
+inline constexpr size_t kPiece = 30011;
 inline constexpr std::array<std::byte, 16> kSomeUuid{std::byte{0xaa}, std::byte{0xbb}};
 
 struct Image {
@@ -77,8 +89,12 @@ struct Image {
     CheckingSink sink(fd.get());
     LOCKET_TRY_ASSIGN(auto builder, ImageBuilder::Create(
                                         {.spool_directory = temp.path(), .limits = limits}, sink));
-    LOCKET_TRY(builder.AddTar(source, [&](std::span<const std::byte> bytes) {
-      if (keep_tar) tar_seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    LOCKET_TRY_ASSIGN(auto tar, Decompressor::Open(source));
+    std::vector<std::byte> piece(kPiece);
+    LOCKET_TRY(builder.AddTar([&]() -> Result<std::span<const std::byte>> {
+      LOCKET_TRY_ASSIGN(const size_t size, tar.Read(piece));
+      if (keep_tar) tar_seen.append(reinterpret_cast<const char*>(piece.data()), size);
+      return std::span<const std::byte>(piece).first(size);
     }));
     LOCKET_TRY_ASSIGN(info, builder.Finish(kSomeUuid));
     EXPECT_EQ(info.size_bytes, sink.blocks() * kBlockSize);

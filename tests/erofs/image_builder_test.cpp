@@ -45,7 +45,7 @@ TEST(ImageBuilderTest, MakesTheSameImageHoweverTheTarArrives) {
   }
 }
 
-TEST(ImageBuilderTest, ShowsTheObserverThePaddingToo) {
+TEST(ImageBuilderTest, TakesThePaddingToo) {
   const std::string tar = SomeTar() + std::string(100000, '\0') + "and more";
   Image image;
   ASSERT_TRUE(image.Build(SourceOf(tar), {}, /*keep_tar=*/true).ok());
@@ -98,7 +98,7 @@ TEST(ImageBuilderTest, PassesOnErrorsOfTheSource) {
 class FailingSink final : public BlockSink {
  public:
   explicit FailingSink(int nth) : nth_(nth) {}
-  Status Write(uint64_t, std::span<const std::byte>) override {
+  Status Write(uint64_t, std::span<std::byte>) override {
     if (--nth_ == 0) return Error(ErrorCode::kResourceExhausted, "disk full");
     return Ok();
   }
@@ -113,7 +113,8 @@ TEST(ImageBuilderTest, PassesOnErrorsOfTheSinkWhicheverWriteFails) {
     FailingSink sink(nth);
     auto builder = ImageBuilder::Create({.spool_directory = "/tmp"}, sink);
     ASSERT_TRUE(builder.ok());
-    const auto added = builder->AddTar(SourceOf(tar));
+    auto pieces = PiecesOf(tar);
+    const auto added = builder->AddTar(pieces);
     if (!added.ok()) {
       EXPECT_THAT(added.error().message(), HasSubstr("entry 'big': disk full"));
       continue;
@@ -135,18 +136,6 @@ TEST(ImageBuilderTest, LeavesNothingInTheSpoolDirectory) {
   const auto builder = ImageBuilder::Create({.spool_directory = "/nowhere"}, sink);
   ASSERT_FALSE(builder.ok());
   EXPECT_THAT(builder.error().message(), HasSubstr("create '/nowhere/"));
-}
-
-TEST(ImageBuilderTest, RefusesDamagedCompression) {
-  const std::string gzip = Compressed(SomeTar(), {"gzip", "-c"});
-  const std::string zstd = Compressed(SomeTar(), {"zstd", "-qc"});
-  for (const std::string& whole : {gzip, zstd}) {
-    Image image;
-    const std::string cut = whole.substr(0, whole.size() / 2);
-    const auto built = image.Build(SourceOf(cut));
-    ASSERT_FALSE(built.ok());
-    EXPECT_THAT(built.error().message(), HasSubstr("compressed stream is damaged"));
-  }
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
 locket_test(image_seal_tests
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/seal_layer_test.cpp
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/chunk_ring_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/seal_layer_test.cpp
   DEPS locket_image_seal nlohmann_json::nlohmann_json LABELS image)
