@@ -72,12 +72,13 @@ ImageBuilder::~ImageBuilder() = default;
 Result<ImageBuilder> ImageBuilder::Create(const ImageOptions& options, BlockSink& sink) {
   LOCKET_TRY_ASSIGN(Spool spool, Spool::Create(options.spool_directory));
   const uint64_t max_bytes = std::min(options.limits.image_bytes, kMaxImageBytes);
-  return ImageBuilder(std::make_unique<State>(
-      State{.limits = options.limits,
-            .sink = sink,
-            .writer = BlockWriter(sink, max_bytes),
-            .spool = std::move(spool),
-            .tree = Tree(options.limits.inodes, options.limits.metadata_bytes)}));
+  // The tree does not move, so the state is made where it stays.
+  return ImageBuilder(std::unique_ptr<State>(
+      new State{.limits = options.limits,
+                .sink = sink,
+                .writer = BlockWriter(sink, max_bytes),
+                .spool = std::move(spool),
+                .tree = Tree(options.limits.inodes, options.limits.metadata_bytes)}));
 }
 
 Status ImageBuilder::State::AddMarker(const TarEntry& entry, NameKind kind) {
@@ -106,7 +107,7 @@ Status ImageBuilder::State::ReadFileData(TarReader& reader, const TarEntry& entr
   LOCKET_TRY(writer.CheckRoom(entry.size));
   const uint64_t start = writer.position();
   node.size = entry.size;
-  node.first_block = writer.next_block();
+  node.first_block = static_cast<uint32_t>(writer.next_block());
   const auto append = [&](uint64_t offset, std::span<const std::byte> bytes) -> Status {
     const uint64_t done = writer.position() - start;
     if (offset < done || offset > entry.size || bytes.size() > entry.size - offset) {
@@ -174,7 +175,9 @@ Status ImageBuilder::AddTar(PieceSource tar) {
   while (true) {
     LOCKET_TRY_ASSIGN(const auto entry, reader.Next());
     if (!entry.has_value()) return reader.Drain();
-    LOCKET_TRY(state_->AddEntry(reader, *entry).While("entry " + QuotedName(entry->path)));
+    auto added = state_->AddEntry(reader, *entry);
+    // Not by LOCKET_TRY: a million good names need no quoting.
+    if (!added.ok()) return std::move(added).While("entry " + QuotedName(entry->path));
   }
 }
 

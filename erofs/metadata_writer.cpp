@@ -137,7 +137,7 @@ std::string Writer::DirectoryBytes(const Plan& plan) const {
 // Of directories and symlinks; other files have none, or it is written already.
 std::string Writer::Content(const Plan& plan) const {
   const Node& node = tree_.node(plan.id);
-  return node.directory != nullptr ? DirectoryBytes(plan) : node.target;
+  return node.directory != nullptr ? DirectoryBytes(plan) : std::string(node.target);
 }
 
 // Sizes first (they do not depend on node numbers), then a place for everything.
@@ -197,8 +197,7 @@ Result<std::string> Writer::Tail(const Plan& plan) const {
 Result<std::string> Writer::InodeBytes(const Plan& plan) const {
   const Node& node = tree_.node(plan.id);
   const bool is_device = S_ISCHR(node.mode) || S_ISBLK(node.mode);
-  const auto first_block =
-      S_ISREG(node.mode) ? static_cast<uint32_t>(node.first_block) : plan.first_block;
+  const auto first_block = S_ISREG(node.mode) ? node.first_block : plan.first_block;
   std::string bytes =
       EncodeInode({.layout = plan.is_inline ? DataLayout::kInline : DataLayout::kPlain,
                    .xattr_bytes = xattrs_.EncodedSize(node.xattrs),

@@ -177,18 +177,19 @@ Result<TarReader> TarReader::Open(PieceSource source) {
 Result<std::optional<TarEntry>> TarReader::Next() {
   const ScopedCLocale c_locale;
   archive* tar = state_->tar.get();
-  const std::string number = "entry " + std::to_string(++state_->num_entries);
+  ++state_->num_entries;
+  const auto number = [&] { return "entry " + std::to_string(state_->num_entries); };
   archive_entry* entry = nullptr;
   const int got = archive_read_next_header(tar, &entry);
   if (got == ARCHIVE_EOF) return std::optional<TarEntry>();
   if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && IsHarmlessWarning(tar))) {
-    return state_->Failed(number);
+    return state_->Failed(number());
   }
-  std::string path = Text(archive_entry_pathname(entry));
-  if (path.empty()) return Invalid(number + ": it has no name");
-  const std::string name = QuotedName(path);
-  LOCKET_TRY_ASSIGN(auto converted, Convert(entry, std::move(path)).While("entry " + name));
-  return std::optional(std::move(converted));
+  const char* path = archive_entry_pathname(entry);
+  if (path == nullptr || *path == '\0') return Invalid(number() + ": it has no name");
+  auto converted = Convert(entry, path);
+  if (!converted.ok()) return std::move(converted).error().While("entry " + QuotedName(path));
+  return std::optional(*std::move(converted));
 }
 
 Status TarReader::ReadData(

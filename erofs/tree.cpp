@@ -43,18 +43,25 @@ Result<std::vector<std::string>> CleanPath(std::string_view path) {
   return clean;
 }
 
-Node NewDirectory() {
-  Node node{.mode = S_IFDIR | 0755};
-  node.directory = std::make_unique<Directory>();
-  return node;
-}
-
 }  // namespace
 
 Tree::Tree(uint64_t max_nodes, uint64_t max_text_bytes)
     : max_nodes_(std::min<uint64_t>(max_nodes, kNoNode)), max_text_bytes_(max_text_bytes) {
   nodes_.push_back(NewDirectory());
   nodes_[kRoot].links = 1;
+}
+
+std::string_view Tree::Keep(std::string_view text) {
+  auto* const kept = static_cast<char*>(memory_.allocate(text.size(), alignof(char)));
+  std::ranges::copy(text, kept);
+  return {kept, text.size()};
+}
+
+Node Tree::NewDirectory() {
+  Node node{.mode = S_IFDIR | 0755};
+  node.directory = std::make_unique<Directory>(
+      Directory{.children = std::pmr::map<std::string_view, Child>(&memory_)});
+  return node;
 }
 
 Status Tree::CountText(size_t bytes) {
@@ -73,6 +80,7 @@ Result<NodeId> Tree::NewNode(Node node) {
                  "more than " + std::to_string(max_nodes_) + " files");
   }
   LOCKET_TRY(CountText(node.target.size()));
+  node.target = Keep(node.target);
   nodes_.push_back(std::move(node));
   return static_cast<NodeId>(nodes_.size() - 1);
 }
@@ -152,7 +160,7 @@ Status Tree::Attach(const Place& place, NodeId node) {
   auto found = children.find(place.name);
   if (found == children.end()) {
     LOCKET_TRY(CountText(place.name.size()));
-    found = children.emplace(place.name, Child{}).first;
+    found = children.emplace(Keep(place.name), Child{}).first;
   }
   ++nodes_[node].links;  // first: `node` may be somewhere under what is dropped
   const NodeId old = std::exchange(found->second.node, node);
@@ -186,7 +194,7 @@ Status Tree::Put(const Place& place, Node node) {
     return Ok();
   }
   if (place.name.empty()) return Invalid("it would replace the root by something else");
-  if (is_directory) node.directory = std::make_unique<Directory>();
+  if (is_directory) node.directory = std::move(NewDirectory().directory);
   LOCKET_TRY_ASSIGN(const NodeId made, NewNode(std::move(node)));
   return Attach(place, made);
 }
@@ -199,16 +207,19 @@ Status Tree::Link(const Place& place, NodeId node) {
 
 Status Tree::AddWhiteout(const Place& place) {
   auto& children = nodes_[place.parent].directory->children;
-  const auto [at, is_new] = children.emplace(place.name, Child{});
-  at->second.whiteout = true;
-  return is_new ? CountText(place.name.size()) : Ok();
+  auto found = children.find(place.name);
+  if (found == children.end()) {
+    LOCKET_TRY(CountText(place.name.size()));
+    found = children.emplace(Keep(place.name), Child{}).first;
+  }
+  found->second.whiteout = true;
+  return Ok();
 }
 
 Status Tree::MaterializeWhiteouts(XattrTable& xattrs) {
   const size_t end = nodes_.size();  // what is added here is no directory
   for (NodeId id = 0; id < end; ++id) {
     if (nodes_[id].directory == nullptr) continue;
-    // The address stays when nodes_ grows: the map is behind a unique_ptr.
     for (auto& [name, child] : nodes_[id].directory->children) {
       if (!child.whiteout) continue;
       if (child.node == kNoNode) {

@@ -5,11 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 #include "erofs/xattr_table.h"
@@ -25,25 +26,26 @@ struct Child {
   bool whiteout = false;  // the tar also (or only) says `.wh.NAME`
 };
 
+// Of a million files each byte here counts; names and maps lie in the tree's own memory.
 struct Directory {
-  std::map<std::string, Child, std::less<>> children{};
+  std::pmr::map<std::string_view, Child> children;
   bool opaque = false;
 };
 
 struct Node {
-  uint16_t mode;  // type and permissions
+  uint16_t mode;              // type and permissions
+  bool tail_spooled = false;  // regular files
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t mtime_nsec = 0;
   int64_t mtime = 0;
   XattrId xattrs = kNoXattrs;
-  uint32_t rdev = 0;   // as the kernel's new_encode_dev() has it
-  uint32_t links = 0;  // names that lead here; 0: replaced by a later entry
-  bool tail_spooled = false;
-  uint64_t size = 0;         // regular files
-  uint64_t first_block = 0;  // of the data in whole blocks
-  uint64_t tail_offset = 0;  // in the spool, if tail_spooled
-  std::string target{};      // symlinks
+  uint32_t rdev = 0;          // as the kernel's new_encode_dev() has it
+  uint32_t links = 0;         // names that lead here; 0: replaced by a later entry
+  uint32_t first_block = 0;   // of the data in whole blocks
+  uint64_t size = 0;          // regular files
+  uint64_t tail_offset = 0;   // in the spool, if tail_spooled
+  std::string_view target{};  // symlinks
   std::unique_ptr<Directory> directory{};
 };
 
@@ -67,7 +69,8 @@ class Tree {
   // The node an existing name means, symlinks on the way followed. kNotFound: none.
   Result<NodeId> Find(std::string_view path) const;
 
-  // Two directories merge, the new attributes win. Anything else replaces what was there.
+  // Two directories merge, the new attributes win. Anything else replaces what was there. Keeps a
+  // copy of the target.
   Status Put(const Place& place, Node node);
 
   // One more name for `node`, which is no directory.
@@ -91,13 +94,16 @@ class Tree {
   NodeId ChildOf(NodeId directory, std::string_view name) const;
   Status Attach(const Place& place, NodeId node);
   void Drop(NodeId node);
+  std::string_view Keep(std::string_view text);
+  Node NewDirectory();
   template <typename OnMissing>
   Result<NodeId> Walk(std::vector<std::string> names, const OnMissing& on_missing) const;
 
   uint64_t max_nodes_;
   uint64_t max_text_bytes_;
   uint64_t text_bytes_ = 0;
-  std::vector<Node> nodes_;
+  std::pmr::monotonic_buffer_resource memory_;  // outlives the maps in it
+  std::deque<Node> nodes_;                      // a vector would be there twice when it grows
 };
 
 }  // namespace locket::erofs
