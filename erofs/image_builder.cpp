@@ -57,11 +57,13 @@ struct ImageBuilder::State {
   Tree tree;
   XattrTable xattrs{};
   uint64_t ignored_xattrs = 0;
+  uint64_t hole_bytes = 0;
 
   Status AddEntry(TarReader& reader, const TarEntry& entry);
   Status AddFile(TarReader& reader, const TarEntry& entry);
   Status AddHardLink(const TarEntry& entry);
   Status AddMarker(const TarEntry& entry, NameKind kind);
+  Status AppendHole(uint64_t bytes);
   Status ReadFileData(TarReader& reader, const TarEntry& entry, Node& node);
 };
 
@@ -102,6 +104,16 @@ Status ImageBuilder::State::AddHardLink(const TarEntry& entry) {
   return tree.Link(place, *target);
 }
 
+Status ImageBuilder::State::AppendHole(uint64_t bytes) {
+  if (bytes > limits.hole_bytes - hole_bytes) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "the layer's sparse files have more than " + std::to_string(limits.hole_bytes) +
+                     " bytes of holes, which an image holds as zeros");
+  }
+  hole_bytes += bytes;
+  return writer.AppendZeros(bytes);
+}
+
 // Whole blocks go out, what remains shares a block with the inode if it fits.
 Status ImageBuilder::State::ReadFileData(TarReader& reader, const TarEntry& entry, Node& node) {
   LOCKET_TRY(writer.CheckRoom(entry.size));
@@ -113,11 +125,11 @@ Status ImageBuilder::State::ReadFileData(TarReader& reader, const TarEntry& entr
     if (offset < done || offset > entry.size || bytes.size() > entry.size - offset) {
       return Invalid("its data lies outside its size");
     }
-    LOCKET_TRY(writer.AppendZeros(offset - done));
+    LOCKET_TRY(AppendHole(offset - done));
     return writer.Append(bytes);
   };
   LOCKET_TRY(reader.ReadData(append));
-  LOCKET_TRY(writer.AppendZeros(start + entry.size - writer.position()));
+  LOCKET_TRY(AppendHole(start + entry.size - writer.position()));
   const uint64_t tail = entry.size % kBlockSize;
   if (tail == 0) return Ok();
   if (!FitsInline(xattrs.EncodedSize(node.xattrs), tail)) return writer.PadToBlock();

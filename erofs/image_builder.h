@@ -17,6 +17,7 @@ namespace locket::erofs {
 struct ImageLimits {
   uint64_t image_bytes = uint64_t{1} << 42;
   uint64_t inodes = uint64_t{4} << 20;
+  uint64_t hole_bytes = uint64_t{16} << 30;     // of sparse files: little tar, much image
   uint64_t metadata_bytes = uint64_t{1} << 30;  // names, symlink targets, distinct xattrs: memory
 };
 

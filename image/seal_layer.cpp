@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 // second reader of a chunk to find it in the cache.
 constexpr size_t kChunk = 1U << 20;
 constexpr size_t kNumChunks = 6;
+constexpr uint64_t kMaxRatio = 1000;  // of gzip it is 1032, but only of zeros
 
 // A file beside `path` that takes its place on Commit and is gone otherwise.
 class PendingFile {
@@ -108,6 +109,11 @@ Result<size_t> ReadUpTo(erofs::Decompressor& tar, std::span<std::byte> out) {
   return done;
 }
 
+Error Bomb() {
+  return {ErrorCode::kResourceExhausted,
+          "the layer unpacks to more than " + std::to_string(kMaxRatio) + " times its size"};
+}
+
 // This thread takes the tar out of its compression, one hashes it, one lays out, encrypts and
 // writes. Returns the diff ID.
 Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& source,
@@ -128,7 +134,14 @@ Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& so
     built = builder.AddTar([&] { return ring.Next(1); });
     ring.Leave(1);
   });
-  const Status read = ring.Fill([&](std::span<std::byte> out) { return ReadUpTo(tar, out); });
+  uint64_t tar_bytes = 0;
+  const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
+    LOCKET_TRY_ASSIGN(const size_t got, ReadUpTo(tar, out));
+    tar_bytes += got;
+    const bool suspicious = tar_bytes > options.unsuspicious_bytes;
+    if (suspicious && tar_bytes / kMaxRatio > input_bytes) return Bomb();
+    return got;
+  });
   hasher.join();
   layout.join();
   // The reader's error first: the builder knows for which entry it was to be read.

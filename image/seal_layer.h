@@ -22,6 +22,8 @@ struct SealLayerOptions {
   bool encrypt = false;
   bool durable = true;  // false: for a file that need not survive a power cut
   uint64_t max_data_size = verity::kMaxDataSize;
+  // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.
+  uint64_t unsuspicious_bytes = uint64_t{16} << 30;
   std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
 };
 

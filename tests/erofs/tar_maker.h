@@ -36,6 +36,10 @@ class TarMaker {
     }
     return AddRaw(item);
   }
+  // The data of `data_size` bytes is the caller's to append.
+  TarMaker& AddHeaderOnly(const TarItem& item, uint64_t data_size) {
+    return AddRaw(item, data_size);
+  }
   TarMaker& Dir(const std::string& name) { return Add({.name = name, .type = '5', .mode = 0755}); }
   TarMaker& File(const std::string& name, const std::string& data) {
     return Add({.name = name, .data = data});
@@ -57,7 +61,8 @@ class TarMaker {
   }
 
  private:
-  TarMaker& AddRaw(const TarItem& item) {
+  TarMaker& AddRaw(const TarItem& item) { return AddRaw(item, item.data.size()); }
+  TarMaker& AddRaw(const TarItem& item, uint64_t data_size) {
     std::array<char, 512> header{};
     const auto text = [&](size_t at, size_t size, const std::string& value) {
       std::memcpy(header.data() + at, value.data(), std::min(size, value.size()));
@@ -72,7 +77,7 @@ class TarMaker {
     number(100, 7, item.mode);
     number(108, 7, item.uid);
     number(116, 7, item.gid);
-    number(124, 11, item.data.size());
+    number(124, 11, data_size);
     number(136, 11, item.mtime);
     text(148, 8, "        ");
     header[156] = item.type;

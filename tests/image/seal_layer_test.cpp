@@ -157,6 +157,21 @@ TEST(SealLayerTest, LeavesNothingBehindAndTheOldFileAlone) {
   EXPECT_THAT(nowhere.error().message(), HasSubstr("create '/nowhere/blob"));
 }
 
+TEST(SealLayerTest, RefusesALayerThatUnpacksToTooManyTimesItsSize) {
+  const std::string tar = TarMaker().File("zeros", std::string(8U << 20, '\0')).Finish();
+  const std::string zstd = RunCommand({"zstd", "-qc"}, {.input = tar})->standard_output;
+  ASSERT_LT(zstd.size(), tar.size() / 1000);
+  const Sealed sealed;
+  const auto refused = sealed.Seal(zstd, {.unsuspicious_bytes = 2U << 20});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("entry 'zeros': the layer unpacks to more than 1000 times"));
+  EXPECT_EQ(sealed.NumFiles(), 0U);
+  EXPECT_TRUE(sealed.Seal(zstd).ok()) << "small enough not to matter";
+  EXPECT_TRUE(sealed.Seal(tar, {.unsuspicious_bytes = 2U << 20}).ok());
+}
+
 TEST(SealLayerTest, TellsHowFarItIs) {
   const Sealed sealed;
   const std::string tar = SomeTar();
