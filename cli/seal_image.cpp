@@ -1,7 +1,6 @@
 #include "cli/seal_image.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <utility>
 
@@ -109,10 +108,7 @@ class Sealer {
   }
 
   Status Push(const image::Descriptor& descriptor) {
-    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path_, O_RDONLY));
-    // The descriptor keeps the bytes; nothing is left if we die here.
-    ::unlink(path_.c_str());
-    return target_.PutBlob(descriptor, fd.get()).While("push " + descriptor.digest.ToText());
+    return target_.TakeBlob(descriptor, path_).While("push " + descriptor.digest.ToText());
   }
 
   image::ImageSource& source_;

@@ -1,5 +1,10 @@
 #include "image/image_source.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
 namespace locket::image {
 
 Result<std::string> ReadBlob(ImageSource& source, const Descriptor& blob, size_t max_bytes) {
@@ -22,6 +27,13 @@ Result<std::string> ReadBlob(ImageSource& source, const Descriptor& blob, size_t
   LOCKET_TRY_ASSIGN(const size_t more, stream->Read(std::span(&extra, 1)));  // and the digest check
   if (more == 0) return content;
   return Error(ErrorCode::kDataLoss, "read blob " + blob.digest.ToText() + ": too long");
+}
+
+Status ImageTarget::TakeBlob(const Descriptor& blob, const std::filesystem::path& path) {
+  LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_RDONLY));
+  // The descriptor keeps the bytes; nothing is left if we die here.
+  ::unlink(path.c_str());
+  return PutBlob(blob, fd.get());
 }
 
 }  // namespace locket::image

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,6 +48,10 @@ class ImageTarget {
   // not what `blob` says.
   virtual Status PutBlob(const Descriptor& blob, int fd) = 0;
   virtual Status PutBlobBytes(const Descriptor& blob, std::string_view bytes) = 0;
+  // As PutBlob, of a file the caller made, hashed and wants no more: a target on the same file
+  // system moves it instead of copying, and believes the digest. The file is gone afterwards, also
+  // on failure.
+  virtual Status TakeBlob(const Descriptor& blob, const std::filesystem::path& path);
   // Last of all. Gives the image its name, if the target was opened with one.
   virtual Result<Descriptor> PutManifest(std::string_view media_type, std::string_view bytes) = 0;
 };

@@ -74,6 +74,17 @@ class LayoutTarget final : public ImageTarget {
         .While("store blob " + blob.digest.ToText());
   }
 
+  Status TakeBlob(const Descriptor& blob, const fs::path& path) override {
+    const fs::path to = path_ / BlobName(blob.digest);
+    if (!Has(blob) && SizeOf(path) == blob.size) {
+      LOCKET_TRY_ASSIGN(const bool moved,
+                        Move(path, to).While("store blob " + blob.digest.ToText()));
+      if (moved) return SyncDirectory(to.parent_path());
+    }
+    // On another file system, or not what it should be, of which PutBlob tells.
+    return ImageTarget::TakeBlob(blob, path);
+  }
+
   Status PutBlobBytes(const Descriptor& blob, std::string_view bytes) override {
     if (bytes.size() != blob.size) {
       return Error(ErrorCode::kDataLoss,
@@ -106,11 +117,38 @@ class LayoutTarget final : public ImageTarget {
   }
 
  private:
+  static uint64_t SizeOf(const fs::path& path) {
+    std::error_code error;
+    const uint64_t size = fs::file_size(path, error);
+    return error ? UINT64_MAX : size;
+  }
+  bool Has(const Descriptor& blob) const {
+    return SizeOf(path_ / BlobName(blob.digest)) == blob.size;
+  }
+
+  // False: the two are on different file systems. Gone from `from` after an error.
+  static Result<bool> Move(const fs::path& from, const fs::path& to) {
+    struct stat file {};
+    struct stat directory {};
+    if (::stat(from.c_str(), &file) != 0 || ::stat(to.parent_path().c_str(), &directory) != 0 ||
+        file.st_dev != directory.st_dev) {
+      return false;  // before fsync, which for nothing takes long
+    }
+    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(from, O_RDONLY));
+    if (::fchmod(fd.get(), kMode) == 0 && ::fsync(fd.get()) == 0 &&
+        ::rename(from.c_str(), to.c_str()) == 0) {
+      return true;
+    }
+    const int saved_errno = errno;
+    if (saved_errno == EXDEV) return false;  // bind mounts look like one file system
+    ::unlink(from.c_str());
+    return Error::FromErrno(saved_errno, "move it to '" + to.string() + "'");
+  }
+
   template <typename ReadAt>
   Status Put(const Descriptor& blob, const ReadAt& read_at) {
+    if (Has(blob)) return Ok();
     const fs::path path = path_ / BlobName(blob.digest);
-    std::error_code ignored;
-    if (fs::file_size(path, ignored) == blob.size) return Ok();
     LOCKET_TRY_ASSIGN(PendingFile file, PendingFile::Create(path));
     std::vector<std::byte> buffer(std::min<uint64_t>(kCopyBytes, blob.size));
     DigestHasher hasher;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -188,6 +189,45 @@ TEST_F(LocalImageTest, TheTargetRefusesBlobsThatAreNotWhatTheySay) {
   const UniqueFd fd = *OpenFile(file, O_RDONLY);
   EXPECT_EQ((*target)->PutBlob(blob, fd.get()).error().code(), ErrorCode::kDataLoss);
   EXPECT_TRUE(fs::is_empty(layout() / "blobs" / "sha256")) << "nothing half-written";
+}
+
+TEST_F(LocalImageTest, TheTargetMovesAFileItMayTake) {
+  const auto target = OpenLayoutTarget(layout(), "1");
+  ASSERT_TRUE(target.ok());
+  const auto blob = manifest_.layers[0];
+  const fs::path stored = layout() / "blobs" / "sha256" / blob.digest.Hex();
+  const fs::path file = directory_.path() / "blob";
+  Write(file, kLayer);
+  struct stat before {};
+  ASSERT_EQ(::stat(file.c_str(), &before), 0);
+  ASSERT_TRUE((*target)->TakeBlob(blob, file).ok());
+  struct stat after {};
+  ASSERT_EQ(::stat(stored.c_str(), &after), 0);
+  EXPECT_EQ(after.st_ino, before.st_ino) << "moved, not copied";
+  EXPECT_EQ(after.st_mode & 07777U, 0644U);
+  EXPECT_FALSE(fs::exists(file));
+  Write(file, kLayer);
+  EXPECT_TRUE((*target)->TakeBlob(blob, file).ok()) << "it has the blob already";
+  EXPECT_FALSE(fs::exists(file));
+}
+
+TEST_F(LocalImageTest, TheTargetCopiesAFileFromElsewhereAndRefusesAWrongOne) {
+  const auto target = OpenLayoutTarget(layout(), "1");
+  ASSERT_TRUE(target.ok());
+  const auto blob = manifest_.layers[0];
+  const fs::path file = directory_.path() / "blob";
+  Write(file, "short");
+  EXPECT_EQ((*target)->TakeBlob(blob, file).error().code(), ErrorCode::kDataLoss);
+  EXPECT_FALSE(fs::exists(file));
+  EXPECT_TRUE(fs::is_empty(layout() / "blobs" / "sha256"));
+  EXPECT_THAT((*target)->TakeBlob(blob, file).error().message(), HasSubstr("No such file"));
+  const auto elsewhere = TempDir::Create("/dev/shm", "locket-test-");
+  ASSERT_TRUE(elsewhere.ok());
+  const fs::path far = elsewhere->path() / "blob";
+  Write(far, kLayer);
+  ASSERT_TRUE((*target)->TakeBlob(blob, far).ok());
+  EXPECT_EQ(*ReadFile(layout() / "blobs" / "sha256" / blob.digest.Hex(), 1U << 20), kLayer);
+  EXPECT_FALSE(fs::exists(far));
 }
 
 TEST_F(LocalImageTest, UmociAndSkopeoUnderstandOurLayout) {
