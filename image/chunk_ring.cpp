@@ -60,6 +60,14 @@ Result<std::span<const std::byte>> ChunkRing::Next(size_t reader) {
   return std::span<const std::byte>{};
 }
 
+void ChunkRing::ForEach(size_t reader, const std::function<void(std::span<const std::byte>)>& use) {
+  while (true) {
+    const auto chunk = Next(reader);
+    if (!chunk.ok() || chunk->empty()) return;
+    use(*chunk);
+  }
+}
+
 void ChunkRing::Leave(size_t reader) {
   const std::lock_guard lock(mutex_);
   readers_[reader].freed = readers_[reader].taken;

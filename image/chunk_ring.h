@@ -31,6 +31,10 @@ class ChunkRing {
   // is the producer's.
   Result<std::span<const std::byte>> Next(size_t reader);
 
+  // Calls `use` with each chunk until the end, or until the producer's error, of which the thread
+  // in Fill tells.
+  void ForEach(size_t reader, const std::function<void(std::span<const std::byte>)>& use);
+
   // The reader wants no more; nor does it make sense to anybody else.
   void Leave(size_t reader);
 

@@ -15,6 +15,7 @@
 #include "erofs/decompressor.h"
 #include "erofs/image_builder.h"
 #include "image/chunk_ring.h"
+#include "image/data_area.h"
 #include "verity/hash_tree.h"
 #include "verity/sector_cipher.h"
 #include "verity/superblock.h"
@@ -69,20 +70,6 @@ class PendingFile {
   fs::path path_;
 };
 
-// Until the end, or until the producer fails, of which its own thread tells.
-template <typename Use>
-void ForEachChunk(ChunkRing& ring, size_t reader, const Use& use) {
-  while (true) {
-    const auto chunk = ring.Next(reader);
-    if (!chunk.ok() || chunk->empty()) return;
-    use(*chunk);
-  }
-}
-
-void HashChunks(ChunkRing& ring, size_t reader, verity::Sha256& hash) {
-  ForEachChunk(ring, reader, [&](std::span<const std::byte> chunk) { hash.Update(chunk); });
-}
-
 // Puts blocks where they belong in the file, encrypted on the way if the layer is.
 class FileSink final : public erofs::BlockSink {
  public:
@@ -128,7 +115,8 @@ Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& so
   LOCKET_TRY_ASSIGN(auto tar, erofs::Decompressor::Open(counted));
   ChunkRing ring(/*num_readers=*/2, kNumChunks, kChunk);
   verity::Sha256 tar_hash;
-  std::thread hasher([&] { HashChunks(ring, /*reader=*/0, tar_hash); });
+  std::thread hasher(
+      [&] { ring.ForEach(0, [&](std::span<const std::byte> chunk) { tar_hash.Update(chunk); }); });
   Status built = Ok();
   std::thread layout([&] {
     built = builder.AddTar([&] { return ring.Next(1); });
@@ -173,32 +161,12 @@ struct Hashed {
   verity::Sha256Digest root;
 };
 
-// The second pass: hashes the data area as it is stored, which has to wait for block 0, the last
-// to be written. One thread reads, one makes the blob's digest, one the tree's leaves.
-Status HashDataArea(int fd, uint64_t data_size, verity::Sha256& blob_hash,
-                    verity::HashTreeBuilder& tree) {
-  ChunkRing ring(/*num_readers=*/2, kNumChunks, kChunk);
-  std::thread hasher([&] { HashChunks(ring, /*reader=*/0, blob_hash); });
-  std::thread leaves([&] {
-    ForEachChunk(ring, /*reader=*/1, [&](std::span<const std::byte> chunk) { tree.Append(chunk); });
-  });
-  uint64_t offset = 0;
-  const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
-    const size_t size = std::min<uint64_t>(out.size(), data_size - offset);
-    LOCKET_TRY(PreadFull(fd, out.first(size), offset));
-    offset += size;
-    return size;
-  });
-  hasher.join();
-  leaves.join();
-  return read;
-}
-
-// Hashes the data area, and appends the hash area.
+// The second pass: hashes the data area as it is stored, which has to wait for block 0, the last to
+// be written, and appends the hash area.
 Result<Hashed> AppendHashArea(int fd, const verity::Layout& layout, const verity::Salt& salt) {
   verity::Sha256 blob_hash;
-  verity::HashTreeBuilder tree(salt);
-  LOCKET_TRY(HashDataArea(fd, layout.data_size, blob_hash, tree));
+  verity::HashTreeBuilder tree(salt, layout);
+  LOCKET_TRY(HashDataArea(fd, layout.data_size, tree, &blob_hash));
   uint64_t offset = layout.superblock_offset;
   const auto write = [&](std::span<const std::byte> bytes) -> Status {
     blob_hash.Update(bytes);

@@ -40,17 +40,16 @@ std::vector<Sha256Digest> HashBlocks(const Salt& salt, std::span<const std::byte
   return hashes;
 }
 
-void HashTreeBuilder::Append(std::span<const std::byte> blocks) {
-  const auto hashes = HashBlocks(salt_, blocks);
-  leaves_.insert(leaves_.end(), hashes.begin(), hashes.end());
+void HashTreeBuilder::Put(uint64_t first_block, std::span<const std::byte> blocks) {
+  assert(blocks.size() % kBlockSize == 0);
+  HashRange(salt_, blocks, std::span(leaves_).subspan(first_block, blocks.size() / kBlockSize));
 }
 
 Result<Sha256Digest> HashTreeBuilder::Finish(
     const std::function<Status(std::span<const std::byte>)>& write) {
-  LOCKET_TRY_ASSIGN(const Layout layout, LayoutFor(leaves_.size() * kBlockSize));
   std::vector<Sha256Digest> hashes = std::move(leaves_);
   std::vector<std::vector<std::byte>> levels;  // leaves first
-  for (const uint64_t blocks : layout.level_blocks) {
+  for (const uint64_t blocks : level_blocks_) {
     levels.push_back(AsLevel(hashes, blocks));
     hashes = HashBlocks(salt_, levels.back());
   }

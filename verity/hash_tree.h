@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
@@ -15,20 +16,23 @@ namespace locket::verity {
 // `blocks` is a multiple of 4096 bytes long.
 std::vector<Sha256Digest> HashBlocks(const Salt& salt, std::span<const std::byte> blocks);
 
-// Fed the data area in order; holds 32 bytes for each block of it. Not thread-safe.
+// Holds 32 bytes for each block of the data area.
 class HashTreeBuilder {
  public:
-  explicit HashTreeBuilder(const Salt& salt) : salt_(salt) {}
+  HashTreeBuilder(const Salt& salt, const Layout& layout)
+      : salt_(salt), level_blocks_(layout.level_blocks), leaves_(layout.data_size / kBlockSize) {}
 
-  // Whole blocks only.
-  void Append(std::span<const std::byte> blocks);
+  // Whole blocks of the data area, the first of which is number `first_block`. Every block must
+  // come once, in any order, and different blocks may come from different threads at once.
+  void Put(uint64_t first_block, std::span<const std::byte> blocks);
 
   // Hands the finished tree to `write` in its order on disk (top level first) and returns the root
-  // hash. kInvalidArgument: nothing was appended, or too much. Errors of `write` are passed on.
+  // hash. Errors of `write` are passed on. Once only.
   Result<Sha256Digest> Finish(const std::function<Status(std::span<const std::byte>)>& write);
 
  private:
   Salt salt_;
+  std::vector<uint64_t> level_blocks_;
   std::vector<Sha256Digest> leaves_;
 };
 

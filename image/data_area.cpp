@@ -1,0 +1,52 @@
+#include "image/data_area.h"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "base/file.h"
+#include "image/chunk_ring.h"
+
+namespace locket::image {
+namespace {
+
+constexpr size_t kChunk = 256U << 10;  // fits into the second-level cache
+constexpr size_t kNumChunks = 16;
+constexpr size_t kTreeThreads = 2;
+
+// Every kTreeThreads-th chunk of the ring, from chunk number `reader` on.
+void HashLeaves(ChunkRing& ring, size_t reader, verity::HashTreeBuilder& tree) {
+  uint64_t number = 0;
+  ring.ForEach(reader, [&](std::span<const std::byte> chunk) {
+    if (number % kTreeThreads == reader) tree.Put(number * (kChunk / verity::kBlockSize), chunk);
+    ++number;
+  });
+}
+
+}  // namespace
+
+Status HashDataArea(int fd, uint64_t data_size, verity::HashTreeBuilder& tree,
+                    verity::Sha256* blob_hash) {
+  ChunkRing ring(kTreeThreads + (blob_hash == nullptr ? 0 : 1), kNumChunks, kChunk);
+  std::vector<std::thread> threads;
+  for (size_t reader = 0; reader < kTreeThreads; ++reader) {
+    threads.emplace_back([&ring, reader, &tree] { HashLeaves(ring, reader, tree); });
+  }
+  if (blob_hash != nullptr) {
+    threads.emplace_back([&ring, blob_hash] {
+      ring.ForEach(kTreeThreads,
+                   [&](std::span<const std::byte> chunk) { blob_hash->Update(chunk); });
+    });
+  }
+  uint64_t offset = 0;
+  const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
+    const size_t size = std::min<uint64_t>(out.size(), data_size - offset);
+    LOCKET_TRY(PreadFull(fd, out.first(size), offset));
+    offset += size;
+    return size;
+  });
+  for (std::thread& thread : threads) thread.join();
+  return read;
+}
+
+}  // namespace locket::image
