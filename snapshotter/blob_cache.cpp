@@ -44,8 +44,11 @@ Status ForEachPath(const fs::path& directory, const Visit& visit) {
 
 BlobCache::Pin::Pin(BlobCache& cache, std::vector<std::string> digests)
     : cache_(cache), digests_(std::move(digests)) {
-  const std::lock_guard lock(cache_.mutex_);
-  for (const std::string& digest : digests_) cache_.pins_.insert(digest);
+  std::unique_lock lock(cache_.mutex_);
+  for (const std::string& digest : digests_) {
+    cache_.changed_.wait(lock, [&] { return !cache_.removing_.contains(digest); });
+    cache_.pins_.insert(digest);
+  }
 }
 
 BlobCache::Pin::~Pin() {
@@ -63,7 +66,7 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
     std::unique_lock lock(mutex_);
     if (const auto found = flights_.find(digest); found != flights_.end()) {
       const std::shared_ptr<Flight> flight = found->second;
-      landed_.wait(lock, [&] { return flight->outcome.has_value(); });
+      changed_.wait(lock, [&] { return flight->outcome.has_value(); });
       // Another image's registry may have what this one's lacks, so only our own's failure counts.
       if (flight->outcome->ok() || flight->reference == reference) return *flight->outcome;
       continue;
@@ -77,7 +80,7 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
     lock.lock();
     flight->outcome = outcome;
     flights_.erase(digest);
-    landed_.notify_all();
+    changed_.notify_all();
     return outcome;
   }
 }
@@ -133,14 +136,24 @@ Result<std::string> BlobCache::Read(const std::string& digest, size_t max_bytes)
                                                    "': remove the image and pull it again");
 }
 
-Status BlobCache::Remove(const std::string& digest) {
-  const std::lock_guard lock(mutex_);
-  if (pins_.contains(digest)) return Ok();
-  manifests_.erase(digest);
-  if (::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
-    return Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
+Status BlobCache::Remove(const std::string& digest,
+                         const std::function<bool(const std::string& digest)>& is_used) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (pins_.contains(digest) || flights_.contains(digest)) return Ok();
+    if (!removing_.insert(digest).second) return Ok();  // somebody else does
   }
-  return Ok();
+  Status removed = Ok();
+  if (!is_used(digest) && ::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
+    removed = Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    removing_.erase(digest);
+    manifests_.erase(digest);
+  }
+  changed_.notify_all();
+  return removed;
 }
 
 Result<std::vector<std::string>> BlobCache::All() const {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,7 +25,8 @@ namespace locket::snapshotter {
 // Digests are text, "sha256:<64 hex digits>", checked where they come from outside. Thread-safe.
 class BlobCache {
  public:
-  // Keeps blobs from being removed while it lives, whether they are there yet or not.
+  // Keeps blobs from being removed while it lives, whether they are there yet or not. Waits for a
+  // removal under way.
   class Pin {
    public:
     Pin(BlobCache& cache, std::vector<std::string> digests);
@@ -56,9 +58,11 @@ class BlobCache {
 
   bool Has(std::string_view digest, uint64_t size_bytes) const;
 
-  // Removes the blob unless it is pinned. The caller made sure nothing refers to it, and keeps it
-  // so until this returns.
-  Status Remove(const std::string& digest);
+  // Removes the blob unless it is pinned, being fetched, or `is_used` says that something refers to
+  // it. Whoever is about to refer to a blob pins it before Ensure or Keep and until the reference
+  // is there, so none appears unseen.
+  Status Remove(const std::string& digest,
+                const std::function<bool(const std::string& digest)>& is_used);
 
   // Digests of all blobs on disk.
   Result<std::vector<std::string>> All() const;
@@ -85,9 +89,10 @@ class BlobCache {
   std::stop_source stop_;
 
   std::mutex mutex_;  // guards what follows; std, for the condition variable
-  std::condition_variable landed_;
+  std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Flight>> flights_;  // shared: leader and those who wait
   std::multiset<std::string> pins_;
+  std::set<std::string> removing_;
   std::map<std::string, std::string> manifests_;  // a few, by digest
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -22,6 +23,8 @@ Status MakeDirectory(const fs::path& path, mode_t mode) {
 }
 
 Status RemoveTree(const fs::path& path) {
+  // Most are empty or absent: one call instead of a walk.
+  if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return Ok();
   std::error_code failed;
   fs::remove_all(path, failed);
   if (failed) return Error::FromErrno(failed.value(), "remove '" + path.string() + "'");
@@ -46,7 +49,7 @@ Result<RootDirectory> RootDirectory::Open(const fs::path& root) {
   }
   RootDirectory opened(absolute, std::move(lock));
   for (const fs::path& path :
-       {opened.snapshots(), absolute / "blobs", opened.blobs(), opened.ingest()}) {
+       {opened.snapshots(), opened.works(), absolute / "blobs", opened.blobs(), opened.ingest()}) {
     if (fs::is_directory(path, failed)) continue;
     LOCKET_TRY(MakeDirectory(path, 0700));
   }

@@ -19,12 +19,15 @@ class RootDirectory {
   const std::filesystem::path& path() const { return root_; }  // absolute
   std::filesystem::path meta() const { return root_ / "meta"; }
   std::filesystem::path snapshots() const { return root_ / "snapshots"; }
+  std::filesystem::path works() const { return root_ / "work"; }
   std::filesystem::path blobs() const { return root_ / "blobs" / "sha256"; }
   std::filesystem::path ingest() const { return root_ / "ingest"; }
 
   std::filesystem::path snapshot(uint64_t id) const { return snapshots() / std::to_string(id); }
-  std::filesystem::path content(uint64_t id) const { return snapshot(id) / "fs"; }
-  std::filesystem::path work(uint64_t id) const { return snapshot(id) / "work"; }
+  // Of an ordinary snapshot: its content; overlay's work directory is beside it, since a directory
+  // around both would make each creation and removal dearer by a half.
+  std::filesystem::path work(uint64_t id) const { return works() / std::to_string(id); }
+  // Of one on sealed layers:
   std::filesystem::path rootfs(uint64_t id) const { return snapshot(id) / "rootfs"; }
   std::filesystem::path rootfs_json(uint64_t id) const { return snapshot(id) / "rootfs.json"; }
 

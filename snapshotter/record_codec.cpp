@@ -5,7 +5,7 @@
 namespace locket::snapshotter {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 constexpr uint8_t kHasUsage = 1;
 constexpr uint8_t kHasImage = 2;
 constexpr uint8_t kHasLayer = 4;
@@ -83,7 +83,6 @@ std::string EncodeSnapshot(const Snapshot& snapshot) {
   std::string out;
   Put(out, kFormat);
   Put(out, snapshot.id);
-  Put(out, static_cast<uint8_t>(snapshot.state));
   Put(out, static_cast<uint8_t>(snapshot.kind));
   PutText(out, snapshot.name);
   PutText(out, snapshot.parent);
@@ -118,13 +117,9 @@ Result<Snapshot> DecodeSnapshot(std::string_view bytes) {
   Reader in(bytes);
   if (in.Take<uint8_t>() != kFormat) return Damaged("unknown format");
   const auto id = in.Take<uint64_t>();
-  const auto state = in.Take<uint8_t>();
   const auto kind = in.Take<uint8_t>();
-  if (in.ok() && (state < 1 || state > 3 || kind < 1 || kind > 3)) {
-    return Damaged("unknown state or kind");
-  }
+  if (in.ok() && (kind < 1 || kind > 3)) return Damaged("unknown kind");
   Snapshot snapshot{.id = id,
-                    .state = static_cast<State>(state),
                     .kind = static_cast<Kind>(kind),
                     .name = in.TakeText(),
                     .parent = in.TakeText(),

@@ -56,10 +56,10 @@ Result<image::Descriptor> ToDescriptor(const SealedBlob& layer) {
 }
 
 // `chain` (nearest first) holds the lowest layers of `manifest`.
-bool IsBottomOf(const std::vector<Snapshot>& chain, const image::Manifest& manifest) {
+bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
   if (chain.size() > manifest.layers.size()) return false;
   for (size_t i = 0; i < chain.size(); ++i) {
-    if (chain[chain.size() - 1 - i].layer != ToSealedBlob(manifest.layers[i])) return false;
+    if (chain[chain.size() - 1 - i]->layer != ToSealedBlob(manifest.layers[i])) return false;
   }
   return true;
 }
@@ -67,36 +67,24 @@ bool IsBottomOf(const std::vector<Snapshot>& chain, const image::Manifest& manif
 }  // namespace
 
 Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::string& ref) {
-  RemoteTarget target{.ref = ref, .chain = {}, .existing = {}};
-  {
-    const std::lock_guard lock(mutex_);
-    LOCKET_TRY_ASSIGN(target, FindTarget(request, ref));
-  }
-  if (target.existing) {
-    // Heals a cache that lost a blob; costs a stat(2) otherwise.
-    LOCKET_TRY_ASSIGN(const image::Descriptor blob, ToDescriptor(*target.existing->layer));
-    const BlobCache::Pin pin(deps_.blobs, {target.existing->layer->digest});
-    LOCKET_TRY(deps_.blobs.Ensure(target.existing->image->reference, blob));
-    return true;
-  }
-  return FetchLayer(request, target);
+  LOCKET_TRY_ASSIGN(const RemoteTarget target, FindTarget(request, ref));
+  if (!target.existing) return FetchLayer(request, target);
+  // Heals a cache that lost a blob; costs a stat(2) otherwise.
+  LOCKET_TRY_ASSIGN(const image::Descriptor blob, ToDescriptor(*target.existing->layer));
+  const BlobCache::Pin pin(deps_.blobs, {target.existing->layer->digest});
+  LOCKET_TRY(deps_.blobs.Ensure(target.existing->image->reference, blob));
+  return true;
 }
 
 Result<Snapshots::RemoteTarget> Snapshots::FindTarget(const CreateRequest& request,
                                                       const std::string& ref) {
-  if (table_.Find(request.key) != nullptr) {
+  const std::lock_guard lock(mutex_);
+  if (table_.Find(request.key)) {
     return Error(ErrorCode::kAlreadyExists, "snapshot '" + request.key + "' already exists");
   }
-  RemoteTarget target{.ref = ref, .chain = {}, .existing = {}};
-  LOCKET_TRY_ASSIGN(target.chain, table_.Chain(request.parent));
-  for (const auto& [id, snapshot] : table_.all()) {
-    if (!snapshot.layer || snapshot.state != State::kReady || snapshot.parent != request.parent) {
-      continue;
-    }
-    const auto label = snapshot.labels.find(std::string(kSnapshotRefLabel));
-    if (label != snapshot.labels.end() && label->second == ref) target.existing = snapshot;
-  }
-  return target;
+  LOCKET_TRY_ASSIGN(Chain chain, table_.ChainOf(request.parent));
+  return RemoteTarget{
+      .ref = ref, .chain = std::move(chain), .existing = table_.FindLayer(ref, request.parent)};
 }
 
 Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTarget& target) {
@@ -149,14 +137,15 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
 
 Status Snapshots::CommitLayer(const CreateRequest& request, const RemoteTarget& target,
                               const ImageSource& source, const SealedBlob& layer) {
-  const std::lock_guard lock(mutex_);
+  // Not the name of a snapshot: those of one layer on one parent go one after the other.
+  const std::string layer_lock = "layer " + target.ref + " on " + request.parent;
+  const NameLocks::Hold hold(names_, {.exclusive = {layer_lock}, .shared = {request.parent}});
   // Whoever else waited for the same download may have been here first.
   LOCKET_TRY_ASSIGN(const RemoteTarget now_there, FindTarget(request, target.ref));
   if (now_there.existing) return Ok();
   const int64_t now = Now();
-  const uint64_t id = table_.next_id();
+  LOCKET_TRY_ASSIGN(const uint64_t id, TakeId());
   Snapshot snapshot{.id = id,
-                    .state = State::kReady,
                     .kind = Kind::kCommitted,
                     // containerd finds it by its label; the id makes the name unique for sure.
                     .name = "sealed/" + std::to_string(id) + "/" + target.ref,
@@ -167,11 +156,10 @@ Status Snapshots::CommitLayer(const CreateRequest& request, const RemoteTarget& 
                     .usage = {},
                     .image = source,
                     .layer = layer};
-  return table_.Apply({.put = {std::move(snapshot)}, .next_id = id + 1});
+  return Write({.put = {std::move(snapshot)}});
 }
 
-Result<std::string> Snapshots::DescribeRootfs(const ImageSource& source,
-                                              const std::vector<Snapshot>& chain) const {
+Result<std::string> Snapshots::DescribeRootfs(const ImageSource& source, const Chain& chain) const {
   LOCKET_TRY_ASSIGN(const std::string text,
                     deps_.blobs.Read(source.manifest_digest, image::kMaxManifestBytes));
   LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text));

@@ -3,21 +3,21 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace locket::snapshotter {
 
 using Labels = std::map<std::string, std::string>;
 
+// A chain ID: under which containerd looks for a layer that somebody else has prepared.
+inline constexpr std::string_view kSnapshotRefLabel = "containerd.io/snapshot.ref";
+
 // Numbers as containerd's snapshots API gives them to its kinds.
 enum class Kind : uint8_t { kView = 1, kActive = 2, kCommitted = 3 };
-
-// Every change is intention, effect, outcome. kCreating is the intention to make the directories of
-// a snapshot nobody sees yet, kRemoving the intention to delete those of one nobody sees any more;
-// start-up undoes the former and finishes the latter.
-enum class State : uint8_t { kCreating = 1, kReady = 2, kRemoving = 3 };
 
 struct Usage {
   uint64_t size_bytes = 0;
@@ -43,9 +43,8 @@ struct SealedBlob {
 
 struct Snapshot {
   uint64_t id;  // never used twice; names the directory
-  State state;
   Kind kind;
-  std::string name;      // unique among those not kRemoving
+  std::string name;
   std::string parent{};  // the name of a committed snapshot, or empty
   int64_t created_ns;    // since 1970
   int64_t updated_ns;
@@ -57,6 +56,10 @@ struct Snapshot {
 
   bool sealed() const { return image.has_value(); }
 };
+
+// Shared, because those that are remembered never change: who takes one under a lock reads it
+// without.
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
 // One mount(2) as containerd writes it down.
 struct Mount {

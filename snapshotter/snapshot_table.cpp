@@ -1,93 +1,104 @@
 #include "snapshotter/snapshot_table.h"
 
 namespace locket::snapshotter {
+namespace {
 
-Result<SnapshotTable> SnapshotTable::Load(Store& store) {
-  LOCKET_TRY_ASSIGN(const StoreContents contents, store.Load());
-  SnapshotTable table(store);
+void Count(std::unordered_map<std::string, size_t>& counts, const std::string& key, int by) {
+  const auto found = counts.try_emplace(key, 0).first;
+  found->second += static_cast<size_t>(by);
+  if (found->second == 0) counts.erase(found);
+}
+
+std::string RefOf(const Snapshot& snapshot) {
+  const auto label = snapshot.labels.find(std::string(kSnapshotRefLabel));
+  return label == snapshot.labels.end() ? std::string() : label->second;
+}
+
+}  // namespace
+
+Result<SnapshotTable> SnapshotTable::From(StoreContents contents) {
+  SnapshotTable table;
   for (const Snapshot& snapshot : contents.snapshots) {
-    if (table.Find(snapshot.name) != nullptr && snapshot.state != State::kRemoving) {
+    if (table.Find(snapshot.name)) {
       return Error(ErrorCode::kDataLoss, "two snapshots are called '" + snapshot.name + "'");
     }
     table.Insert(snapshot);
   }
-  for (const auto& [parent, child] : table.children_) {
-    if (table.Find(parent) == nullptr) {
-      return Error(ErrorCode::kDataLoss,
-                   "snapshot " + std::to_string(child) + " has lost parent '" + parent + "'");
+  for (const auto& [id, snapshot] : table.by_id_) {
+    if (!snapshot->parent.empty() && !table.Find(snapshot->parent)) {
+      return Error(ErrorCode::kDataLoss, "snapshot " + std::to_string(id) + " has lost parent '" +
+                                             snapshot->parent + "'");
     }
   }
-  table.next_id_ = contents.next_id;
   return table;
+}
+
+void SnapshotTable::CountReferences(const Snapshot& snapshot, int by) {
+  if (snapshot.layer) Count(references_, snapshot.layer->digest, by);
+  if (!snapshot.image) return;
+  Count(references_, snapshot.image->manifest_digest, by);
+  Count(references_, snapshot.image->config_digest, by);
 }
 
 void SnapshotTable::Insert(const Snapshot& snapshot) {
   Erase(snapshot.id);
-  if (snapshot.state != State::kRemoving) {
-    by_name_[snapshot.name] = snapshot.id;
-    if (!snapshot.parent.empty()) children_.emplace(snapshot.parent, snapshot.id);
-  }
-  by_id_.insert_or_assign(snapshot.id, snapshot);
+  auto kept = std::make_shared<const Snapshot>(snapshot);
+  by_name_[kept->name] = kept;
+  if (!kept->parent.empty()) Count(num_children_, kept->parent, 1);
+  if (kept->layer) layers_[{RefOf(*kept), kept->parent}].insert(kept->id);
+  CountReferences(*kept, 1);
+  by_id_.emplace(kept->id, std::move(kept));
 }
 
 void SnapshotTable::Erase(uint64_t id) {
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return;
-  const Snapshot& old = found->second;
-  if (const auto name = by_name_.find(old.name); name != by_name_.end() && name->second == id) {
-    by_name_.erase(name);
-  }
-  const auto [begin, end] = children_.equal_range(old.parent);
-  for (auto it = begin; it != end; ++it) {
-    if (it->second != id) continue;
-    children_.erase(it);
-    break;
-  }
+  const SnapshotPtr old = found->second;
   by_id_.erase(found);
-}
-
-const Snapshot* SnapshotTable::Find(const std::string& name) const {
-  const auto found = by_name_.find(name);
-  return found == by_name_.end() ? nullptr : &by_id_.at(found->second);
-}
-
-Result<const Snapshot*> SnapshotTable::FindReady(const std::string& name) const {
-  const Snapshot* found = Find(name);
-  if (found == nullptr || found->state != State::kReady) {
-    return Error(ErrorCode::kNotFound, "snapshot '" + name + "' does not exist");
+  by_name_.erase(old->name);
+  if (!old->parent.empty()) Count(num_children_, old->parent, -1);
+  if (old->layer) {
+    const auto layer = layers_.find({RefOf(*old), old->parent});
+    layer->second.erase(id);
+    if (layer->second.empty()) layers_.erase(layer);
   }
+  CountReferences(*old, -1);
+}
+
+SnapshotPtr SnapshotTable::Find(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+Result<SnapshotPtr> SnapshotTable::Get(const std::string& name) const {
+  SnapshotPtr found = Find(name);
+  if (!found) return Error(ErrorCode::kNotFound, "snapshot '" + name + "' does not exist");
   return found;
 }
 
-Result<std::vector<Snapshot>> SnapshotTable::Chain(const std::string& name) const {
-  std::vector<Snapshot> chain;
-  for (std::string next = name; !next.empty(); next = chain.back().parent) {
-    LOCKET_TRY_ASSIGN(const Snapshot* snapshot, FindReady(next).While("parent"));
+SnapshotPtr SnapshotTable::FindLayer(const std::string& ref, const std::string& parent) const {
+  const auto found = layers_.find({ref, parent});
+  return found == layers_.end() ? nullptr : by_id_.at(*found->second.begin());
+}
+
+Result<Chain> SnapshotTable::ChainOf(const std::string& name) const {
+  Chain chain;
+  for (std::string next = name; !next.empty(); next = chain.back()->parent) {
+    LOCKET_TRY_ASSIGN(SnapshotPtr snapshot, Get(next).While("parent"));
     if (snapshot->kind != Kind::kCommitted) {
       return Error(ErrorCode::kInvalidArgument, "parent '" + next + "' is not committed");
     }
     if (chain.size() >= by_id_.size()) {
       return Error(ErrorCode::kDataLoss, "the parents of '" + name + "' form a ring");
     }
-    chain.push_back(*snapshot);
+    chain.push_back(std::move(snapshot));
   }
   return chain;
 }
 
-Status SnapshotTable::Apply(const StoreChange& change) {
-  LOCKET_TRY(store_->Apply(change));
+void SnapshotTable::Apply(const StoreChange& change) {
   for (const uint64_t id : change.erase) Erase(id);
   for (const Snapshot& snapshot : change.put) Insert(snapshot);
-  if (change.next_id) next_id_ = *change.next_id;
-  return Ok();
-}
-
-void SnapshotTable::Hide(uint64_t id) {
-  const auto found = by_id_.find(id);
-  if (found == by_id_.end()) return;
-  Snapshot hidden = found->second;
-  hidden.state = State::kRemoving;
-  Insert(hidden);
 }
 
 }  // namespace locket::snapshotter

@@ -1,8 +1,10 @@
-// All snapshots in memory, in step with the store: a change is in the store first, then here.
+// All snapshots in memory, with what lookups need. The store has each change first, then this.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -10,43 +12,45 @@
 
 namespace locket::snapshotter {
 
-// Not thread-safe. Pointers it hands out hold until the next Apply.
+// A parent's chain, nearest first.
+using Chain = std::vector<SnapshotPtr>;
+
+// Not thread-safe. Every lookup takes the same time however many snapshots there are.
 class SnapshotTable {
  public:
-  // `store` outlives the table. kDataLoss: two snapshots have one name, or a parent is missing.
-  static Result<SnapshotTable> Load(Store& store);
+  // kDataLoss: two snapshots have one name, or a parent is missing.
+  static Result<SnapshotTable> From(StoreContents contents);
 
-  // By name; those being removed have none any more.
-  const Snapshot* Find(const std::string& name) const;
-  // Find, without those still being created. kNotFound.
-  Result<const Snapshot*> FindReady(const std::string& name) const;
+  SnapshotPtr Find(const std::string& name) const;         // nullptr: there is none
+  Result<SnapshotPtr> Get(const std::string& name) const;  // kNotFound
 
-  bool HasChildren(const std::string& name) const { return children_.contains(name); }
+  bool HasChildren(const std::string& name) const { return num_children_.contains(name); }
 
   // `name`, its parent, and so on to the base. Empty for an empty name. kNotFound: no such
   // snapshot. kInvalidArgument: `name` is not committed.
-  Result<std::vector<Snapshot>> Chain(const std::string& name) const;
+  Result<Chain> ChainOf(const std::string& name) const;
 
-  const std::map<uint64_t, Snapshot>& all() const { return by_id_; }
-  uint64_t next_id() const { return next_id_; }
+  // The committed layer of a sealed image that carries this label `containerd.io/snapshot.ref` on
+  // this parent. nullptr: there is none.
+  SnapshotPtr FindLayer(const std::string& ref, const std::string& parent) const;
 
-  // On failure both store and table are as they were.
-  Status Apply(const StoreChange& change);
+  // A snapshot needs this blob: as its layer, its image's manifest or config.
+  bool Refers(const std::string& digest) const { return references_.contains(digest); }
 
-  // Marks a snapshot kRemoving in memory only: for when the store refuses to say so. It is
-  // invisible from now on, and start-up finds the older state and undoes it.
-  void Hide(uint64_t id);
+  const std::map<uint64_t, SnapshotPtr>& all() const { return by_id_; }
+
+  void Apply(const StoreChange& change);
 
  private:
-  explicit SnapshotTable(Store& store) : store_(&store) {}
   void Insert(const Snapshot& snapshot);
   void Erase(uint64_t id);
+  void CountReferences(const Snapshot& snapshot, int by);
 
-  Store* store_;  // a pointer, so that the table moves
-  std::map<uint64_t, Snapshot> by_id_;
-  std::map<std::string, uint64_t> by_name_;
-  std::multimap<std::string, uint64_t> children_;  // by the parent's name
-  uint64_t next_id_ = 1;
+  std::map<uint64_t, SnapshotPtr> by_id_;
+  std::unordered_map<std::string, SnapshotPtr> by_name_;
+  std::unordered_map<std::string, size_t> num_children_;  // by the parent's name
+  std::unordered_map<std::string, size_t> references_;    // by digest
+  std::map<std::pair<std::string, std::string>, std::set<uint64_t>> layers_;  // by ref and parent
 };
 
 }  // namespace locket::snapshotter

@@ -5,16 +5,16 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "snapshotter/blob_cache.h"
 #include "snapshotter/layout.h"
+#include "snapshotter/name_locks.h"
 #include "snapshotter/snapshot.h"
 #include "snapshotter/snapshot_table.h"
 
@@ -28,18 +28,19 @@ struct SnapshotsDeps {
   std::chrono::seconds keep_partials = std::chrono::hours(24);
 };
 
-inline constexpr std::string_view kSnapshotRefLabel = "containerd.io/snapshot.ref";
-
 struct CreateRequest {
   std::string key;
   std::string parent{};
   Labels labels{};
 };
 
-// Thread-safe. Requests that wait for a registry hold up no other.
+// Thread-safe. Requests that wait for a registry or a disk hold up only those about the same names,
+// and those that write to the store at the same time share its sync. What was acknowledged outlives
+// a power cut; of the directories themselves that is not promised (docs/decisions/0013): start-up
+// makes those again that are missing.
 class Snapshots {
  public:
-  // Loads the store, and first finishes or undoes what a killed process left half-done.
+  // Loads the store, and removes or remakes the directories that do not fit it.
   static Result<std::unique_ptr<Snapshots>> Open(const SnapshotsDeps& deps);
 
   // A writable snapshot. With a `containerd.io/snapshot.ref` label it may be the layer of a sealed
@@ -74,43 +75,68 @@ class Snapshots {
   Status Cleanup();
 
  private:
-  // What a Prepare with snapshot.ref found out under the lock.
+  // What a Prepare with snapshot.ref found.
   struct RemoteTarget {
     std::string ref;
-    std::vector<Snapshot> chain;  // the parents, nearest first
-    std::optional<Snapshot> existing;
-    bool sealed_parent() const { return !chain.empty() && chain.front().sealed(); }
+    Chain chain{};
+    SnapshotPtr existing{};
+    bool sealed_parent() const { return !chain.empty() && chain.front()->sealed(); }
   };
 
-  Snapshots(const SnapshotsDeps& deps, SnapshotTable table)
-      : deps_(deps), table_(std::move(table)) {}
+  // An id that is in use though no record has it: its directory is being made or removed.
+  class BusyId {
+   public:
+    BusyId(Snapshots& snapshots, uint64_t id);
+    BusyId(const BusyId&) = delete;
+    ~BusyId();
+    uint64_t id() const { return id_; }
 
-  Status Repair();
-  Result<std::vector<Mount>> Create(Kind kind, const CreateRequest& request);
-  Result<Snapshot> Reserve(Kind kind, const CreateRequest& request, std::vector<Snapshot>& chain);
-  Status MakeDirectories(const Snapshot& snapshot, const std::vector<Snapshot>& chain);
-  Status MakeSealedDirectories(const Snapshot& snapshot, const std::vector<Snapshot>& chain);
-  Status Abandon(uint64_t id);
-  Status FinishRemoval(uint64_t id);
-  std::vector<Mount> MountsFor(const Snapshot& snapshot, const std::vector<Snapshot>& chain) const;
-  Status RemoveUnusedBlobs(const std::vector<std::string>& candidates);
+   private:
+    Snapshots& snapshots_;
+    const uint64_t id_;
+  };
+
+  Snapshots(const SnapshotsDeps& deps, SnapshotTable table, uint64_t next_id)
+      : deps_(deps), next_id_(next_id), reserved_ids_(next_id), table_(std::move(table)) {}
+
   int64_t Now() const;
+  Result<uint64_t> TakeId();
+  // Store first, then memory. The caller holds the names.
+  Status Write(const StoreChange& change);
+  Result<SnapshotPtr> Get(const std::string& name);
+  Result<std::vector<Mount>> Create(Kind kind, const CreateRequest& request);
+  Result<Chain> ParentsFor(Kind kind, const CreateRequest& request);
+  std::vector<Mount> MountsFor(const Snapshot& snapshot, const Chain& chain) const;
+  Status RemoveUnusedBlobs(const std::vector<std::string>& candidates);
 
-  // sealed.cpp. The text of rootfs.json for a container on `chain`, nearest first.
-  Result<std::string> DescribeRootfs(const ImageSource& image,
-                                     const std::vector<Snapshot>& chain) const;
+  // directories.cpp
+  Status RepairDirectories();
+  Status RepairDirectory(const Snapshot& snapshot);
+  Status RemoveStrayDirectories();
+  Status RemoveDirectories(uint64_t id);
+  Status MakeDirectories(const Snapshot& snapshot, const Chain& chain);
+  Status MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain& chain);
+  Status MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain);
+
+  // sealed.cpp. The text of rootfs.json for a container on `chain`.
+  Result<std::string> DescribeRootfs(const ImageSource& image, const Chain& chain) const;
   // True: the layer is there as a committed snapshot.
   Result<bool> PrepareRemote(const CreateRequest& request, const std::string& ref);
-  // Under mutex_.
   Result<RemoteTarget> FindTarget(const CreateRequest& request, const std::string& ref);
   Result<bool> FetchLayer(const CreateRequest& request, const RemoteTarget& target);
   Status CommitLayer(const CreateRequest& request, const RemoteTarget& target,
                      const ImageSource& image, const SealedBlob& layer);
 
   const SnapshotsDeps deps_;
-  std::mutex removal_mutex_;  // one thread deletes directories; taken before mutex_
-  std::mutex mutex_;          // guards table_, and that no blob loses its last reference unseen
+  NameLocks names_;  // taken before all others, and held over writes to store and disk
+
+  std::mutex id_mutex_;  // guards these two
+  uint64_t next_id_;
+  uint64_t reserved_ids_;  // the store knows that those below may be in use
+
+  std::mutex mutex_;  // guards what follows; never held over a write
   SnapshotTable table_;
+  std::multiset<uint64_t> busy_ids_;
 };
 
 }  // namespace locket::snapshotter

@@ -20,6 +20,8 @@ namespace {
 namespace pb = ::containerd::services::snapshots::v1;
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int kMinIdleThreads = 2;
+constexpr int kMaxIdleThreads = 32;
 constexpr int kInfosPerMessage = 100;  // containerd's own batch
 
 grpc::StatusCode ToGrpc(ErrorCode code) {
@@ -229,6 +231,10 @@ class GrpcServer final : public SnapshotsServer {
     int port = 0;
     builder.AddListeningPort("unix:" + path_.string(), grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service_);
+    // The defaults end and start a thread for nearly every request once three run at a time.
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinIdleThreads);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxIdleThreads);
     const mode_t old = ::umask(0177);  // the socket is born with mode 0600
     server_ = builder.BuildAndStart();
     ::umask(old);

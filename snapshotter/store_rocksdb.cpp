@@ -15,7 +15,7 @@ namespace {
 constexpr char kSnapshotPrefix = 's';
 constexpr std::string_view kNextIdKey = "next-id";
 constexpr std::string_view kVersionKey = "version";
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kVersion = "2";
 constexpr size_t kIdBytes = 8;
 
 Error FromRocksDb(const rocksdb::Status& status, std::string_view doing) {
@@ -117,6 +117,8 @@ Result<std::unique_ptr<Store>> OpenRocksDbStore(const std::filesystem::path& dir
   options.write_buffer_size = 4U << 20;
   options.keep_log_file_num = 2;
   options.max_open_files = 64;
+  // Writers wait for a sync anyway: spinning meanwhile costs the processor time of those who work.
+  options.enable_write_thread_adaptive_yield = false;
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::Open(options, directory.string(), &opened);
   if (!status.ok()) return FromRocksDb(status, "open store '" + directory.string() + "'");

@@ -16,6 +16,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+bool Unused(const std::string&) { return false; }
+
 class BlobCacheTest : public ::testing::Test {
  protected:
   BlobCacheTest() { fetcher_.Add(bytes_); }
@@ -129,12 +131,41 @@ TEST_F(BlobCacheTest, APinnedBlobStays) {
   {
     const BlobCache::Pin pin(cache_, {digest_});
     const BlobCache::Pin again(cache_, {digest_});
-    ASSERT_TRUE(cache_.Remove(digest_).ok());
+    ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
     EXPECT_TRUE(cache_.Has(digest_, bytes_.size()));
   }
-  ASSERT_TRUE(cache_.Remove(digest_).ok());
+  ASSERT_TRUE(cache_.Remove(digest_, [](const std::string&) { return true; }).ok());
+  EXPECT_TRUE(cache_.Has(digest_, bytes_.size())) << "it is used";
+  ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
   EXPECT_FALSE(cache_.Has(digest_, bytes_.size()));
-  EXPECT_TRUE(cache_.Remove(digest_).ok()) << "removing what is absent";
+  EXPECT_TRUE(cache_.Remove(digest_, Unused).ok()) << "removing what is absent";
+}
+
+TEST_F(BlobCacheTest, APinThatComesDuringARemovalFindsTheBlobGoneForSure) {
+  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
+  std::future<bool> pinned;
+  ASSERT_TRUE(cache_
+                  .Remove(digest_,
+                          [&](const std::string&) {
+                            pinned = std::async(std::launch::async, [&] {
+                              const BlobCache::Pin pin(cache_, {digest_});
+                              return cache_.Has(digest_, bytes_.size());
+                            });
+                            return false;
+                          })
+                  .ok());
+  EXPECT_FALSE(pinned.get()) << "it saw a blob that was about to go";
+}
+
+TEST_F(BlobCacheTest, ABlobOnItsWayIsNotRemoved) {
+  fetcher_.Hold();
+  auto asked = std::async(std::launch::async, [&] { return cache_.Ensure("r/i:1", blob_); });
+  fetcher_.WaitForWaiter();
+  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
+  ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
+  EXPECT_TRUE(cache_.Has(digest_, bytes_.size()));
+  fetcher_.Release();
+  EXPECT_TRUE(asked.get().ok());
 }
 
 TEST_F(BlobCacheTest, StalePartialsGoUnlessSomebodyIsAtThem) {

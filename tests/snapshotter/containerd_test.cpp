@@ -148,7 +148,7 @@ TEST_F(ContainerdTest, AnOrdinaryImageIsUnpackedAndMounts) {
   ASSERT_TRUE(pulled.ok()) << pulled.error_message() << containerd_log() << log_();
   const auto snapshots = List({"kind==committed"});
   ASSERT_THAT(snapshots, SizeIs(1));
-  EXPECT_TRUE(fs::exists(root() / "snapshots/1/fs/etc/passwd"));
+  EXPECT_TRUE(fs::exists(root() / "snapshots/1/etc/passwd"));
   const CommandOutput prepared =
       Ctr({"snapshots", "--snapshotter", "locket", "prepare", "web", image.chain_ids[0]});
   EXPECT_EQ(prepared.exit_status, 0) << prepared.standard_error;

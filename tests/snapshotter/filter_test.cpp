@@ -8,7 +8,6 @@ namespace {
 
 Snapshot Example() {
   return {.id = 1,
-          .state = State::kReady,
           .kind = Kind::kActive,
           .name = "k8s.io/3/web",
           .parent = "k8s.io/2/base",

@@ -130,7 +130,7 @@ TEST_F(SealedTest, AnOrdinaryImageIsUnpackedAsUsual) {
   const auto prepared = snapshots().Prepare(pause.Pull(0, "", "extract"));
   ASSERT_TRUE(prepared.ok()) << prepared.error().message();
   EXPECT_EQ(prepared->front().type, "bind");
-  EXPECT_TRUE(fs::is_directory(machine_.root.content(snapshots().Stat("extract")->id)));
+  EXPECT_TRUE(fs::is_directory(machine_.root.snapshot(snapshots().Stat("extract")->id)));
   EXPECT_EQ(machine_.fetcher.num_blob_fetches(), 0);
   EXPECT_THAT(*machine_.blobs->All(), IsEmpty());
   EXPECT_TRUE(snapshots()

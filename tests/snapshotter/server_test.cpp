@@ -209,7 +209,7 @@ TEST_F(ServerTest, KillsAtAnyMomentLoseNothingAcknowledged) {
     std::set<std::string> on_disk;
     for (const auto& entry : fs::directory_iterator(root() / "snapshots")) {
       on_disk.insert(entry.path().filename());
-      EXPECT_TRUE(fs::is_directory(entry.path() / "fs")) << entry.path();
+      EXPECT_TRUE(fs::is_directory(entry.path())) << entry.path();
     }
     EXPECT_EQ(on_disk.size(), names.size());
     acknowledged = names;

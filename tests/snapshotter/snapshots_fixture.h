@@ -49,6 +49,17 @@ class Machine {
     return names;
   }
 
+  // What Directories() is when none is left and none is missing.
+  std::vector<std::string> NeededDirectories() {
+    std::vector<std::string> names;
+    const auto listed = snapshots->List({});
+    for (const Snapshot& snapshot : *listed) {
+      const bool shows_its_parents = snapshot.kind == Kind::kView && !snapshot.parent.empty();
+      if (!snapshot.layer && !shows_its_parents) names.push_back(std::to_string(snapshot.id));
+    }
+    return names;
+  }
+
   TempDir temp =
       std::move(TempDir::Create(std::filesystem::temp_directory_path(), "snapshots-")).value();
   RootDirectory root = std::move(RootDirectory::Open(temp.path())).value();

@@ -9,7 +9,6 @@ namespace locket::snapshotter {
 
 inline Snapshot SomeSnapshot(uint64_t id, const std::string& name) {
   return {.id = id,
-          .state = State::kReady,
           .kind = Kind::kCommitted,
           .name = name,
           .parent = "k8s.io/1/parent",

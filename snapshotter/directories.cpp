@@ -1,0 +1,138 @@
+// The half of Snapshots that makes and removes directories. One without a record belongs to nobody,
+// so a kill at any moment leaves nothing that start-up cannot tell apart.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "snapshotter/snapshots.h"
+
+namespace locket::snapshotter {
+namespace fs = std::filesystem;
+namespace {
+
+// A view shows its parents' content; without any it is empty.
+bool NeedsContent(const Snapshot& snapshot) {
+  return snapshot.kind != Kind::kView || snapshot.parent.empty();
+}
+
+// Without parents there is nothing to lay over: containerd gets a bind mount.
+bool NeedsWork(const Snapshot& snapshot) {
+  return snapshot.kind == Kind::kActive && !snapshot.parent.empty();
+}
+
+Status ListPaths(const fs::path& directory, std::vector<fs::path>& found) {
+  std::error_code failed;
+  for (fs::directory_iterator it(directory, failed), end; !failed && it != end;
+       it.increment(failed)) {
+    found.push_back(it->path());
+  }
+  if (failed) return Error::FromErrno(failed.value(), "list '" + directory.string() + "'");
+  return Ok();
+}
+
+// All that MakeDirectories makes is there.
+bool IsWhole(const RootDirectory& root, const Snapshot& snapshot) {
+  std::error_code failed;
+  if (snapshot.sealed()) return fs::file_size(root.rootfs_json(snapshot.id), failed) > 0 && !failed;
+  return (!NeedsContent(snapshot) || fs::is_directory(root.snapshot(snapshot.id), failed)) &&
+         (!NeedsWork(snapshot) || fs::is_directory(root.work(snapshot.id), failed));
+}
+
+Result<struct stat> StatContent(const RootDirectory& root, const Snapshot& parent) {
+  struct stat status {};
+  const fs::path path = root.snapshot(parent.id);
+  if (::lstat(path.c_str(), &status) == 0) return status;
+  const int why = errno;
+  if (why != ENOENT) return Error::FromErrno(why, "look at parent '" + path.string() + "'");
+  return Error(ErrorCode::kDataLoss, "the content of parent '" + parent.name + "' is gone from '" +
+                                         path.string() + "': remove the image and pull it again");
+}
+
+}  // namespace
+
+Status Snapshots::RepairDirectories() {
+  LOCKET_TRY(RemoveStrayDirectories());
+  for (const auto& [id, snapshot] : table_.all()) {
+    if (snapshot->layer || IsWhole(deps_.root, *snapshot)) continue;
+    const Status repaired = RepairDirectory(*snapshot);
+    // One snapshot less is better than none at all.
+    if (!repaired.ok())
+      log::Error("a snapshot has lost its directory", {log::Field(repaired.error())});
+  }
+  return Ok();
+}
+
+// A power cut may take directories whose record it leaves.
+Status Snapshots::RepairDirectory(const Snapshot& snapshot) {
+  const std::string doing = "snapshot '" + snapshot.name + "'";
+  if (snapshot.kind == Kind::kCommitted) {
+    return Error(ErrorCode::kDataLoss,
+                 doing + ": its content is gone: remove the image and pull it again");
+  }
+  log::Warning("making the lost directory of a snapshot again", {{"snapshot", snapshot.name}});
+  LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot.parent).While(doing));
+  LOCKET_TRY(RemoveDirectories(snapshot.id).While(doing));
+  return MakeDirectories(snapshot, chain).While(doing);
+}
+
+Status Snapshots::RemoveStrayDirectories() {
+  std::vector<fs::path> found;
+  LOCKET_TRY(ListPaths(deps_.root.snapshots(), found));
+  LOCKET_TRY(ListPaths(deps_.root.works(), found));
+  // Looked at after they were listed: whatever is made meanwhile is not in the list.
+  std::set<std::string> known;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, snapshot] : table_.all()) known.insert(std::to_string(id));
+    for (const uint64_t id : busy_ids_) known.insert(std::to_string(id));
+  }
+  for (const fs::path& path : found) {
+    if (!known.contains(path.filename())) LOCKET_TRY(RemoveTree(path));
+  }
+  return Ok();
+}
+
+Status Snapshots::RemoveDirectories(uint64_t id) {
+  LOCKET_TRY(RemoveTree(deps_.root.work(id)));
+  return RemoveTree(deps_.root.snapshot(id));
+}
+
+Status Snapshots::MakeDirectories(const Snapshot& snapshot, const Chain& chain) {
+  return snapshot.sealed() ? MakeSealedDirectories(snapshot, chain)
+                           : MakeOrdinaryDirectories(snapshot, chain);
+}
+
+Status Snapshots::MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain& chain) {
+  struct stat below {};
+  if (!chain.empty()) {
+    LOCKET_TRY_ASSIGN(below, StatContent(deps_.root, *chain.front()));
+  }
+  if (NeedsWork(snapshot)) LOCKET_TRY(MakeDirectory(deps_.root.work(snapshot.id), 0711));
+  if (!NeedsContent(snapshot)) return Ok();
+  const fs::path content = deps_.root.snapshot(snapshot.id);
+  LOCKET_TRY(MakeDirectory(content, 0755));
+  if (chain.empty() || (below.st_uid == ::geteuid() && below.st_gid == ::getegid())) return Ok();
+  // The root of an overlay is its upper directory, which so takes the owner of the one below.
+  if (::lchown(content.c_str(), below.st_uid, below.st_gid) != 0) {
+    return Error::FromErrno(errno, "set owner of '" + content.string() + "'");
+  }
+  return Ok();
+}
+
+// CRI mounts the stub for a moment to read /etc/passwd, and containerd looks for some directories
+// in a root file system; the real one exists in the guest alone.
+Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain) {
+  LOCKET_TRY(MakeDirectory(deps_.root.snapshot(snapshot.id), 0700));
+  const fs::path rootfs = deps_.root.rootfs(snapshot.id);
+  LOCKET_TRY(MakeDirectory(rootfs, 0755));
+  for (const char* name : {"dev", "etc", "proc", "run", "sys", "tmp"}) {
+    LOCKET_TRY(MakeDirectory(rootfs / name, 0755));
+  }
+  LOCKET_TRY_ASSIGN(const std::string description, DescribeRootfs(*snapshot.image, chain));
+  return ReplaceFileDurably(deps_.root.rootfs_json(snapshot.id), description);
+}
+
+}  // namespace locket::snapshotter
