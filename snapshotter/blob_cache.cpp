@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "image/digest.h"
+#include "snapshotter/failpoint.h"
 
 namespace locket::snapshotter {
 namespace fs = std::filesystem;
@@ -90,6 +91,7 @@ Status BlobCache::Download(const std::string& reference, const image::Descriptor
   const std::string digest = blob.digest.ToText();
   const fs::path partial = root_.partial(digest);
   LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(partial, O_RDWR | O_CREAT, 0600));
+  PassFailpoint("partial-opened");
   const bool resumed = FileSize(partial).value_or(0) > 0;
   Status fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
   if (!fetched.ok() && fetched.error().code() == ErrorCode::kDataLoss && resumed) {
@@ -100,11 +102,13 @@ Status BlobCache::Download(const std::string& reference, const image::Descriptor
     if (fetched.error().code() == ErrorCode::kDataLoss) ::unlink(partial.c_str());
     return fetched;
   }
+  PassFailpoint("blob-fetched");
   if (::fchmod(fd.get(), 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
   if (::fsync(fd.get()) != 0) return Error::FromErrno(errno, "fsync a blob");
   if (::rename(partial.c_str(), root_.blob(digest).c_str()) != 0) {
     return Error::FromErrno(errno, "rename to '" + root_.blob(digest).string() + "'");
   }
+  PassFailpoint("blob-renamed");
   return SyncDirectory(root_.blobs());
 }
 
@@ -147,6 +151,7 @@ Status BlobCache::Remove(const std::string& digest,
   if (!is_used(digest) && ::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
     removed = Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
   }
+  PassFailpoint("blob-removed");
   {
     const std::lock_guard lock(mutex_);
     removing_.erase(digest);

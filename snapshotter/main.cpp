@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "snapshotter/failpoint.h"
 #include "snapshotter/options.h"
 #include "snapshotter/registry_fetcher.h"
 #include "snapshotter/snapshots_service.h"
@@ -73,6 +74,10 @@ int main(int argc, char** argv) {
   if (!line.ok()) return Fail(line.error(), kUsage);
   if (line->print)
     return std::fputs(line->print->c_str(), stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+  if (const char* failpoint = std::getenv("LOCKET_SNAPSHOTTER_FAILPOINT")) {
+    if (const Status armed = ArmFailpoint(failpoint); !armed.ok())
+      return Fail(armed.error(), kUsage);
+  }
   const Options& options = line->options;
   log::Init("locket-snapshotter", options.log_level, options.log_format);
   const auto fetcher = MakeFetcher(options);

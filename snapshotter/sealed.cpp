@@ -5,6 +5,7 @@
 #include "image/media_type.h"
 #include "image/rootfs_description.h"
 #include "image/sealed_image.h"
+#include "snapshotter/failpoint.h"
 #include "snapshotter/snapshots.h"
 
 namespace locket::snapshotter {
@@ -130,7 +131,9 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
                  while_checking + ": chain ID '" + target.ref + "' is not its layer's");
   }
   LOCKET_TRY(deps_.blobs.Ensure(cri->image_ref, layer).While(while_checking));
+  PassFailpoint("layer-fetched");
   LOCKET_TRY(deps_.blobs.Keep(source.manifest_digest, manifest_text).While(while_checking));
+  PassFailpoint("manifest-kept");
   LOCKET_TRY(CommitLayer(request, target, source, ToSealedBlob(layer)));
   return true;
 }

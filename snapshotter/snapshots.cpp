@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "snapshotter/disk_usage.h"
+#include "snapshotter/failpoint.h"
 #include "snapshotter/filter.h"
 #include "snapshotter/mounts.h"
 
@@ -77,13 +78,16 @@ Result<uint64_t> Snapshots::TakeId() {
   const std::lock_guard lock(id_mutex_);
   if (next_id_ == reserved_ids_) {
     LOCKET_TRY(deps_.store.Apply({.next_id = reserved_ids_ + kIdsAtOnce}));
+    PassFailpoint("ids-reserved");
     reserved_ids_ += kIdsAtOnce;
   }
   return next_id_++;
 }
 
 Status Snapshots::Write(const StoreChange& change) {
+  PassFailpoint("before-write");
   LOCKET_TRY(deps_.store.Apply(change));
+  PassFailpoint("written");
   const std::lock_guard lock(mutex_);
   table_.Apply(change);
   return Ok();
@@ -132,6 +136,7 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
                           .usage = {},
                           .image = sealed ? chain.front()->image : std::nullopt};
   Status made = MakeDirectories(snapshot, chain);
+  PassFailpoint("directories-made");
   if (made.ok()) made = Write({.put = {snapshot}});
   if (made.ok()) return MountsFor(snapshot, chain);
   if (const Status removed = RemoveDirectories(id); !removed.ok()) {
@@ -223,8 +228,10 @@ Status Snapshots::Remove(const std::string& key) {
   }
   const BusyId busy(*this, removed->id);
   LOCKET_TRY(Write({.erase = {removed->id}}));
+  PassFailpoint("record-erased");
   // The snapshot is gone for everybody by now, so what resists is no failure.
   Status swept = RemoveDirectories(removed->id);
+  PassFailpoint("directories-removed");
   if (swept.ok() && removed->layer) {
     swept = RemoveUnusedBlobs(
         {removed->layer->digest, removed->image->manifest_digest, removed->image->config_digest});

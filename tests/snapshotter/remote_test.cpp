@@ -22,8 +22,9 @@ TEST_F(RemoteTest, ASealedImageIsPulledAndAnOrdinaryOneIsLeftToContainerd) {
     EXPECT_EQ(*ReadFile(root() / "blobs/sha256" / sealed.layer_digests[i].substr(7), 1 << 20),
               sealed.layers[i]);
   }
-  ASSERT_TRUE(Prepare({.key = "k8s.io/7/web", .parent = parent}).ok());
-  EXPECT_THAT(prepared_.mounts(0).options(2), HasSubstr("dev.locket.rootfs="));
+  pb::PrepareSnapshotResponse prepared;
+  ASSERT_TRUE(Prepare({.key = "k8s.io/7/web", .parent = parent}, prepared).ok());
+  EXPECT_THAT(prepared.mounts(0).options(2), HasSubstr("dev.locket.rootfs="));
   const grpc::Status ordinary = Prepare(plain.Pull(0, "", "k8s.io/8/extract-1 x"));
   EXPECT_TRUE(ordinary.ok()) << ordinary.error_message();
 }

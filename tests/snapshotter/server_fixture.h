@@ -39,7 +39,7 @@ class ServerTest : public ::testing::Test {
     ASSERT_TRUE(log.ok());
     auto started = Subprocess::Start({kBinary, "--config", temp_.path() / "config.toml", "--root",
                                       root(), "--address", address(), "--log-level", "debug"},
-                                     {.stderr_fd = log->get()});
+                                     {.stderr_fd = log->get(), .environment = environment_});
     ASSERT_TRUE(started.ok()) << started.error().message();
     process_.emplace(std::move(started).value());
     // A channel of its own each time: a shared one would wait out its back-off after a restart.
@@ -62,12 +62,16 @@ class ServerTest : public ::testing::Test {
   }
 
   grpc::Status Prepare(const CreateRequest& request) {
+    pb::PrepareSnapshotResponse response;
+    return Prepare(request, response);
+  }
+  grpc::Status Prepare(const CreateRequest& request, pb::PrepareSnapshotResponse& response) {
     pb::PrepareSnapshotRequest message;
     message.set_key(request.key);
     message.set_parent(request.parent);
     message.mutable_labels()->insert(request.labels.begin(), request.labels.end());
     grpc::ClientContext context;
-    return client_->Prepare(&context, message, &prepared_);
+    return client_->Prepare(&context, message, &response);
   }
   grpc::Status Commit(const std::string& name, const std::string& key) {
     pb::CommitSnapshotRequest message;
@@ -104,7 +108,7 @@ class ServerTest : public ::testing::Test {
       std::move(TempDir::Create(std::filesystem::temp_directory_path(), "snap-")).value();
   std::optional<Subprocess> process_;
   std::unique_ptr<pb::Snapshots::Stub> client_;
-  pb::PrepareSnapshotResponse prepared_;
+  std::vector<std::string> environment_{};  // of the server, besides ours
 };
 
 }  // namespace locket::snapshotter

@@ -1,7 +1,6 @@
 // The real binary: its socket, its signals, its exit codes, and what a kill -9 leaves.
 #include <algorithm>
 #include <future>
-#include <random>
 #include <set>
 #include <thread>
 
@@ -192,51 +191,6 @@ TEST_F(ServerTest, AnAbsentRegistryFailsThePullAndSaysWhich) {
               ::testing::AnyOf(grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED));
   EXPECT_THAT(pulled.error_message(), HasSubstr(host));
   EXPECT_THAT(List(), IsEmpty());
-}
-
-// Kills the server while requests run, again and again: what it acknowledged is there, what it did
-// not is there whole or not at all, and directories match.
-TEST_F(ServerTest, KillsAtAnyMomentLoseNothingAcknowledged) {
-  Configure("");
-  std::set<std::string> acknowledged;
-  std::mt19937 random(7);
-  int next = 0;
-  for (int round = 0; round < 8; ++round) {
-    Start();
-    std::set<std::string> names;
-    for (const pb::Info& info : List()) names.insert(info.name());
-    for (const std::string& name : acknowledged) EXPECT_TRUE(names.contains(name)) << name;
-    std::set<std::string> on_disk;
-    for (const auto& entry : fs::directory_iterator(root() / "snapshots")) {
-      on_disk.insert(entry.path().filename());
-      EXPECT_TRUE(fs::is_directory(entry.path())) << entry.path();
-    }
-    EXPECT_EQ(on_disk.size(), names.size());
-    acknowledged = names;
-
-    const int kill_after = static_cast<int>(random() % 20);
-    std::promise<void> reached;
-    std::thread killer([&] {
-      reached.get_future().wait();
-      Stop(SIGKILL);
-    });
-    for (int done = 0;; ++done) {
-      if (done == kill_after) reached.set_value();
-      const std::string key = "k" + std::to_string(next++);
-      if (!Prepare({.key = key}).ok()) break;
-      acknowledged.insert(key);
-      if (!Commit(key + "-c", key).ok()) {
-        acknowledged.erase(key);  // it may have got either name
-        break;
-      }
-      acknowledged.erase(key);
-      acknowledged.insert(key + "-c");
-      if (done % 3 != 0) continue;
-      acknowledged.erase(key + "-c");
-      if (!Remove(key + "-c").ok()) break;
-    }
-    killer.join();
-  }
 }
 
 }  // namespace

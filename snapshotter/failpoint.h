@@ -1,0 +1,44 @@
+// Named places at which the crash test kills the process, as a power cut or the kernel might.
+// Unless main armed one, each costs a look at one pointer.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace locket::snapshotter {
+
+// All of them, in the order of a snapshot's life. The crash test goes through this list and fails
+// when one is never reached.
+inline constexpr std::array<std::string_view, 12> kFailpoints{
+    "ids-reserved",         // of the block of ids the store knows, none is used yet
+    "directories-made",     // no record yet
+    "before-write",         // the store has not heard of the change
+    "written",              // the store has it, memory and client do not
+    "record-erased",        // the directories are left
+    "directories-removed",  // blobs may be left
+    "partial-opened",       // an empty file in ingest/
+    "blob-fetched",         // whole, not synced
+    "blob-renamed",         // its directory is not synced
+    "layer-fetched",        // config and layer, but neither manifest nor record
+    "manifest-kept",        // no record yet
+    "blob-removed",         // others may be left
+};
+
+// Kills the process (SIGKILL) when it passes `name` for the nth time: "<name>[:<n>]", once, before
+// other threads start. kInvalidArgument: no such failpoint, or a number that is none.
+Status ArmFailpoint(std::string_view spec);
+
+namespace internal {
+extern const std::string* armed_failpoint;  // set once by main, before other threads
+void PassArmedFailpoint(std::string_view name);
+}  // namespace internal
+
+inline void PassFailpoint(std::string_view name) {
+  if (internal::armed_failpoint != nullptr) [[unlikely]]
+    internal::PassArmedFailpoint(name);
+}
+
+}  // namespace locket::snapshotter
