@@ -132,7 +132,7 @@ TEST(InitdataTransportTest, AnnotationIsBounded) {
   packed.push_back(std::byte{0});
   EXPECT_THAT(DecodeInitdataAnnotation(Base64Encode(packed)).error().message(),
               HasSubstr("after the end"));
-  packed.resize(packed.size() - 4);
+  packed.erase(packed.end() - 4, packed.end());
   EXPECT_EQ(DecodeInitdataAnnotation(Base64Encode(packed)).error().code(), ErrorCode::kDataLoss);
 }
 
