@@ -2,5 +2,5 @@
 # use for.
 locket_library(locket_image_seal
   SOURCES chunk_ring.cpp data_area.cpp seal_layer.cpp
-  DEPS locket_base locket_verity
+  DEPS locket_base locket_image locket_verity
   PRIVATE_DEPS locket_erofs)

@@ -179,6 +179,14 @@ Result<Hashed> AppendHashArea(int fd, const verity::Layout& layout, const verity
   return Hashed{.blob = blob_hash.Finish(), .root = root};
 }
 
+Result<Secret> LayerKeyFor(const SealLayerOptions& options) {
+  if (options.given_key == nullptr) return verity::GenerateLayerKey();
+  const auto given = options.given_key->key.Reveal();
+  Secret key(given.size());
+  std::ranges::copy(given, key.Reveal().begin());
+  return key;
+}
+
 }  // namespace
 
 Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& source,
@@ -186,8 +194,8 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
   std::optional<Secret> key;
   std::optional<verity::SectorCipher> cipher;
   if (options.encrypt) {
-    LOCKET_TRY_ASSIGN(Secret fresh, verity::GenerateLayerKey());
-    key.emplace(std::move(fresh));
+    LOCKET_TRY_ASSIGN(Secret chosen, LayerKeyFor(options));
+    key.emplace(std::move(chosen));
     LOCKET_TRY_ASSIGN(verity::SectorCipher made, verity::SectorCipher::Create(*key));
     cipher.emplace(std::move(made));
   }
@@ -197,7 +205,9 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
   LOCKET_TRY_ASSIGN(const Filled filled, FillDataArea(options, source, directory, sink));
   LOCKET_TRY_ASSIGN(const verity::Layout layout, verity::LayoutFor(filled.image.size_bytes));
   verity::Salt salt = verity::SaltForDiffId(filled.diff_id);
-  if (options.encrypt) {
+  if (options.encrypt && options.given_key != nullptr) {
+    salt = options.given_key->salt;
+  } else if (options.encrypt) {
     LOCKET_TRY_ASSIGN(salt, verity::RandomSalt());
   }
   LOCKET_TRY_ASSIGN(const Hashed hashed, AppendHashArea(file.fd(), layout, salt));

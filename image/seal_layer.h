@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "image/convergent_key.h"
 #include "verity/verify_layer.h"
 
 namespace locket::image {
@@ -20,6 +21,8 @@ using TarSource = std::function<Result<size_t>(std::span<std::byte>)>;
 
 struct SealLayerOptions {
   bool encrypt = false;
+  // Encrypted layers: this key and salt instead of fresh random ones. Outlives the call.
+  const ConvergentKey* given_key = nullptr;
   bool durable = true;  // false: for a file that need not survive a power cut
   uint64_t max_data_size = verity::kMaxDataSize;
   // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.

@@ -140,6 +140,22 @@ TEST(SealLayerEncryptedTest, EncryptsThePlainLayerItself) {
   EXPECT_EQ(data, plain.Blob().substr(0, open->data_size));
 }
 
+TEST(SealLayerEncryptedTest, GivenKeyAndSaltGiveTheSameBlobEachTime) {
+  const Sealed one;
+  const Sealed two;
+  Secret secret(kConvergentSecretBytes);
+  const auto given = DeriveConvergentKey(secret, Digest::Of("some tar"));
+  ASSERT_TRUE(given.ok()) << given.error().message();
+  const SealLayerOptions options{.encrypt = true, .given_key = &*given};
+  const auto first = one.Seal(SomeTar(), options);
+  const auto second = two.Seal(SomeTar(), options);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->blob_digest, second->blob_digest);
+  EXPECT_EQ(first->salt, given->salt);
+  EXPECT_EQ(HexEncode(first->key->Reveal()), HexEncode(given->key.Reveal()));
+  EXPECT_EQ(one.Blob(), two.Blob());
+}
+
 TEST(SealLayerTest, LeavesNothingBehindAndTheOldFileAlone) {
   const Sealed sealed;
   ASSERT_TRUE(ReplaceFileDurably(sealed.path, "old").ok());
