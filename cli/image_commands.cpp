@@ -1,10 +1,11 @@
+#include "cli/image_commands.h"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
 
 #include "base/clock.h"
 #include "cli/check_image.h"
-#include "cli/commands.h"
 #include "cli/image_access.h"
 #include "cli/key.h"
 #include "cli/layer_selection.h"
@@ -21,6 +22,8 @@ struct SealOptions {
   std::string base;
   std::string kek_file;
   std::string key_id;
+  std::string key_mode = "random";
+  std::string convergent_secret_file;
   ImageAccessOptions access;
   bool json = false;
 };
@@ -32,22 +35,15 @@ struct LookOptions {
   bool json = false;
 };
 
-Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
-
-void AddAccess(CLI::App& command, ImageAccessOptions& access) {
-  command.add_option(
-      "--platform", access.platform,
-      "Which image of an index, OS/ARCHITECTURE[/VARIANT] (default: this machine's)");
-  command.add_option("--tmp", access.temporary_directory, "Directory for one layer at a time")
-      ->capture_default_str();
-  command.add_option("--creds-file", access.creds_file,
-                     "Registry credentials (default: docker's and podman's)");
-  command.add_option("--hosts-dir", access.hosts_dir, "Directory of containerd's hosts.toml files")
-      ->capture_default_str();
+Status CheckKeyMode(const SealOptions& options) {
+  if (options.key_mode != "random" && options.key_mode != "convergent") {
+    return Usage("--key-mode '" + options.key_mode + "': say random or convergent");
+  }
+  if ((options.key_mode == "convergent") == options.convergent_secret_file.empty()) {
+    return Usage("--key-mode convergent and --convergent-secret go together");
+  }
+  return Ok();
 }
-
-constexpr const char* kSourceHelp =
-    "Registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE";
 
 Status CheckSeal(const SealOptions& options) {
   LOCKET_TRY(image::ParseImageLocation(options.source).While("SOURCE"));
@@ -64,14 +60,12 @@ Status CheckSeal(const SealOptions& options) {
   if (!options.key_id.empty()) {
     LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
   }
+  LOCKET_TRY(CheckKeyMode(options));
   // With --base the image itself says whether anything is left to encrypt.
   if (!encrypt.none() && options.kek_file.empty() && options.base.empty()) {
     return Usage("encrypting needs --kek and --key-id; or say --encrypt-layers none");
   }
-  if (!options.access.platform.empty()) {
-    LOCKET_TRY(ParsePlatform(options.access.platform).While("--platform"));
-  }
-  return Ok();
+  return CheckAccess(options.access);
 }
 
 Result<std::set<image::Digest>> BaseDiffIds(ImageAccess& access, const std::string& base) {
@@ -91,6 +85,11 @@ Result<int> Seal(const SealOptions& options, Context& context) {
     LOCKET_TRY_ASSIGN(Secret kek, ReadKeyFile(options.kek_file));
     seal.kek.emplace(std::move(kek));
     LOCKET_TRY_ASSIGN(seal.key_id, image::ResourceId::FromText(options.key_id));
+  }
+  if (!options.convergent_secret_file.empty()) {
+    LOCKET_TRY_ASSIGN(Secret secret,
+                      ReadKeyFile(options.convergent_secret_file).While("--convergent-secret"));
+    seal.convergent_secret.emplace(std::move(secret));
   }
   LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
   LOCKET_TRY_ASSIGN(
@@ -126,11 +125,7 @@ Result<int> Verify(const LookOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
   LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
   const std::string doing = "verify '" + options.image + "'";
-  std::optional<Secret> kek;
-  if (!options.kek_file.empty()) {
-    LOCKET_TRY_ASSIGN(Secret key, ReadKeyFile(options.kek_file));
-    kek.emplace(std::move(key));
-  }
+  LOCKET_TRY_ASSIGN(const auto kek, ReadOptionalKey(options.kek_file));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
   const SystemClock clock;
@@ -164,6 +159,11 @@ void AddSeal(CLI::App& group, Context& context, Selected& selected) {
                    "Image whose layers are public: those it shares are verify-only");
   seal->add_option("--kek", options->kek_file, "File with the key encryption key, 32 bytes");
   seal->add_option("--key-id", options->key_id, "Where the broker keeps it, kbs:///repo/type/tag");
+  seal->add_option("--key-mode", options->key_mode,
+                   "random, or convergent: same secret and same layer, same blob")
+      ->capture_default_str();
+  seal->add_option("--convergent-secret", options->convergent_secret_file,
+                   "File of 32 bytes that convergent keys follow from");
   AddAccess(*seal, options->access);
   seal->add_flag("--json", options->json, "Print everything about the result as JSON");
   seal->callback([&context, &selected, options] {
@@ -173,11 +173,8 @@ void AddSeal(CLI::App& group, Context& context, Selected& selected) {
 }
 
 Status CheckLook(const LookOptions& options) {
-  LOCKET_TRY(image::ParseImageLocation(options.image).While("IMAGE"));
-  if (!options.access.platform.empty()) {
-    LOCKET_TRY(ParsePlatform(options.access.platform).While("--platform"));
-  }
-  return Ok();
+  LOCKET_TRY(CheckImageName(options.image, "IMAGE"));
+  return CheckAccess(options.access);
 }
 
 void AddInspect(CLI::App& group, Context& context, Selected& selected) {
@@ -218,6 +215,7 @@ void AddImageCommands(CLI::App& app, Context& context, Selected& selected) {
   AddSeal(*group, context, selected);
   AddInspect(*group, context, selected);
   AddVerify(*group, context, selected);
+  AddExtract(*group, context, selected);
 }
 
 }  // namespace locket::cli

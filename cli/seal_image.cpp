@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/tar_accounts.h"
 #include "cli/tar_stream.h"
+#include "image/convergent_key.h"
 #include "image/media_type.h"
 #include "image/seal_layer.h"
 #include "image/sealed_image.h"
@@ -75,8 +76,12 @@ class Sealer {
       progress_.Update(done += n);
       return n;
     };
+    LOCKET_TRY_ASSIGN(const auto given, GivenKey(encrypt, diff_id));
     LOCKET_TRY_ASSIGN(image::SealedLayer sealed,
-                      image::SealLayer({.encrypt = encrypt, .durable = false}, watched, path_));
+                      image::SealLayer({.encrypt = encrypt,
+                                        .given_key = given ? &*given : nullptr,
+                                        .durable = false},
+                                       watched, path_));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
@@ -93,6 +98,17 @@ class Sealer {
   Result<std::string> User(const std::string& user) const { return accounts_.Resolve(user); }
 
  private:
+  // The diff ID is the config's word; that it is the tar's is checked once the tar was read.
+  Result<std::optional<image::ConvergentKey>> GivenKey(bool encrypt,
+                                                       const image::Digest& diff_id) const {
+    std::optional<image::ConvergentKey> given;
+    if (encrypt && options_.convergent_secret) {
+      LOCKET_TRY_ASSIGN(auto key, image::DeriveConvergentKey(*options_.convergent_secret, diff_id));
+      given.emplace(std::move(key));
+    }
+    return given;
+  }
+
   Result<image::Descriptor> Describe(image::SealedLayer& sealed) const {
     image::SealedLayerInfo info{.identity = {.root_hash = sealed.root_hash,
                                              .salt = sealed.salt,

@@ -23,6 +23,7 @@ struct SealImageOptions {
   std::set<image::Digest> base_diff_ids{};  // layers that are verify-only in any case
   std::optional<Secret> kek{};              // with key_id, needed once a layer is encrypted
   std::optional<image::ResourceId> key_id{};
+  std::optional<Secret> convergent_secret{};  // layer keys follow from it instead of being random
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
 };

@@ -68,6 +68,15 @@ class LayoutTarget final : public ImageTarget {
     return WriteIndex(Index{.media_type = std::string(kOciIndex), .manifests = {}});
   }
 
+  Result<bool> HasBlob(const Descriptor& blob) override {
+    std::error_code ignored;
+    return fs::file_size(path_ / BlobName(blob.digest), ignored) == blob.size;
+  }
+
+  Status PutNested(const Descriptor& document, std::string_view bytes) override {
+    return PutBlobBytes(document, bytes);
+  }
+
   Status PutBlob(const Descriptor& blob, int fd) override {
     return Put(blob, [&](uint64_t offset,
                          std::span<std::byte> out) { return PreadFull(fd, out, offset); })

@@ -6,12 +6,15 @@
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 
 namespace locket::image {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr size_t kPiece = 1U << 20;
 
 Status CheckRegular(int fd, const std::string& name) {
   struct stat status {};
@@ -96,6 +99,19 @@ Result<std::string> ReadLocalFile(LocalFiles& files, const std::string& name, si
 }
 
 std::string BlobName(const Digest& digest) { return "blobs/sha256/" + digest.Hex(); }
+
+Status CheckFile(int fd, const Descriptor& blob) {
+  UniqueFd again(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!again.valid()) return Error::FromErrno(errno, "dup");
+  FileStream stream(std::move(again), blob);
+  std::vector<std::byte> piece(kPiece);
+  while (true) {
+    LOCKET_TRY_ASSIGN(const size_t n, stream.Read(piece));
+    if (n == 0) break;
+  }
+  if (::lseek(fd, 0, SEEK_SET) != 0) return Error::FromErrno(errno, "seek");
+  return Ok();
+}
 
 std::unique_ptr<BlobStream> MakeFileStream(UniqueFd fd, const Descriptor& blob) {
   return std::make_unique<FileStream>(std::move(fd), blob);

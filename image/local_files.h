@@ -35,6 +35,9 @@ Result<std::string> ReadLocalFile(LocalFiles& files, const std::string& name, si
 // "blobs/sha256/<hex>".
 std::string BlobName(const Digest& digest);
 
+// Reads the file at `fd` to its end; kDataLoss: it is not `blob`. The next read starts at 0 again.
+Status CheckFile(int fd, const Descriptor& blob);
+
 // The file's bytes, checked against `blob` by the end.
 std::unique_ptr<BlobStream> MakeFileStream(UniqueFd fd, const Descriptor& blob);
 

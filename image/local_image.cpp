@@ -18,24 +18,6 @@ namespace {
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr int kMaxIndexDepth = 4;
 
-// An OCI layout, in a directory or out of an archive.
-class LayoutSource final : public ImageSource {
- public:
-  LayoutSource(std::unique_ptr<LocalFiles> files, ManifestContent manifest)
-      : files_(std::move(files)), manifest_(std::move(manifest)) {}
-
-  Result<ManifestContent> GetManifest() override { return manifest_; }
-
-  Result<std::unique_ptr<BlobStream>> OpenBlob(const Descriptor& blob) override {
-    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(BlobName(blob.digest)));
-    return MakeFileStream(std::move(fd), blob);
-  }
-
- private:
-  std::unique_ptr<LocalFiles> files_;
-  ManifestContent manifest_;
-};
-
 Result<ManifestContent> ReadDocument(LocalFiles& files, const Descriptor& descriptor) {
   if (descriptor.size > kMaxManifestBytes) {
     return Error(ErrorCode::kResourceExhausted,
@@ -83,6 +65,40 @@ Result<ManifestContent> FindManifest(LocalFiles& files, Index index, const Platf
   return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
 }
 
+// An OCI layout, in a directory or out of an archive.
+class LayoutSource final : public ImageSource {
+ public:
+  LayoutSource(std::unique_ptr<LocalFiles> files, Index entries, Platform platform)
+      : files_(std::move(files)), entries_(std::move(entries)), platform_(std::move(platform)) {}
+
+  Result<ManifestContent> GetManifest() override {
+    return FindManifest(*files_, entries_, platform_);
+  }
+  // Several entries of one name are platforms without an index of their own; one is picked.
+  Result<ManifestContent> GetTop() override {
+    if (entries_.manifests.size() > 1) return GetManifest();
+    return ReadDocument(*files_, entries_.manifests.front());
+  }
+  Result<ManifestContent> GetNested(const Descriptor& document) override {
+    return ReadDocument(*files_, document);
+  }
+
+  Result<std::unique_ptr<BlobStream>> OpenBlob(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(BlobName(blob.digest)));
+    return MakeFileStream(std::move(fd), blob);
+  }
+  Result<UniqueFd> OpenBlobFile(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(BlobName(blob.digest)));
+    LOCKET_TRY(CheckFile(fd.get(), blob));
+    return fd;
+  }
+
+ private:
+  std::unique_ptr<LocalFiles> files_;
+  Index entries_;
+  Platform platform_;
+};
+
 Result<std::unique_ptr<ImageSource>> OpenLayout(std::unique_ptr<LocalFiles> files,
                                                 const std::string& tag, const Platform& platform) {
   const auto version = ReadLocalFile(*files, "oci-layout", 4096);
@@ -93,9 +109,9 @@ Result<std::unique_ptr<ImageSource>> OpenLayout(std::unique_ptr<LocalFiles> file
   LOCKET_TRY_ASSIGN(const std::string text, ReadLocalFile(*files, "index.json", kMaxManifestBytes));
   LOCKET_TRY_ASSIGN(const Index index, DecodeIndex(text).While("'index.json'"));
   LOCKET_TRY_ASSIGN(Index entries, EntriesFor(index, tag));
-  LOCKET_TRY_ASSIGN(auto manifest, FindManifest(*files, std::move(entries), platform));
-  return std::unique_ptr<ImageSource>(
-      std::make_unique<LayoutSource>(std::move(files), std::move(manifest)));
+  auto source = std::make_unique<LayoutSource>(std::move(files), std::move(entries), platform);
+  LOCKET_TRY(source->GetTop());  // a damaged layout is noticed now
+  return std::unique_ptr<ImageSource>(std::move(source));
 }
 
 // `docker save`: layers are plain tars under names of their own; the manifest is made up here.
@@ -132,18 +148,33 @@ class DockerArchiveSource final : public ImageSource {
     return ManifestContent{.descriptor = DescriptorOf(kOciManifest, manifest_), .bytes = manifest_};
   }
 
+  Result<ManifestContent> GetTop() override { return GetManifest(); }
+
+  Result<ManifestContent> GetNested(const Descriptor& document) override {
+    return Error(ErrorCode::kNotFound,
+                 "a docker archive holds no " + document.digest.ToText() + ", nor any index");
+  }
+
+  Result<UniqueFd> OpenBlobFile(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(const std::string name, NameOf(blob));
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(name));
+    LOCKET_TRY(CheckFile(fd.get(), blob));
+    return fd;
+  }
+
   Result<std::unique_ptr<BlobStream>> OpenBlob(const Descriptor& blob) override {
-    if (blob.digest == Digest::Of(config_)) return Open(image_.config, blob);
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      if (layers_[i].digest == blob.digest) return Open(image_.layers[i], blob);
-    }
-    return Error(ErrorCode::kNotFound, "the image has no blob " + blob.digest.ToText());
+    LOCKET_TRY_ASSIGN(const std::string name, NameOf(blob));
+    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(name));
+    return MakeFileStream(std::move(fd), blob);
   }
 
  private:
-  Result<std::unique_ptr<BlobStream>> Open(const std::string& name, const Descriptor& blob) {
-    LOCKET_TRY_ASSIGN(UniqueFd fd, files_->Open(name));
-    return MakeFileStream(std::move(fd), blob);
+  Result<std::string> NameOf(const Descriptor& blob) const {
+    if (blob.digest == Digest::Of(config_)) return image_.config;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (layers_[i].digest == blob.digest) return image_.layers[i];
+    }
+    return Error(ErrorCode::kNotFound, "the image has no blob " + blob.digest.ToText());
   }
 
   std::unique_ptr<LocalFiles> files_;

@@ -174,6 +174,16 @@ Result<Upload> OpenUpload(Session& session, const Descriptor& blob, Result<HttpR
   return Upload{.done = false, .url = std::move(url)};
 }
 
+Result<bool> Mount(Session& session, const Descriptor& blob) {
+  Result<HttpResponse> outcome = HttpResponse{};
+  LOCKET_TRY_ASSIGN(const Upload upload, OpenUpload(session, blob, outcome));
+  if (upload.done) return true;
+  // It opened an upload instead, which nobody will use. If it cannot be ended, it expires.
+  const HttpRequest end{.method = "DELETE", .url = upload.url, .stop = session.call().stop};
+  static_cast<void>(session.SendOnce(end).ok());
+  return false;
+}
+
 // POST and PUT. A session that broke is not taken up again: the next attempt opens its own.
 Status TryUpload(Session& session, const Descriptor& blob, const BodySource& source,
                  Result<HttpResponse>& outcome) {
@@ -249,6 +259,24 @@ Status UploadBlob(Session& session, const Descriptor& blob, const BodySource& so
     auto uploaded = TryUpload(session, blob, source, outcome);
     if (uploaded.ok() || !retrier.Again(outcome)) return uploaded;
   }
+}
+
+Result<bool> RegistryClient::AdoptBlob(const image::Reference& image, const Descriptor& blob,
+                                       const std::string& mount_from, const CallOptions& call) {
+  const Impl::Call about{.doing = "look for blob " + blob.digest.ToText(),
+                         .image = image,
+                         .need = Impl::Need::kPush,
+                         .options = call,
+                         .mount_from = mount_from};
+  auto adopted = impl_->OverEndpoints<bool>(about, [&](Session& session) -> Result<bool> {
+    LOCKET_TRY_ASSIGN(const bool there, ProbeBlob(session, blob));
+    if (there || mount_from.empty()) return there;
+    return Mount(session, blob);
+  });
+  // Who may not read there may push here all the same.
+  const bool refused = !adopted.ok() && adopted.error().code() == ErrorCode::kPermissionDenied;
+  if (refused && !mount_from.empty()) return AdoptBlob(image, blob, "", call);
+  return adopted;
 }
 
 Status RegistryClient::PushBlob(const image::Reference& image, const Descriptor& blob, int fd,

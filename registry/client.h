@@ -86,6 +86,11 @@ class RegistryClient {
   Result<bool> HasBlob(const image::Reference& image, const image::Descriptor& blob,
                        const CallOptions& call = {});
 
+  // True if the registry that pushes go to has the blob, or took it over from `mount_from`, another
+  // repository of its own (unless empty): nothing needs to be sent.
+  Result<bool> AdoptBlob(const image::Reference& image, const image::Descriptor& blob,
+                         const std::string& mount_from, const CallOptions& call = {});
+
   // Uploads the first `blob.size` bytes of `fd` unless the registry has the blob.
   Status PushBlob(const image::Reference& image, const image::Descriptor& blob, int fd,
                   const PushBlobOptions& options = {}, const CallOptions& call = {});

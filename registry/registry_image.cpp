@@ -47,9 +47,19 @@ class RegistrySource final : public image::ImageSource {
   Result<ManifestContent> GetManifest() override {
     return client_.FetchManifestFor(image_, platform_, call_);
   }
-  Result<std::unique_ptr<image::BlobStream>> OpenBlob(const Descriptor& blob) override {
+  Result<ManifestContent> GetTop() override { return client_.FetchManifest(image_, call_); }
+  Result<ManifestContent> GetNested(const Descriptor& document) override {
+    image::Reference by_digest = image_;
+    by_digest.digest = document.digest;
+    return client_.FetchManifest(by_digest, call_);
+  }
+  Result<UniqueFd> OpenBlobFile(const Descriptor& blob) override {
     LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(directory_, O_RDWR | O_TMPFILE));
     LOCKET_TRY(client_.FetchBlobToFile(image_, blob, fd.get(), call_));
+    return fd;
+  }
+  Result<std::unique_ptr<image::BlobStream>> OpenBlob(const Descriptor& blob) override {
+    LOCKET_TRY_ASSIGN(UniqueFd fd, OpenBlobFile(blob));
     return std::unique_ptr<image::BlobStream>(std::make_unique<CheckedFileStream>(std::move(fd)));
   }
 
@@ -63,8 +73,23 @@ class RegistrySource final : public image::ImageSource {
 
 class RegistryTarget final : public image::ImageTarget {
  public:
-  RegistryTarget(RegistryClient& client, image::Reference image, CallOptions call)
-      : client_(client), image_(std::move(image)), call_(std::move(call)) {}
+  RegistryTarget(RegistryClient& client, image::Reference image, CallOptions call,
+                 std::string mount_from)
+      : client_(client),
+        image_(std::move(image)),
+        call_(std::move(call)),
+        mount_from_(std::move(mount_from)) {}
+
+  Result<bool> HasBlob(const Descriptor& blob) override {
+    return client_.AdoptBlob(image_, blob, mount_from_, call_);
+  }
+  Status PutNested(const Descriptor& document, std::string_view bytes) override {
+    image::Reference by_digest = image_;
+    by_digest.tag.clear();
+    by_digest.digest = document.digest;
+    LOCKET_TRY(client_.PushManifest(by_digest, document.media_type, bytes, call_));
+    return Ok();
+  }
 
   Status PutBlob(const Descriptor& blob, int fd) override {
     return client_.PushBlob(image_, blob, fd, {}, call_);
@@ -80,6 +105,7 @@ class RegistryTarget final : public image::ImageTarget {
   RegistryClient& client_;
   image::Reference image_;
   CallOptions call_;
+  std::string mount_from_;
 };
 
 }  // namespace
@@ -92,8 +118,9 @@ std::unique_ptr<image::ImageSource> MakeRegistrySource(
 
 std::unique_ptr<image::ImageTarget> MakeRegistryTarget(RegistryClient& client,
                                                        const image::Reference& image,
-                                                       const CallOptions& call) {
-  return std::make_unique<RegistryTarget>(client, image, call);
+                                                       const CallOptions& call,
+                                                       const std::string& mount_from) {
+  return std::make_unique<RegistryTarget>(client, image, call, mount_from);
 }
 
 }  // namespace locket::registry

@@ -60,6 +60,27 @@ TEST_F(SealTest, EncryptedLayerShowsNothingAndThePublicOneIsTheSameEachTime) {
   EXPECT_THAT(Read(BlobPath(one["layers"][1]["digest"])), Not(HasSubstr("the secret")));
 }
 
+TEST_F(SealTest, ConvergentKeysGiveTheSameBlobToOneTenantOnly) {
+  ASSERT_EQ(cli_.Run({"key", "create", Path("mine")}).exit_code, 0);
+  ASSERT_EQ(cli_.Run({"key", "create", Path("theirs")}).exit_code, 0);
+  const auto seal = [&](const std::string& name, const std::string& secret) {
+    return SealApp("oci:" + Path(name) + ":app",
+                   {"--key-mode", "convergent", "--convergent-secret", Path(secret)});
+  };
+  const json one = seal("sealed", "mine");
+  const json two = seal("two", "mine");
+  const json other = seal("three", "theirs");
+  EXPECT_EQ(one["layers"][1]["digest"], two["layers"][1]["digest"]);
+  EXPECT_NE(one["layers"][1]["digest"], other["layers"][1]["digest"]);
+  EXPECT_EQ(cli_.Run({"image", "verify", Sealed(), "--kek", kek_}).exit_code, 0);
+  Write("short", "not a secret");
+  const auto short_one =
+      cli_.Run({"image", "seal", Source("app"), Sealed(), "--kek", kek_, "--key-id", "kbs:///a/b/c",
+                "--key-mode", "convergent", "--convergent-secret", Path("short")});
+  EXPECT_EQ(short_one.exit_code, 1);
+  EXPECT_THAT(short_one.err, AllOf(HasSubstr("--convergent-secret"), HasSubstr("32 bytes")));
+}
+
 TEST_F(SealTest, VerifyOnlyImageNeedsNoKeys) {
   const auto seal =
       cli_.Run({"image", "seal", Source("app"), Sealed(), "--encrypt-layers", "none"});
@@ -140,6 +161,10 @@ TEST_F(SealTest, RefusesWrongUsage) {
       {"encrypting needs --kek and --key-id", {Source("app"), target}},
       {"--kek and --key-id go together", {Source("app"), target, "--kek", kek_}},
       {"--key-id: ", {Source("app"), target, "--kek", kek_, "--key-id", "kbs:///a/b"}},
+      {"--key-mode 'weak'",
+       {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "weak"}},
+      {"--key-mode convergent and --convergent-secret go together",
+       {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent"}},
       {"--encrypt-layers: 'some'", {Source("app"), target, "--encrypt-layers", "some"}},
       {"name a tag", {Source("app"), "oci:" + Path("x"), "--encrypt-layers", "none"}},
       {"SOURCE: ", {"Not A Reference", target, "--encrypt-layers", "none"}},

@@ -13,6 +13,7 @@ using UsageTest = CliTest;
 const std::vector<std::vector<std::string>> kCommands = {{"image", "seal"},
                                                          {"image", "inspect"},
                                                          {"image", "verify"},
+                                                         {"image", "extract"},
                                                          {"key", "create"},
                                                          {"broker", "set-resource"},
                                                          {"broker", "delete-resource"},

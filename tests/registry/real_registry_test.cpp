@@ -165,6 +165,24 @@ TEST_F(RealRegistryTest, ABlobIsMountedFromAnotherRepository) {
   EXPECT_TRUE(*client->HasBlob(other, blob));
 }
 
+TEST_F(RealRegistryTest, ABlobIsAdoptedWithoutItsBytes) {
+  StartRegistry();
+  const auto client = Client();
+  const std::string content = "adopted";
+  const auto blob = image::DescriptorOf("x", content);
+  ASSERT_TRUE(client->PushBlobBytes(image_, blob, content).ok());
+  auto other = image_;
+  other.repository = "team/other";
+  EXPECT_FALSE(*client->AdoptBlob(other, blob, "")) << "nobody said where it might be";
+  EXPECT_FALSE(*client->AdoptBlob(other, blob, "team/none"));
+  EXPECT_FALSE(*client->HasBlob(other, blob));
+  const auto adopted = client->AdoptBlob(other, blob, "team/app");
+  ASSERT_TRUE(adopted.ok()) << adopted.error().message();
+  EXPECT_TRUE(*adopted);
+  EXPECT_TRUE(*client->HasBlob(other, blob));
+  EXPECT_TRUE(*client->AdoptBlob(image_, blob, "")) << "it was there";
+}
+
 TEST_F(RealRegistryTest, AnAbsentImageIsNotFound) {
   StartRegistry();
   const auto manifest = Client()->FetchManifest(image_);

@@ -1,0 +1,130 @@
+#include "cli/layer_image.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/file.h"
+#include "cli/tar_stream.h"
+#include "image/key_packet.h"
+#include "image/media_type.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr size_t kPiece = 1U << 20;
+
+Error Interrupted() { return {ErrorCode::kCancelled, "interrupted"}; }
+
+Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descriptor& layer,
+                              const LayerImageOptions& options, Progress& progress) {
+  LOCKET_TRY_ASSIGN(const auto info, image::ParseSealedLayerInfo(layer));
+  std::optional<Secret> key;
+  if (info.encrypted()) {
+    LOCKET_TRY_ASSIGN(const auto packet,
+                      image::DecodeKeyPacket(info.key_packet).While("its key packet"));
+    if (options.kek == nullptr) {
+      return Error(ErrorCode::kFailedPrecondition,
+                   "it is encrypted under '" + packet.kid.ToText() + "': give that key as --kek");
+    }
+    // First, as it costs no download.
+    LOCKET_TRY_ASSIGN(
+        Secret opened,
+        image::UnwrapLayerKeyFor(*options.kek, packet, info.identity).While("open its key packet"));
+    key.emplace(std::move(opened));
+  }
+  LOCKET_TRY_ASSIGN(const UniqueFd blob, FetchBlob(source, layer, options, progress));
+  LOCKET_TRY_ASSIGN(UniqueFd plain, NamelessFile(options.temporary_directory));
+  LOCKET_TRY(image::ExtractLayer(blob.get(), info.identity, key ? &*key : nullptr, plain.get()));
+  return LayerImage{.fd = std::move(plain), .identity = info.identity};
+}
+
+Result<LayerImage> OpenOrdinary(image::ImageSource& source, const image::Descriptor& layer,
+                                const image::Digest& diff_id, const LayerImageOptions& options,
+                                Progress& progress) {
+  LOCKET_TRY_ASSIGN(const TempDir directory,
+                    TempDir::Create(options.temporary_directory, "locket-layer-"));
+  const auto path = directory.path() / "layer";
+  LOCKET_TRY_ASSIGN(const auto sealed, SealPlain(source, layer, diff_id, path, options, progress));
+  LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(path, O_RDONLY));
+  return LayerImage{
+      .fd = std::move(fd),
+      .identity = {
+          .root_hash = sealed.root_hash, .salt = sealed.salt, .data_size = sealed.data_size}};
+}
+
+}  // namespace
+
+Result<UniqueFd> NamelessFile(const std::filesystem::path& directory) {
+  LOCKET_TRY_ASSIGN(const TempDir holder, TempDir::Create(directory, "locket-layer-"));
+  LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(holder.path() / "layer", O_RDWR | O_CREAT | O_EXCL));
+  return fd;
+}
+
+Result<UniqueFd> FetchBlob(image::ImageSource& source, const image::Descriptor& blob,
+                           const LayerImageOptions& options, Progress& progress) {
+  LOCKET_TRY_ASSIGN(const auto stream, source.OpenBlob(blob));
+  LOCKET_TRY_ASSIGN(UniqueFd fd, NamelessFile(options.temporary_directory));
+  std::vector<std::byte> piece(kPiece);
+  for (uint64_t done = 0;;) {
+    if (options.stop.stop_requested()) return Interrupted();
+    LOCKET_TRY_ASSIGN(const size_t n, stream->Read(piece));
+    if (n == 0) return fd;
+    LOCKET_TRY(PwriteFull(fd.get(), std::span(piece).first(n), done));
+    progress.Update(done += n);
+  }
+}
+
+Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,
+                                     const image::Digest& diff_id,
+                                     const std::filesystem::path& path,
+                                     const LayerImageOptions& options, Progress& progress) {
+  LOCKET_TRY_ASSIGN(auto blob, source.OpenBlob(layer));
+  LOCKET_TRY_ASSIGN(const auto tar, TarStream::Open(std::move(blob)));
+  uint64_t done = 0;
+  const auto watched = [&](std::span<std::byte> out) -> Result<size_t> {
+    if (options.stop.stop_requested()) return Interrupted();
+    LOCKET_TRY_ASSIGN(const size_t n, tar->Read(out));
+    progress.Update(done += n);
+    return n;
+  };
+  LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer({}, watched, path));
+  if (sealed.diff_id == diff_id.ToText()) return sealed;
+  return Error(ErrorCode::kDataLoss,
+               "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
+}
+
+Result<erofs::ImageReader> LayerImage::Reader() const {
+  const int file = fd.get();
+  return erofs::ImageReader::Open(
+      [file](uint64_t offset, std::span<std::byte> out) { return PreadFull(file, out, offset); },
+      identity.data_size);
+}
+
+Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocuments& image,
+                                  size_t layer, const LayerImageOptions& options,
+                                  Progress& progress) {
+  const auto& descriptor = image.manifest.layers[layer];
+  progress.Start(
+      "layer " + std::to_string(layer + 1) + " of " + std::to_string(image.manifest.layers.size()),
+      /*total=*/0);
+  if (!image::IsSealedLayer(descriptor.media_type) && !image::IsTarLayer(descriptor.media_type)) {
+    return Error(ErrorCode::kInvalidArgument, LayerText(image.manifest, layer) + ": media type '" +
+                                                  descriptor.media_type +
+                                                  "' is neither a sealed layer nor a tar");
+  }
+  auto opened =
+      image::IsSealedLayer(descriptor.media_type)
+          ? OpenSealed(source, descriptor, options, progress)
+          : OpenOrdinary(source, descriptor, image.config.diff_ids[layer], options, progress);
+  if (!opened.ok()) progress.Clear();
+  return std::move(opened).While(LayerText(image.manifest, layer));
+}
+
+std::string LayerText(const image::Manifest& manifest, size_t layer) {
+  return "layer " + std::to_string(layer) + " (" + manifest.layers[layer].digest.ToText() + ")";
+}
+
+}  // namespace locket::cli

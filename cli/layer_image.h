@@ -1,0 +1,59 @@
+// A layer's blob, and the plain EROFS image in it, as files without a name.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/unique_fd.h"
+#include "cli/progress.h"
+#include "cli/seal_image.h"
+#include "erofs/image_reader.h"
+#include "image/image_source.h"
+#include "image/seal_layer.h"
+#include "image/sealed_image.h"
+
+namespace locket::cli {
+
+// A file without a name, gone with its descriptor.
+Result<UniqueFd> NamelessFile(const std::filesystem::path& directory);
+
+struct LayerImageOptions {
+  const Secret* kek = nullptr;  // opens encrypted layers
+  std::filesystem::path temporary_directory;
+  std::stop_token stop{};
+};
+
+// The whole blob, checked, in `options.temporary_directory` at most.
+Result<UniqueFd> FetchBlob(image::ImageSource& source, const image::Descriptor& blob,
+                           const LayerImageOptions& options, Progress& progress);
+
+// Reads the layer's tar and seals it verify-only to `path`; the tar's digest is `diff_id`.
+// kDataLoss: it is not.
+Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,
+                                     const image::Digest& diff_id,
+                                     const std::filesystem::path& path,
+                                     const LayerImageOptions& options, Progress& progress);
+
+// The file system in one layer: of a sealed one checked and decrypted, of an ordinary one as
+// sealing it would lay it out.
+struct LayerImage {
+  UniqueFd fd;
+  verity::LayerIdentity identity;
+
+  Result<erofs::ImageReader> Reader() const;
+};
+
+// kFailedPrecondition: the layer is encrypted and there is no key. kDataLoss: something is not what
+// the manifest says. The error names the layer.
+Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocuments& image,
+                                  size_t layer, const LayerImageOptions& options,
+                                  Progress& progress);
+
+// "layer 3 (sha256:...)"
+std::string LayerText(const image::Manifest& manifest, size_t layer);
+
+}  // namespace locket::cli

@@ -1,0 +1,218 @@
+#include "erofs/image_reader.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/encoding.h"
+#include "tests/erofs/build_image.h"
+#include "tests/erofs/tar_maker.h"
+
+namespace locket::erofs {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// An image in memory, so that tests can damage it.
+struct Bytes {
+  std::string image;
+
+  explicit Bytes(const std::string& tar) {
+    Image built;
+    const auto done = built.Build(SourceOf(tar));
+    EXPECT_TRUE(done.ok()) << done.error().message();
+    image = ReadFile(built.path, 64U << 20).value();
+  }
+
+  Result<ImageReader> Open() const {
+    return ImageReader::Open(
+        [this](uint64_t offset, std::span<std::byte> out) -> Status {
+          EXPECT_LE(offset + out.size(), image.size());
+          std::ranges::copy(AsBytes(image).subspan(offset, out.size()), out.begin());
+          return Ok();
+        },
+        image.size());
+  }
+
+  void Put(size_t at, std::string_view bytes) { image.replace(at, bytes.size(), bytes); }
+};
+
+Result<Inode> Find(const ImageReader& image, const std::vector<std::string>& path) {
+  LOCKET_TRY_ASSIGN(Inode at, image.Stat(image.root()));
+  for (const auto& name : path) {
+    LOCKET_TRY_ASSIGN(const auto names, image.List(at));
+    const auto found = std::ranges::find(names, name, &NamedNode::name);
+    if (found == names.end()) return Error(ErrorCode::kNotFound, "no '" + name + "'");
+    LOCKET_TRY_ASSIGN(at, image.Stat(found->nid));
+  }
+  return at;
+}
+
+std::string Content(const ImageReader& image, const Inode& file) {
+  std::string content;
+  const auto read = image.Read(file, [&](std::span<const std::byte> piece) {
+    content.append(AsText(piece));
+    return Ok();
+  });
+  EXPECT_TRUE(read.ok()) << read.error().message();
+  return content;
+}
+
+std::string RichTar() {
+  TarMaker tar;
+  tar.Add({.name = "dir/", .type = '5', .mode = 01777, .uid = 70000, .gid = 7, .mtime = 5});
+  tar.Add({.name = "dir/file",
+           .data = std::string(3'000'001, 'x'),
+           .mode = 04750,
+           .uid = 3,
+           .gid = 4,
+           .pax = {{"mtime", "1700000000.123456789"}, {"SCHILY.xattr.user.color", "red"}}});
+  tar.File("dir/aligned", std::string(8192, 'y')).File("dir/empty", "").File("dir/small", "tiny");
+  tar.HardLink("dir/again", "dir/file").Symlink("link", "dir/file");
+  tar.Add({.name = "null", .type = '3', .mode = 0666, .major = 1, .minor = 3});
+  tar.Add({.name = "pipe", .type = '6', .mode = 0600});
+  tar.File("dir/.wh.gone", "").Dir("hidden").File("hidden/.wh..wh..opq", "");
+  return tar.Finish();
+}
+
+TEST(ImageReaderTest, ReadsBackWhatTheTarSaid) {
+  const Bytes bytes(RichTar());
+  const auto image = bytes.Open();
+  ASSERT_TRUE(image.ok()) << image.error().message();
+  const auto dir = Find(*image, {"dir"});
+  ASSERT_TRUE(dir.ok());
+  EXPECT_EQ(dir->mode, S_IFDIR | 01777);
+  EXPECT_EQ(dir->uid, 70000U);
+  EXPECT_EQ(dir->mtime, 5);
+  const auto file = Find(*image, {"dir", "file"});
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->mode, S_IFREG | 04750);
+  EXPECT_EQ(file->uid, 3U);
+  EXPECT_EQ(file->gid, 4U);
+  EXPECT_EQ(file->mtime, 1700000000);
+  EXPECT_EQ(file->mtime_nsec, 123456789U);
+  EXPECT_EQ(file->links, 2U);
+  EXPECT_EQ(Content(*image, *file), std::string(3'000'001, 'x'));
+  EXPECT_EQ(*image->Xattrs(*file), (XattrSet{{"user.color", "red"}}));
+  EXPECT_EQ(Find(*image, {"dir", "again"})->nid, file->nid);
+  EXPECT_EQ(*image->Target(*Find(*image, {"link"})), "dir/file");
+  EXPECT_EQ(Content(*image, *Find(*image, {"dir", "aligned"})), std::string(8192, 'y'));
+  EXPECT_EQ(Content(*image, *Find(*image, {"dir", "empty"})), "");
+  EXPECT_EQ(Content(*image, *Find(*image, {"dir", "small"})), "tiny");
+  const auto null = Find(*image, {"null"});
+  EXPECT_EQ(null->mode, S_IFCHR | 0666);
+  EXPECT_EQ(null->rdev, (1U << 8 | 3U));
+  EXPECT_FALSE(IsWhiteout(*null));
+  EXPECT_EQ(Find(*image, {"pipe"})->mode, S_IFIFO | 0600);
+  EXPECT_TRUE(IsWhiteout(*Find(*image, {"dir", "gone"})));
+  EXPECT_TRUE(IsOpaque(*image->Xattrs(*Find(*image, {"hidden"}))));
+  EXPECT_FALSE(IsOpaque(*image->Xattrs(*dir)));
+}
+
+TEST(ImageReaderTest, ListsLargeDirectoriesInOrder) {
+  TarMaker tar;
+  for (int i = 0; i < 5000; ++i) tar.File("d/" + std::string(60, 'n') + std::to_string(i), "");
+  const Bytes bytes(tar.Finish());
+  const auto image = bytes.Open();
+  ASSERT_TRUE(image.ok());
+  const auto names = image->List(*Find(*image, {"d"}));
+  ASSERT_TRUE(names.ok()) << names.error().message();
+  EXPECT_EQ(names->size(), 5000U);
+  EXPECT_TRUE(std::ranges::is_sorted(*names, {}, &NamedNode::name));
+}
+
+TEST(ImageReaderTest, EmptyLayerHasAnEmptyRoot) {
+  const Bytes bytes(TarMaker().Finish());
+  const auto image = bytes.Open();
+  ASSERT_TRUE(image.ok());
+  EXPECT_THAT(*image->List(*image->Stat(image->root())), ElementsAre());
+}
+
+TEST(ImageReaderTest, ErrorsOfTheCallerArePassedOn) {
+  const Bytes bytes(RichTar());
+  const auto image = bytes.Open();
+  const auto read = image->Read(*Find(*image, {"dir", "file"}), [](std::span<const std::byte>) {
+    return Status(Error(ErrorCode::kCancelled, "enough"));
+  });
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().message(), "enough");
+}
+
+TEST(ImageReaderTest, SaysWhatIsWrongWithADamagedImage) {
+  struct Damage {
+    const char* reason;
+    size_t at;
+    std::string bytes;
+  };
+  const size_t super = 1024;
+  const std::vector<Damage> cases = {
+      {"no superblock", super, "x"},
+      {"blocks are not 4096 bytes", super + 12, "\x0d"},
+      {"features this reader lacks", super + 80, "\x01"},
+      {"it is cut short", super + 36, "\xff\xff"},
+      {"lies beyond its end", super + 40, "\xff\xff\xff\x0f"},
+      {"has format", super + 14, std::string("\x01\x00", 2)},
+  };
+  for (const auto& damage : cases) {
+    Bytes bytes(RichTar());
+    bytes.Put(damage.at, damage.bytes);
+    const auto image = bytes.Open();
+    ASSERT_FALSE(image.ok()) << damage.reason;
+    EXPECT_EQ(image.error().code(), ErrorCode::kDataLoss);
+    EXPECT_THAT(image.error().message(), HasSubstr(damage.reason));
+  }
+}
+
+// Where a directory's only block lies: behind its inode.
+size_t AddressOfInlineData(const Bytes& bytes, const Inode& inode) {
+  const auto* super = bytes.image.data() + 1024;
+  uint32_t metadata = 0;
+  std::memcpy(&metadata, super + 40, sizeof metadata);
+  return metadata * kBlockSize + inode.nid * 32 + 64 + inode.xattr_bytes;
+}
+
+TEST(ImageReaderTest, RefusesHostileDirectories) {
+  const std::string tar = TarMaker().File("dir/abc", "1").File("dir/abd", "2").Finish();
+  const Bytes good(tar);
+  const size_t at = AddressOfInlineData(good, *Find(*good.Open(), {"dir"}));
+  const size_t names = at + 4 * 12;  // ".", "..", "abc", "abd"
+  ASSERT_EQ(good.image.substr(names, 9), "...abcabd");
+  struct Damage {
+    const char* reason;
+    size_t at;
+    std::string bytes;
+  };
+  const std::vector<Damage> cases = {
+      {"do not ascend", names + 6, "abc"},
+      {"do not ascend", names + 6, "aba"},
+      {"has the name 'a/c'", names + 4, "/"},
+      {"impossible place", at + 8, std::string(1, '\0')},
+      {"impossible place", at + 8, "\x31"},
+      {"names overlap", at + 12 + 8, "\xf0"},
+      {"has the name ''", at + 12 + 8, std::string("\x30", 1)},
+  };
+  for (const auto& damage : cases) {
+    Bytes bytes(tar);
+    bytes.Put(damage.at, damage.bytes);
+    const auto image = bytes.Open();
+    ASSERT_TRUE(image.ok());
+    const auto names_read = image->List(*Find(*image, {"dir"}));
+    ASSERT_FALSE(names_read.ok()) << damage.reason;
+    EXPECT_THAT(names_read.error().message(), HasSubstr(damage.reason));
+  }
+}
+
+TEST(ImageReaderTest, NothingIsReadBeyondATruncatedImage) {
+  Bytes bytes(RichTar());
+  const size_t whole = bytes.image.size();
+  for (size_t size = 0; size < whole; size += 4096) {
+    bytes.image.resize(size);
+    const auto image = bytes.Open();  // Open's reader checks each place
+    ASSERT_FALSE(image.ok()) << size;
+    bytes.image.resize(whole);
+  }
+}
+
+}  // namespace
+}  // namespace locket::erofs
