@@ -23,13 +23,14 @@ std::string DescribeSealed(const std::string& target, const SealImageReport& rep
 
 struct VerifyImageOptions {
   const Secret* kek = nullptr;  // also opens every key packet
+  bool ordinary_too = false;    // of one that is not sealed only the digests are checked
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
 };
 
 // Manifest and config follow the rules; every blob has its digest, its verity tree fits its root
 // hash; with a KEK every key packet opens and belongs to its layer. kDataLoss and others: the first
-// thing that is wrong. One layer at a time lies in the temporary directory.
+// thing that is wrong, naming the layer. One layer at a time lies in the temporary directory.
 Status VerifyImage(image::ImageSource& source, const VerifyImageOptions& options,
                    Progress& progress);
 

@@ -5,15 +5,19 @@
 #include <ostream>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "cli/check_image.h"
 #include "cli/image_access.h"
 #include "cli/key.h"
 #include "cli/layer_selection.h"
 #include "cli/seal_image.h"
+#include "cli/sign_image.h"
 #include "cli/stop_on_signal.h"
 
 namespace locket::cli {
 namespace {
+
+constexpr size_t kMaxPublicKeyBytes = 64U << 10;
 
 struct SealOptions {
   std::string source;
@@ -31,6 +35,7 @@ struct SealOptions {
 struct LookOptions {
   std::string image;
   std::string kek_file;
+  std::vector<std::string> signed_by;
   ImageAccessOptions access;
   bool json = false;
 };
@@ -121,6 +126,17 @@ Result<int> Inspect(const LookOptions& options, Context& context) {
   return 0;
 }
 
+// Each of the keys must have signed.
+Status CheckSigners(ImageAccess& access, const image::ImageLocation& location,
+                    image::ImageSource& source, const std::vector<std::string>& keys) {
+  for (const auto& file : keys) {
+    LOCKET_TRY_ASSIGN(const std::string pem, ReadFile(file, kMaxPublicKeyBytes));
+    LOCKET_TRY_ASSIGN(const auto key, image::PublicKey::FromPem(pem).While("'" + file + "'"));
+    LOCKET_TRY(CheckSignedBy(access, location, source, key).While("signed by '" + file + "'"));
+  }
+  return Ok();
+}
+
 Result<int> Verify(const LookOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
   LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
@@ -128,10 +144,12 @@ Result<int> Verify(const LookOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto kek, ReadOptionalKey(options.kek_file));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
+  LOCKET_TRY(CheckSigners(*access, location, *source, options.signed_by).While(doing));
   const SystemClock clock;
   Progress progress(context.err, context.err_is_terminal, clock);
   LOCKET_TRY(VerifyImage(*source,
                          {.kek = kek ? &*kek : nullptr,
+                          .ordinary_too = !options.signed_by.empty(),
                           .temporary_directory = options.access.temporary_directory,
                           .stop = stop->token()},
                          progress)
@@ -196,10 +214,14 @@ void AddVerify(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* verify = group.add_subcommand("verify", "Check every byte of a sealed image");
   verify->footer(
       "Examples:\n  locket image verify registry.example/app:1\n  locket image verify "
-      "registry.example/app:1 --kek kek.bin");
+      "registry.example/app:1 --kek kek.bin --signed-by cosign.pub");
   auto options = std::make_shared<LookOptions>();
   verify->add_option("IMAGE", options->image, kSourceHelp)->required();
   verify->add_option("--kek", options->kek_file, "Key encryption key: also open the key packets");
+  verify
+      ->add_option("--signed-by", options->signed_by,
+                   "Public key in PEM that must have signed the image; repeatable")
+      ->allow_extra_args(false);
   AddAccess(*verify, options->access);
   verify->callback([&context, &selected, options] {
     selected.check = [options] { return CheckLook(*options); };
@@ -216,6 +238,7 @@ void AddImageCommands(CLI::App& app, Context& context, Selected& selected) {
   AddInspect(*group, context, selected);
   AddVerify(*group, context, selected);
   AddExtract(*group, context, selected);
+  AddSign(*group, context, selected);
 }
 
 }  // namespace locket::cli

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "image/media_type.h"
 
 namespace locket::registry {
 namespace {
@@ -44,10 +46,20 @@ class RegistrySource final : public image::ImageSource {
         directory_(std::move(directory)),
         call_(std::move(call)) {}
 
+  // Each document is asked for once: a tag that moves meanwhile, or a registry that gives two
+  // answers, must not have one of them checked and the other used.
   Result<ManifestContent> GetManifest() override {
-    return client_.FetchManifestFor(image_, platform_, call_);
+    if (!manifest_) {
+      LOCKET_TRY_ASSIGN(manifest_, FetchManifest());
+    }
+    return *manifest_;
   }
-  Result<ManifestContent> GetTop() override { return client_.FetchManifest(image_, call_); }
+  Result<ManifestContent> GetTop() override {
+    if (!top_) {
+      LOCKET_TRY_ASSIGN(top_, client_.FetchManifest(image_, call_));
+    }
+    return *top_;
+  }
   Result<ManifestContent> GetNested(const Descriptor& document) override {
     image::Reference by_digest = image_;
     by_digest.digest = document.digest;
@@ -64,11 +76,22 @@ class RegistrySource final : public image::ImageSource {
   }
 
  private:
+  Result<ManifestContent> FetchManifest() {
+    LOCKET_TRY_ASSIGN(auto top, GetTop());
+    if (!image::IsIndex(top.descriptor.media_type)) return top;
+    const std::string doing = "image '" + image_.ToText() + "'";
+    LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes).While(doing));
+    LOCKET_TRY_ASSIGN(const auto chosen, image::SelectPlatform(index, platform_).While(doing));
+    return GetNested(chosen);
+  }
+
   RegistryClient& client_;
   image::Reference image_;
   image::Platform platform_;
   std::filesystem::path directory_;
   CallOptions call_;
+  std::optional<ManifestContent> top_{};
+  std::optional<ManifestContent> manifest_{};
 };
 
 class RegistryTarget final : public image::ImageTarget {

@@ -75,6 +75,24 @@ TEST_F(RegistryTest, SealsIntoARegistryAndChecksWhatIsThere) {
   EXPECT_EQ(verify.exit_code, 0) << verify.err;
 }
 
+TEST_F(RegistryTest, SignaturesAreKeptBesideTheImage) {
+  const std::string image = host_ + "/team/app:1";
+  const json sealed = SealApp(image);
+  const std::string digest = sealed["manifest_digest"];
+  RunTool({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+           Path("key")});
+  RunTool({"openssl", "pkey", "-in", Path("key"), "-pubout", "-out", Path("pub")});
+  const auto sign = cli_.Run({"image", "sign", image, "--key", Path("key")});
+  ASSERT_EQ(sign.exit_code, 0) << sign.err;
+  const auto verify =
+      cli_.Run({"image", "verify", host_ + "/team/app@" + digest, "--signed-by", Path("pub")});
+  EXPECT_EQ(verify.exit_code, 0) << verify.err;
+  const auto payload =
+      RunCommand({"skopeo", "inspect", "--raw", "--tls-verify=false",
+                  "docker://" + host_ + "/team/app:sha256-" + digest.substr(7) + ".sig"});
+  EXPECT_THAT(payload->standard_output, HasSubstr("dev.cosignproject.cosign/signature"));
+}
+
 TEST_F(RegistryTest, SealsFromARegistry) {
   RunTool({"skopeo", "copy", "-q", "--dest-tls-verify=false", Source("app"),
            "docker://" + host_ + "/plain:1"});

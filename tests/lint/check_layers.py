@@ -32,6 +32,7 @@ CONFINED = {
     r"curl/": r"registry/.*",
     r"libcryptsetup\.h": r"device/crypt[a-z_]*\.cpp",
     r"libdevmapper\.h": r"device/[a-z_]*\.cpp",
+    r"sodium\.h": r"image/cosign_key\.cpp",
     r"openssl/": r"(verity|image|attest|key-broker|cli)/.*",
     r"grpc": r"(snapshotter|cli)/.*",
     r"httplib\.h": r"(attest|key-broker|cli)/.*",

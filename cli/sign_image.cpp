@@ -1,0 +1,205 @@
+#include "cli/sign_image.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/encoding.h"
+#include "image/manifest.h"
+#include "image/media_type.h"
+
+namespace locket::cli {
+
+using image::Descriptor;
+using image::Digest;
+using image::ImageLocation;
+using image::ImageSignature;
+using image::ImageSource;
+using image::Manifest;
+
+namespace {
+
+constexpr int kMaxIndexDepth = 4;
+
+Result<ImageLocation> SignatureLocation(const ImageLocation& image, const Digest& digest) {
+  ImageLocation location = image;
+  if (image.transport == image::Transport::kRegistry) {
+    location.reference->tag = image::SignatureTag(digest);
+    location.reference->digest.reset();
+    return location;
+  }
+  if (image.transport == image::Transport::kOciLayout) {
+    location.tag = image::SignatureTag(digest);
+    return location;
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               "'" + image.ToText() + "': signatures are kept in registries and layouts only");
+}
+
+// The signatures' own manifest. Nothing: there is none.
+Result<std::optional<Manifest>> ReadSignatureManifest(
+    Result<std::unique_ptr<ImageSource>>& source) {
+  auto content = source.ok() ? (*source)->GetManifest() : source.error();
+  if (!content.ok() && content.error().code() == ErrorCode::kNotFound) {
+    return std::optional<Manifest>();
+  }
+  if (!content.ok()) return std::move(content).error();
+  LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content->bytes));
+  return std::optional(std::move(manifest));
+}
+
+Result<ImageSignature> ReadSignature(ImageSource& source, const Descriptor& layer) {
+  const auto annotation = layer.annotations.find(std::string(image::kSignatureAnnotation));
+  if (layer.media_type != image::kSimpleSigning || annotation == layer.annotations.end()) {
+    return Error(ErrorCode::kInvalidArgument, "not a cosign signature");
+  }
+  LOCKET_TRY_ASSIGN(std::string payload, image::ReadBlob(source, layer, image::kMaxPayloadBytes));
+  return ImageSignature{.payload = std::move(payload), .signature = annotation->second};
+}
+
+// Ok if one of the manifest's signatures is `key`'s over `digest`.
+Status CheckSignatures(ImageSource& source, const Manifest& signatures, const image::PublicKey& key,
+                       const Digest& digest) {
+  const std::string count = std::to_string(signatures.layers.size());
+  Error reason(ErrorCode::kPermissionDenied, "the list of its signatures is empty");
+  for (const auto& layer : signatures.layers) {
+    const auto signature = ReadSignature(source, layer);
+    auto good =
+        signature.ok() ? image::CheckSignature(key, *signature, digest) : Status(signature.error());
+    if (good.ok()) return Ok();
+    reason = Error(good.error().code(),
+                   count + " signature(s), none good; the last: " + good.error().message());
+  }
+  return reason;
+}
+
+Status CheckDocument(ImageAccess& access, const ImageLocation& location,
+                     const image::PublicKey& key, const Digest& digest) {
+  LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location, digest));
+  auto source = access.OpenSource(place);
+  LOCKET_TRY_ASSIGN(const auto signatures, ReadSignatureManifest(source).While("signatures"));
+  if (signatures) return CheckSignatures(**source, *signatures, key, digest);
+  return Error(ErrorCode::kPermissionDenied,
+               "not signed: there is no '" + image::SignatureTag(digest) + "'");
+}
+
+// What cosign writes, too: readers look at the layers only.
+std::string ConfigFor(const std::vector<Descriptor>& payloads) {
+  image::ImageConfig config{.architecture = "", .os = "", .diff_ids = {}};
+  for (const auto& payload : payloads) config.diff_ids.push_back(payload.digest);
+  return image::EncodeImageConfig(config);
+}
+
+class Signer {
+ public:
+  Signer(ImageAccess& access, const ImageLocation& location, const image::SigningKey& key,
+         const image::PublicKey& public_key, std::string docker_reference)
+      : access_(access),
+        location_(location),
+        key_(key),
+        public_key_(public_key),
+        docker_reference_(std::move(docker_reference)) {}
+
+  Result<SignedDocument> Sign(const Digest& digest) {
+    LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location_, digest));
+    auto source = access_.OpenSource(place);
+    LOCKET_TRY_ASSIGN(auto there, ReadSignatureManifest(source).While("signatures"));
+    if (there && CheckSignatures(**source, *there, public_key_, digest).ok()) {
+      return SignedDocument{.digest = digest, .was_signed = true};
+    }
+    std::vector<Descriptor> layers = there ? std::move(there->layers) : std::vector<Descriptor>{};
+    if (layers.size() >= image::kMaxLayers) {
+      return Error(ErrorCode::kResourceExhausted, "it has 128 signatures already");
+    }
+    LOCKET_TRY(Push(place, digest, std::move(layers)).While("push the signature"));
+    return SignedDocument{.digest = digest, .was_signed = false};
+  }
+
+ private:
+  Status Push(const ImageLocation& place, const Digest& digest, std::vector<Descriptor> layers) {
+    const std::string payload = image::EncodeSigningPayload(
+        {.docker_reference = docker_reference_, .manifest_digest = digest});
+    LOCKET_TRY_ASSIGN(const auto signature, key_.Sign(AsBytes(payload)));
+    Descriptor layer = image::DescriptorOf(image::kSimpleSigning, payload);
+    layer.annotations.emplace(image::kSignatureAnnotation, Base64Encode(signature));
+    layers.push_back(layer);
+    const std::string config = ConfigFor(layers);
+    const Manifest manifest{.media_type = std::string(image::kOciManifest),
+                            .config = image::DescriptorOf(image::kOciConfig, config),
+                            .layers = std::move(layers)};
+    LOCKET_TRY_ASSIGN(const auto target, access_.OpenTarget(place));
+    LOCKET_TRY(target->PutBlobBytes(layer, payload));
+    LOCKET_TRY(target->PutBlobBytes(manifest.config, config));
+    LOCKET_TRY(target->PutManifest(image::kOciManifest, image::EncodeManifest(manifest)));
+    return Ok();
+  }
+
+  ImageAccess& access_;
+  const ImageLocation& location_;
+  const image::SigningKey& key_;
+  const image::PublicKey& public_key_;
+  const std::string docker_reference_;
+};
+
+// `top` and all that is in it, each once.
+Status Collect(ImageSource& source, const image::ManifestContent& top, int depth,
+               std::vector<Digest>& found) {
+  if (std::ranges::find(found, top.descriptor.digest) != found.end()) return Ok();
+  found.push_back(top.descriptor.digest);
+  if (!image::IsIndex(top.descriptor.media_type)) return Ok();
+  if (depth == kMaxIndexDepth) {
+    return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
+  }
+  LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes));
+  for (const auto& entry : index.manifests) {
+    LOCKET_TRY_ASSIGN(const auto nested, source.GetNested(entry));
+    LOCKET_TRY(Collect(source, nested, depth + 1, found));
+  }
+  return Ok();
+}
+
+std::string NameFor(const ImageLocation& location) {
+  return location.reference ? location.reference->Name() : location.tag;
+}
+
+}  // namespace
+
+Result<std::vector<SignedDocument>> SignImage(ImageAccess& access, const ImageLocation& location,
+                                              const image::SigningKey& key,
+                                              const SignImageOptions& options) {
+  LOCKET_TRY_ASSIGN(const auto public_key, key.Public());
+  LOCKET_TRY_ASSIGN(const auto source, access.OpenSource(location));
+  LOCKET_TRY_ASSIGN(const auto top,
+                    options.only_platform ? source->GetManifest() : source->GetTop());
+  std::vector<Digest> documents;
+  LOCKET_TRY(Collect(*source, top, 0, documents));
+  // Refused before anything is pushed.
+  LOCKET_TRY(SignatureLocation(location, top.descriptor.digest));
+  Signer signer(access, location, key, public_key,
+                options.docker_reference.empty() ? NameFor(location) : options.docker_reference);
+  std::vector<SignedDocument> done;
+  // The index last, so that who trusts it finds the rest signed.
+  for (auto digest = documents.rbegin(); digest != documents.rend(); ++digest) {
+    LOCKET_TRY_ASSIGN(auto document, signer.Sign(*digest).While(digest->ToText()));
+    done.push_back(document);
+  }
+  return done;
+}
+
+Status CheckSignedBy(ImageAccess& access, const ImageLocation& location, ImageSource& source,
+                     const image::PublicKey& key) {
+  LOCKET_TRY_ASSIGN(const auto manifest, source.GetManifest());
+  const Digest& digest = manifest.descriptor.digest;
+  auto checked = CheckDocument(access, location, key, digest);
+  if (checked.ok()) return checked;
+  LOCKET_TRY_ASSIGN(const auto top, source.GetTop());
+  if (image::IsIndex(top.descriptor.media_type)) {
+    LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes));
+    const bool listed =
+        std::ranges::find(index.manifests, digest, &Descriptor::digest) != index.manifests.end();
+    if (listed && CheckDocument(access, location, key, top.descriptor.digest).ok()) return Ok();
+  }
+  return std::move(checked).While("manifest " + digest.ToText());
+}
+
+}  // namespace locket::cli
