@@ -21,13 +21,13 @@ Status VerifyOne(image::ImageSource& source, const image::Descriptor& layer,
   if (options.kek != nullptr && info.encrypted()) {
     LOCKET_TRY(OpenKeyPacket(*options.kek, info).While("open its key packet"));
   }
-  LOCKET_TRY_ASSIGN(
-      const UniqueFd fd,
-      FetchBlob(source, layer,
-                {.temporary_directory = options.temporary_directory, .stop = options.stop},
-                progress)
-          .While("fetch"));
-  return verity::VerifyLayer(fd.get(), info.identity).While("dm-verity");
+  LOCKET_TRY_ASSIGN(const UniqueFd fd, source.OpenBlobFile(layer).While("fetch"));
+  const auto checked = [&](uint64_t first_block, std::span<std::byte> blocks) -> Status {
+    if (options.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
+    progress.Update(first_block * verity::kBlockSize + blocks.size());
+    return Ok();
+  };
+  return verity::VerifyLayer(fd.get(), info.identity, checked).While("dm-verity");
 }
 
 Status VerifyOrdinary(image::ImageSource& source, const ImageDocuments& image,
@@ -36,9 +36,8 @@ Status VerifyOrdinary(image::ImageSource& source, const ImageDocuments& image,
   for (size_t i = 0; i < layers.size(); ++i) {
     progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
                    layers[i].size);
-    auto fetched = FetchBlob(
-        source, layers[i],
-        {.temporary_directory = options.temporary_directory, .stop = options.stop}, progress);
+    if (options.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
+    auto fetched = source.OpenBlobFile(layers[i]);
     if (!fetched.ok()) {
       progress.Clear();
       return std::move(fetched).error().While(LayerText(image.manifest, i));

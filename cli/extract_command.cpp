@@ -55,11 +55,12 @@ Result<int> Extract(const ExtractOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
   const std::string doing = "extract '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto kek, ReadOptionalKey(options.kek_file));
-  LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
-  LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
   const SystemClock clock;
   Progress progress(context.err, context.err_is_terminal, clock);
+  LOCKET_TRY_ASSIGN(const auto access,
+                    ImageAccess::Create(options.access, stop->token(), &progress));
+  LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
   const LayerImageOptions layers{.kek = kek ? &*kek : nullptr,
                                  .temporary_directory = options.access.temporary_directory,
                                  .stop = stop->token()};

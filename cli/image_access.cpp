@@ -32,7 +32,7 @@ Result<image::Platform> ParsePlatform(const std::string& text) {
 }
 
 Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOptions& options,
-                                                         std::stop_token stop) {
+                                                         std::stop_token stop, Progress* progress) {
   image::Platform platform = image::HostPlatform();
   if (!options.platform.empty()) {
     LOCKET_TRY_ASSIGN(platform, ParsePlatform(options.platform));
@@ -50,16 +50,19 @@ Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOption
   client_options.certs_directory = options.hosts_dir;
   client_options.credentials = std::move(credentials);
   LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));
-  return std::unique_ptr<ImageAccess>(new ImageAccess(
-      std::move(client), std::move(platform), options.temporary_directory, std::move(stop)));
+  return std::unique_ptr<ImageAccess>(new ImageAccess(std::move(client), std::move(platform),
+                                                      options.temporary_directory, std::move(stop),
+                                                      progress));
 }
 
 ImageAccess::ImageAccess(std::unique_ptr<registry::RegistryClient> client, image::Platform platform,
-                         std::filesystem::path temporary_directory, std::stop_token stop)
+                         std::filesystem::path temporary_directory, std::stop_token stop,
+                         Progress* progress)
     : client_(std::move(client)),
       platform_(std::move(platform)),
       temporary_directory_(std::move(temporary_directory)),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)),
+      progress_(progress) {}
 
 ImageAccess::~ImageAccess() = default;
 
@@ -70,22 +73,49 @@ Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenSource(
         location, {.platform = platform_, .temporary_directory = temporary_directory_});
   }
   return registry::MakeRegistrySource(*client_, *location.reference, platform_,
-                                      temporary_directory_, {.stop = stop_});
+                                      temporary_directory_, {.stop = stop_, .progress = Meter()});
+}
+
+std::function<void(uint64_t, uint64_t)> ImageAccess::Meter() {
+  if (progress_ == nullptr) return {};
+  return [this](uint64_t done, uint64_t /*total*/) {
+    uint64_t more = done;
+    {
+      const MutexLock lock(mutex_);
+      uint64_t& before = moved_[std::this_thread::get_id()];
+      if (done >= before) more = done - before;  // else it is another blob, or a new attempt
+      before = done;
+    }
+    progress_->Add(more);
+  };
 }
 
 Result<std::unique_ptr<image::ImageTarget>> ImageAccess::OpenTarget(
-    const image::ImageLocation& location) {
+    const image::ImageLocation& location, const TargetOptions& options) {
   switch (location.transport) {
-    case Transport::kRegistry:
-      return registry::MakeRegistryTarget(*client_, *location.reference, {.stop = stop_});
+    case Transport::kRegistry: {
+      const auto* from = options.mount_from;
+      const bool same = from != nullptr && from->transport == Transport::kRegistry &&
+                        from->reference->registry == location.reference->registry &&
+                        from->reference->repository != location.reference->repository;
+      registry::CallOptions call{.stop = stop_};
+      if (options.show_progress) call.progress = Meter();
+      return registry::MakeRegistryTarget(*client_, *location.reference, call,
+                                          same ? from->reference->repository : "");
+    }
     case Transport::kOciLayout:
       if (!location.tag.empty()) return image::OpenLayoutTarget(location.path, location.tag);
       return Error(ErrorCode::kInvalidArgument,
                    "'" + location.ToText() + "': name a tag, oci:DIR:TAG");
-    default:
-      return Error(ErrorCode::kInvalidArgument,
-                   "'" + location.ToText() + "': a target is a registry reference or oci:DIR:TAG");
+    case Transport::kOciArchive:
+      return image::OpenArchiveTarget(location.path, location.tag);
+    case Transport::kStream:
+      return image::OpenStreamTarget(options.stream);
+    case Transport::kDockerArchive:
+      break;
   }
+  return Error(ErrorCode::kInvalidArgument,
+               "'" + location.ToText() + "': docker archives can be read only; write oci-archive:");
 }
 
 }  // namespace locket::cli

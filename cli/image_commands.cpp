@@ -52,10 +52,7 @@ Status CheckKeyMode(const SealOptions& options) {
 
 Status CheckSeal(const SealOptions& options) {
   LOCKET_TRY(image::ParseImageLocation(options.source).While("SOURCE"));
-  LOCKET_TRY_ASSIGN(const auto target, image::ParseImageLocation(options.target).While("TARGET"));
-  if (target.transport == image::Transport::kOciLayout && target.tag.empty()) {
-    return Usage("TARGET '" + options.target + "': name a tag, oci:DIR:TAG");
-  }
+  LOCKET_TRY(CheckTargetName(options.target));
   if (!options.base.empty()) LOCKET_TRY(image::ParseImageLocation(options.base).While("--base"));
   LOCKET_TRY_ASSIGN(const auto encrypt,
                     LayerSelection::FromText(options.encrypt).While("--encrypt-layers"));
@@ -96,7 +93,10 @@ Result<int> Seal(const SealOptions& options, Context& context) {
                       ReadKeyFile(options.convergent_secret_file).While("--convergent-secret"));
     seal.convergent_secret.emplace(std::move(secret));
   }
-  LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
+  const SystemClock clock;
+  Progress progress(context.err, context.err_is_terminal, clock);
+  LOCKET_TRY_ASSIGN(const auto access,
+                    ImageAccess::Create(options.access, stop->token(), &progress));
   LOCKET_TRY_ASSIGN(
       seal.base_diff_ids,
       BaseDiffIds(*access, options.base).While("read base image '" + options.base + "'"));
@@ -104,12 +104,11 @@ Result<int> Seal(const SealOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.source));
   LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(from).While(doing));
-  LOCKET_TRY_ASSIGN(const auto target,
-                    access->OpenTarget(to).While("open target '" + options.target + "'"));
-  const SystemClock clock;
-  Progress progress(context.err, context.err_is_terminal, clock);
+  LOCKET_TRY_ASSIGN(const auto target, access->OpenTarget(to, {.stream = StreamTo(context)})
+                                           .While("open target '" + options.target + "'"));
   LOCKET_TRY_ASSIGN(const auto report, SealImage(*source, *target, seal, progress).While(doing));
-  context.out << DescribeSealed(options.target, report, options.json);
+  (options.target == "-" ? context.err : context.out)
+      << DescribeSealed(options.target, report, options.json);
   return 0;
 }
 
@@ -139,14 +138,15 @@ Status CheckSigners(ImageAccess& access, const image::ImageLocation& location,
 
 Result<int> Verify(const LookOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
-  LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
+  const SystemClock clock;
+  Progress progress(context.err, context.err_is_terminal, clock);
+  LOCKET_TRY_ASSIGN(const auto access,
+                    ImageAccess::Create(options.access, stop->token(), &progress));
   const std::string doing = "verify '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto kek, ReadOptionalKey(options.kek_file));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
   LOCKET_TRY(CheckSigners(*access, location, *source, options.signed_by).While(doing));
-  const SystemClock clock;
-  Progress progress(context.err, context.err_is_terminal, clock);
   LOCKET_TRY(VerifyImage(*source,
                          {.kek = kek ? &*kek : nullptr,
                           .ordinary_too = !options.signed_by.empty(),
@@ -169,7 +169,7 @@ void AddSeal(CLI::App& group, Context& context, Selected& selected) {
       "kbs:///team/key/app --json");
   auto options = std::make_shared<SealOptions>();
   seal->add_option("SOURCE", options->source, kSourceHelp)->required();
-  seal->add_option("TARGET", options->target, "Registry reference or oci:DIR:TAG")->required();
+  seal->add_option("TARGET", options->target, kTargetHelp)->required();
   seal->add_option("--encrypt-layers", options->encrypt,
                    "all, none, or numbers and ranges: 0 is the bottom, -1 the top, 1.. the rest")
       ->capture_default_str();
@@ -238,6 +238,7 @@ void AddImageCommands(CLI::App& app, Context& context, Selected& selected) {
   AddInspect(*group, context, selected);
   AddVerify(*group, context, selected);
   AddExtract(*group, context, selected);
+  AddCopy(*group, context, selected);
   AddSign(*group, context, selected);
 }
 

@@ -7,12 +7,15 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "cli/commands.h"
+#include "cli/copy_image.h"
 #include "cli/image_access.h"
 
 namespace locket::cli {
 
 inline constexpr const char* kSourceHelp =
-    "Registry reference, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE";
+    "Registry reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (an archive)";
+inline constexpr const char* kTargetHelp =
+    "Registry reference, oci:DIR:TAG, oci-archive:FILE[:TAG] or - (an archive)";
 
 Error Usage(const std::string& message);
 
@@ -21,6 +24,10 @@ void AddAccess(CLI::App& command, ImageAccessOptions& access);
 // Of what AddAccess adds, and the image's name (`what` in messages).
 Status CheckAccess(const ImageAccessOptions& access);
 Status CheckImageName(const std::string& image, const std::string& what);
+Status CheckTargetName(const std::string& target);
+// Where an archive goes that is named "-".
+image::ByteSink StreamTo(Context& context);
+void PrintCopy(const std::string& target, const CopyReport& report, bool json, Context& context);
 
 // Nothing for an empty name.
 Result<std::optional<Secret>> ReadOptionalKey(const std::string& file);

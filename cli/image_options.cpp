@@ -32,6 +32,17 @@ Status CheckImageName(const std::string& image, const std::string& what) {
   return Ok();
 }
 
+Status CheckTargetName(const std::string& target) {
+  LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(target).While("TARGET"));
+  if (location.transport == image::Transport::kOciLayout && location.tag.empty()) {
+    return Usage("TARGET '" + target + "': name a tag, oci:DIR:TAG");
+  }
+  if (location.transport == image::Transport::kDockerArchive) {
+    return Usage("TARGET '" + target + "': docker archives can be read only; write oci-archive:");
+  }
+  return Ok();
+}
+
 Result<std::optional<Secret>> ReadOptionalKey(const std::string& file) {
   std::optional<Secret> key;
   if (file.empty()) return key;

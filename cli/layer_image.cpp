@@ -14,12 +14,10 @@
 namespace locket::cli {
 namespace {
 
-constexpr size_t kPiece = 1U << 20;
-
 Error Interrupted() { return {ErrorCode::kCancelled, "interrupted"}; }
 
 Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descriptor& layer,
-                              const LayerImageOptions& options, Progress& progress) {
+                              const LayerImageOptions& options) {
   LOCKET_TRY_ASSIGN(const auto info, image::ParseSealedLayerInfo(layer));
   std::optional<Secret> key;
   if (info.encrypted()) {
@@ -35,7 +33,7 @@ Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descripto
         image::UnwrapLayerKeyFor(*options.kek, packet, info.identity).While("open its key packet"));
     key.emplace(std::move(opened));
   }
-  LOCKET_TRY_ASSIGN(const UniqueFd blob, FetchBlob(source, layer, options, progress));
+  LOCKET_TRY_ASSIGN(const UniqueFd blob, source.OpenBlobFile(layer));
   LOCKET_TRY_ASSIGN(UniqueFd plain, NamelessFile(options.temporary_directory));
   LOCKET_TRY(image::ExtractLayer(blob.get(), info.identity, key ? &*key : nullptr, plain.get()));
   return LayerImage{.fd = std::move(plain), .identity = info.identity};
@@ -61,20 +59,6 @@ Result<UniqueFd> NamelessFile(const std::filesystem::path& directory) {
   LOCKET_TRY_ASSIGN(const TempDir holder, TempDir::Create(directory, "locket-layer-"));
   LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(holder.path() / "layer", O_RDWR | O_CREAT | O_EXCL));
   return fd;
-}
-
-Result<UniqueFd> FetchBlob(image::ImageSource& source, const image::Descriptor& blob,
-                           const LayerImageOptions& options, Progress& progress) {
-  LOCKET_TRY_ASSIGN(const auto stream, source.OpenBlob(blob));
-  LOCKET_TRY_ASSIGN(UniqueFd fd, NamelessFile(options.temporary_directory));
-  std::vector<std::byte> piece(kPiece);
-  for (uint64_t done = 0;;) {
-    if (options.stop.stop_requested()) return Interrupted();
-    LOCKET_TRY_ASSIGN(const size_t n, stream->Read(piece));
-    if (n == 0) return fd;
-    LOCKET_TRY(PwriteFull(fd.get(), std::span(piece).first(n), done));
-    progress.Update(done += n);
-  }
 }
 
 Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,
@@ -107,6 +91,7 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
                                   size_t layer, const LayerImageOptions& options,
                                   Progress& progress) {
   const auto& descriptor = image.manifest.layers[layer];
+  if (options.stop.stop_requested()) return Interrupted();
   progress.Start(
       "layer " + std::to_string(layer + 1) + " of " + std::to_string(image.manifest.layers.size()),
       /*total=*/0);
@@ -117,7 +102,7 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
   }
   auto opened =
       image::IsSealedLayer(descriptor.media_type)
-          ? OpenSealed(source, descriptor, options, progress)
+          ? OpenSealed(source, descriptor, options)
           : OpenOrdinary(source, descriptor, image.config.diff_ids[layer], options, progress);
   if (!opened.ok()) progress.Clear();
   return std::move(opened).While(LayerText(image.manifest, layer));

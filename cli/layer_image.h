@@ -27,10 +27,6 @@ struct LayerImageOptions {
   std::stop_token stop{};
 };
 
-// The whole blob, checked, in `options.temporary_directory` at most.
-Result<UniqueFd> FetchBlob(image::ImageSource& source, const image::Descriptor& blob,
-                           const LayerImageOptions& options, Progress& progress);
-
 // Reads the layer's tar and seals it verify-only to `path`; the tar's digest is `diff_id`.
 // kDataLoss: it is not.
 Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,

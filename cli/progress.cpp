@@ -28,34 +28,50 @@ std::string HumanBytes(uint64_t bytes) {
 }
 
 void Progress::Start(const std::string& step, uint64_t total) {
+  const MutexLock lock(mutex_);
   step_ = step;
+  done_ = 0;
   total_ = total;
   drawn_ = {};
 }
 
 void Progress::Update(uint64_t done) {
+  const MutexLock lock(mutex_);
+  done_ = done;
+  Draw();
+}
+
+void Progress::Add(uint64_t more) {
+  const MutexLock lock(mutex_);
+  done_ += more;
+  Draw();
+}
+
+void Progress::Draw() {
   if (!terminal_) return;
   const auto now = clock_.Steady();
   if (drawn_ != std::chrono::steady_clock::time_point{} && now - drawn_ < kRedraw) return;
   drawn_ = now;
   err_ << kClearLine << step_ << " ";
   if (total_ > 0) {
-    const auto part = static_cast<double>(std::min(done, total_)) / static_cast<double>(total_);
+    const auto part = static_cast<double>(std::min(done_, total_)) / static_cast<double>(total_);
     const auto filled = static_cast<size_t>(part * kBarWidth);
     err_ << "[" << std::string(filled, '#') << std::string(kBarWidth - filled, '.') << "] ";
   }
-  err_ << HumanBytes(done);
+  err_ << HumanBytes(done_);
   if (total_ > 0) err_ << " of " << HumanBytes(total_);
   err_.flush();
 }
 
 void Progress::Finish(const std::string& outcome) {
+  const MutexLock lock(mutex_);
   if (terminal_) err_ << kClearLine;
   err_ << step_ << ": " << outcome << "\n";
   err_.flush();
 }
 
 void Progress::Clear() {
+  const MutexLock lock(mutex_);
   if (!terminal_) return;
   err_ << kClearLine;
   err_.flush();

@@ -203,7 +203,10 @@ Result<std::unique_ptr<ImageSource>> Open(const ImageLocation& location,
     return OpenLayout(MakeDirectoryFiles(location.path), location.tag, options.platform);
   }
   LOCKET_TRY_ASSIGN(auto files, UnpackArchive(location.path, options.temporary_directory));
-  if (location.transport == Transport::kOciArchive) {
+  const bool is_layout =
+      location.transport == Transport::kOciArchive ||
+      (location.transport == Transport::kStream && files->Open("oci-layout").ok());
+  if (is_layout) {
     return OpenLayout(std::move(files), location.tag, options.platform);
   }
   return OpenDockerArchive(std::move(files), location.tag);

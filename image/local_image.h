@@ -3,7 +3,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/result.h"
@@ -18,7 +20,8 @@ struct OpenSourceOptions {
   std::filesystem::path temporary_directory = std::filesystem::temp_directory_path();
 };
 
-// Any transport but kRegistry. kNotFound: no image of that tag; lists those there are.
+// Any transport but kRegistry; a stream is standard input, and what is in it tells its kind.
+// kNotFound: no image of that tag; lists those there are.
 Result<std::unique_ptr<ImageSource>> OpenLocalSource(const ImageLocation& location,
                                                      const OpenSourceOptions& options = {});
 
@@ -26,5 +29,15 @@ Result<std::unique_ptr<ImageSource>> OpenLocalSource(const ImageLocation& locati
 // bore `tag` before; other entries stay. Each file appears in full or not at all.
 Result<std::unique_ptr<ImageTarget>> OpenLayoutTarget(const std::filesystem::path& path,
                                                       std::string_view tag);
+
+// An OCI layout in a tar file, which appears (or replaces what was there) when the manifest is put.
+// `tag` may be empty.
+Result<std::unique_ptr<ImageTarget>> OpenArchiveTarget(const std::filesystem::path& path,
+                                                       std::string_view tag);
+
+using ByteSink = std::function<Status(std::span<const std::byte>)>;
+
+// The same as a stream. If it breaks off before the manifest, what was written holds no image.
+Result<std::unique_ptr<ImageTarget>> OpenStreamTarget(ByteSink sink);
 
 }  // namespace locket::image

@@ -159,6 +159,7 @@ constexpr Prefix kPrefixes[] = {{"oci:", Transport::kOciLayout},
 
 std::string ImageLocation::ToText() const {
   if (transport == Transport::kRegistry) return reference ? reference->ToText() : "";
+  if (transport == Transport::kStream) return "-";
   std::string text;
   for (const auto& prefix : kPrefixes) {
     if (prefix.transport == transport) text = prefix.text;
@@ -168,6 +169,7 @@ std::string ImageLocation::ToText() const {
 }
 
 Result<ImageLocation> ParseImageLocation(std::string_view text) {
+  if (text == "-") return ImageLocation{.transport = Transport::kStream, .path = "/dev/stdin"};
   for (const auto& prefix : kPrefixes) {
     if (!text.starts_with(prefix.text)) continue;
     const auto rest = text.substr(prefix.text.size());

@@ -32,7 +32,8 @@ struct Reference {
 // kInvalidArgument: not a reference, with the reason.
 Result<Reference> ParseReference(std::string_view text);
 
-enum class Transport { kRegistry, kOciLayout, kOciArchive, kDockerArchive };
+// kStream: an archive of either kind on standard input or output.
+enum class Transport { kRegistry, kOciLayout, kOciArchive, kDockerArchive, kStream };
 
 struct ImageLocation {
   Transport transport;
@@ -44,8 +45,8 @@ struct ImageLocation {
   bool operator==(const ImageLocation&) const = default;
 };
 
-// "oci:PATH[:TAG]", "oci-archive:PATH[:TAG]", "docker-archive:PATH[:NAME[:TAG]]", else a registry
-// reference, with or without "docker://". A path cannot hold a colon.
+// "oci:PATH[:TAG]", "oci-archive:PATH[:TAG]", "docker-archive:PATH[:NAME[:TAG]]", "-", else a
+// registry reference, with or without "docker://". A path cannot hold a colon.
 Result<ImageLocation> ParseImageLocation(std::string_view text);
 
 }  // namespace locket::image

@@ -93,6 +93,55 @@ TEST_F(RegistryTest, SignaturesAreKeptBesideTheImage) {
   EXPECT_THAT(payload->standard_output, HasSubstr("dev.cosignproject.cosign/signature"));
 }
 
+TEST_F(RegistryTest, CopiesAreByteExactAndBlobsOfTheRegistryAreMounted) {
+  const std::string image = host_ + "/team/app:1";
+  const json sealed = SealApp(image);
+  const std::string digest = sealed["manifest_digest"];
+  const auto mounted = cli_.Run({"image", "copy", image, host_ + "/other/app:2", "--json"});
+  ASSERT_EQ(mounted.exit_code, 0) << mounted.err;
+  EXPECT_EQ(json::parse(mounted.out)["digest"], digest);
+  EXPECT_EQ(json::parse(mounted.out)["blobs_sent"], 0) << "the registry took them over itself";
+  EXPECT_EQ(cli_.Run({"image", "verify", host_ + "/other/app:2", "--kek", kek_}).exit_code, 0);
+
+  const auto down = cli_.Run({"image", "copy", image, Sealed(), "--json"});
+  ASSERT_EQ(down.exit_code, 0) << down.err;
+  EXPECT_EQ(json::parse(down.out)["digest"], digest);
+  for (const auto& layer : sealed["layers"]) {
+    EXPECT_EQ(Read(BlobPath(layer["digest"])), Read(RegistryBlob(layer["digest"])));
+  }
+  EXPECT_FALSE(TemporaryFilesLeft());
+}
+
+TEST_F(RegistryTest, SkopeoTakesASealedImageThroughUnchanged) {
+  const json sealed = SealApp(Sealed());
+  const std::string digest = sealed["manifest_digest"];
+  RunTool({"skopeo", "inspect", Sealed()});
+  RunTool({"skopeo", "copy", "-q", "--dest-tls-verify=false", Sealed(),
+           "docker://" + host_ + "/skopeo:1"});
+  RunTool({"skopeo", "copy", "-q", "--src-tls-verify=false", "docker://" + host_ + "/skopeo:1",
+           "oci:" + Path("back") + ":app"});
+  const std::string back = "oci:" + Path("back") + ":app";
+  EXPECT_EQ(json::parse(cli_.Run({"image", "inspect", back, "--json"}).out)["manifest_digest"],
+            digest);
+  EXPECT_EQ(cli_.Run({"image", "verify", back, "--kek", kek_}).exit_code, 0);
+  for (const auto& layer : sealed["layers"]) {
+    const std::string name = layer["digest"].get<std::string>().substr(7);
+    EXPECT_EQ(Read(Path("back/blobs/sha256/" + name)), Read(BlobPath(layer["digest"])));
+  }
+}
+
+TEST_F(RegistryTest, RotationSendsNoLayer) {
+  const std::string image = host_ + "/team/app:1";
+  SealApp(image);
+  ASSERT_EQ(cli_.Run({"key", "create", Path("new")}).exit_code, 0);
+  const auto rotate = cli_.Run({"key", "rotate", image, host_ + "/team/app:2", "--old-kek", kek_,
+                                "--new-kek", Path("new"), "--key-id", "kbs:///a/b/c", "--json"});
+  ASSERT_EQ(rotate.exit_code, 0) << rotate.err;
+  EXPECT_EQ(json::parse(rotate.out)["bytes_sent"], 0);
+  EXPECT_EQ(cli_.Run({"image", "verify", host_ + "/team/app:2", "--kek", Path("new")}).exit_code,
+            0);
+}
+
 TEST_F(RegistryTest, SealsFromARegistry) {
   RunTool({"skopeo", "copy", "-q", "--dest-tls-verify=false", Source("app"),
            "docker://" + host_ + "/plain:1"});

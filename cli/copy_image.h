@@ -1,0 +1,36 @@
+// An image from one place to another: all platforms, all blobs, byte for byte.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/result.h"
+#include "cli/progress.h"
+#include "image/image_source.h"
+
+namespace locket::cli {
+
+struct CopyImageOptions {
+  bool only_platform = false;  // of an index only the image that the source was opened for
+  // Gives each manifest its new text; unset: as it is. Blobs stay, indexes follow.
+  std::function<Result<std::string>(const image::ManifestContent& manifest)> rewrite{};
+  size_t transfers = 4;  // at once
+  std::stop_token stop{};
+};
+
+struct CopyReport {
+  image::Descriptor top;  // what the target's name now points at
+  uint64_t blobs = 0;
+  uint64_t blobs_sent = 0;
+  uint64_t bytes_sent = 0;
+};
+
+// Blobs first, then manifests, the one with the name last: until then the target shows no image. A
+// blob that the target has, or can take over by itself, is neither fetched nor sent. On failure
+// blobs may be left there, which nothing refers to.
+Result<CopyReport> CopyImage(image::ImageSource& source, image::ImageTarget& target,
+                             const CopyImageOptions& options, Progress& progress);
+
+}  // namespace locket::cli
