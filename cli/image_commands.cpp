@@ -240,6 +240,8 @@ void AddImageCommands(CLI::App& app, Context& context, Selected& selected) {
   AddExtract(*group, context, selected);
   AddCopy(*group, context, selected);
   AddSign(*group, context, selected);
+  AddDiff(*group, context, selected);
+  AddMeasure(*group, context, selected);
 }
 
 }  // namespace locket::cli
