@@ -77,11 +77,11 @@ class Sealer {
       return n;
     };
     LOCKET_TRY_ASSIGN(const auto given, GivenKey(encrypt, diff_id));
-    LOCKET_TRY_ASSIGN(image::SealedLayer sealed,
-                      image::SealLayer({.encrypt = encrypt,
-                                        .given_key = given ? &*given : nullptr,
-                                        .durable = false},
-                                       watched, path_));
+    LOCKET_TRY_ASSIGN(
+        image::SealedLayer sealed,
+        image::SealLayer(
+            {.encrypt = encrypt, .given_key = given ? &*given : nullptr, .durable = false}, watched,
+            path_));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
