@@ -1,4 +1,5 @@
-// seal-layer TAR BLOB [--encrypt]: seals one layer and prints where the time went; for seal-bench.
+// seal-layer TAR BLOB [--encrypt | --compress]: seals one layer and prints where the time went; for
+// seal-bench.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -28,8 +29,9 @@ int Fail(const locket::Error& error) {
 int main(int argc, char** argv) {
   using namespace locket;
   const bool encrypt = argc == 4 && std::string_view(argv[3]) == "--encrypt";
-  if (argc != 3 && !encrypt) {
-    std::fputs("usage: seal-layer TAR BLOB [--encrypt]\n", stderr);
+  const bool compress = argc == 4 && std::string_view(argv[3]) == "--compress";
+  if (argc != 3 && !encrypt && !compress) {
+    std::fputs("usage: seal-layer TAR BLOB [--encrypt | --compress]\n", stderr);
     return 2;
   }
   const auto tar = OpenFile(argv[1], O_RDONLY);
@@ -40,7 +42,8 @@ int main(int argc, char** argv) {
     return static_cast<size_t>(got);
   };
   const auto start = std::chrono::steady_clock::now();
-  const auto layer = image::SealLayer({.encrypt = encrypt}, read_tar, argv[2]);
+  const auto layer =
+      image::SealLayer({.encrypt = encrypt, .compress = compress}, read_tar, argv[2]);
   if (!layer.ok()) return Fail(layer.error());
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
   rusage usage{};

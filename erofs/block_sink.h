@@ -12,6 +12,9 @@ namespace locket::erofs {
 
 inline constexpr uint64_t kBlockSize = 4096;
 
+// Of file data. With LZ4 the image depends on liblz4's version as well.
+enum class Compression { kNone, kLz4 };
+
 class BlockSink {
  public:
   virtual ~BlockSink() = default;

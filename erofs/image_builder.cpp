@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "erofs/block_writer.h"
+#include "erofs/file_writer.h"
 #include "erofs/metadata_writer.h"
 #include "erofs/tar_reader.h"
 #include "erofs/tree.h"
@@ -51,6 +52,7 @@ Result<NameKind> KindOf(std::string_view path) {
 
 struct ImageBuilder::State {
   ImageLimits limits;
+  Compression compression;
   BlockSink& sink;
   BlockWriter writer;
   Spool spool;
@@ -63,7 +65,7 @@ struct ImageBuilder::State {
   Status AddFile(TarReader& reader, const TarEntry& entry);
   Status AddHardLink(const TarEntry& entry);
   Status AddMarker(const TarEntry& entry, NameKind kind);
-  Status AppendHole(uint64_t bytes);
+  Status AppendHole(FileWriter& file, uint64_t bytes);
   Status ReadFileData(TarReader& reader, const TarEntry& entry, Node& node);
 };
 
@@ -77,6 +79,7 @@ Result<ImageBuilder> ImageBuilder::Create(const ImageOptions& options, BlockSink
   // The tree does not move, so the state is made where it stays.
   return ImageBuilder(std::unique_ptr<State>(
       new State{.limits = options.limits,
+                .compression = options.compression,
                 .sink = sink,
                 .writer = BlockWriter(sink, max_bytes),
                 .spool = std::move(spool),
@@ -104,38 +107,30 @@ Status ImageBuilder::State::AddHardLink(const TarEntry& entry) {
   return tree.Link(place, *target);
 }
 
-Status ImageBuilder::State::AppendHole(uint64_t bytes) {
+Status ImageBuilder::State::AppendHole(FileWriter& file, uint64_t bytes) {
   if (bytes > limits.hole_bytes - hole_bytes) {
     return Error(ErrorCode::kResourceExhausted,
                  "the layer's sparse files have more than " + std::to_string(limits.hole_bytes) +
                      " bytes of holes, which an image holds as zeros");
   }
   hole_bytes += bytes;
-  return writer.AppendZeros(bytes);
+  return file.AppendZeros(bytes);
 }
 
-// Whole blocks go out, what remains shares a block with the inode if it fits.
 Status ImageBuilder::State::ReadFileData(TarReader& reader, const TarEntry& entry, Node& node) {
   LOCKET_TRY(writer.CheckRoom(entry.size));
-  const uint64_t start = writer.position();
   node.size = entry.size;
-  node.first_block = static_cast<uint32_t>(writer.next_block());
+  FileWriter file(writer, spool, compression, xattrs.EncodedSize(node.xattrs), node);
   const auto append = [&](uint64_t offset, std::span<const std::byte> bytes) -> Status {
-    const uint64_t done = writer.position() - start;
-    if (offset < done || offset > entry.size || bytes.size() > entry.size - offset) {
+    if (offset < file.position() || offset > entry.size || bytes.size() > entry.size - offset) {
       return Invalid("its data lies outside its size");
     }
-    LOCKET_TRY(AppendHole(offset - done));
-    return writer.Append(bytes);
+    LOCKET_TRY(AppendHole(file, offset - file.position()));
+    return file.Append(bytes);
   };
   LOCKET_TRY(reader.ReadData(append));
-  LOCKET_TRY(AppendHole(start + entry.size - writer.position()));
-  const uint64_t tail = entry.size % kBlockSize;
-  if (tail == 0) return Ok();
-  if (!FitsInline(xattrs.EncodedSize(node.xattrs), tail)) return writer.PadToBlock();
-  node.tail_spooled = true;
-  LOCKET_TRY_ASSIGN(node.tail_offset, spool.Append(writer.TakeTail()));
-  return Ok();
+  LOCKET_TRY(AppendHole(file, entry.size - file.position()));
+  return file.Finish();
 }
 
 Status ImageBuilder::State::AddFile(TarReader& reader, const TarEntry& entry) {

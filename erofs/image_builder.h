@@ -24,6 +24,7 @@ struct ImageLimits {
 struct ImageOptions {
   std::filesystem::path spool_directory;  // gets one unlinked file, at most as big as the input
   ImageLimits limits{};
+  Compression compression = Compression::kNone;
 };
 
 struct ImageInfo {

@@ -18,7 +18,23 @@ constexpr size_t kMaxOpenBlocks = 16;
 // Keeps node number 0 out of use: as an inode number it means "none" to some.
 constexpr uint64_t kReservedBytes = 64;
 
+constexpr uint64_t kSpoolPiece = uint64_t{1} << 20;
+
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+uint64_t IndexBytes(uint64_t file_size) { return RoundUp(file_size, kBlockSize) / kBlockSize * 8; }
+
+// What a regular file's inode of `inode_bytes` with xattrs is followed by.
+uint64_t SpooledBytes(const Node& node, uint64_t inode_bytes) {
+  switch (node.layout) {
+    case DataLayout::kInline:
+      return node.size % kBlockSize;
+    case DataLayout::kCompressed:
+      return IndexOffset(inode_bytes) - inode_bytes + IndexBytes(node.size);
+    default:
+      return 0;
+  }
+}
 
 // Gives each inode its place in the metadata area. What fits into a block never crosses one.
 class Placement {
@@ -69,7 +85,7 @@ struct Plan {
   uint64_t address = 0;  // from the beginning of the metadata area
   uint32_t links = 0;
   uint32_t first_block = 0;  // of directories and symlinks that are not inlined
-  bool is_inline = false;
+  DataLayout layout = DataLayout::kPlain;
 };
 
 class Writer {
@@ -88,10 +104,10 @@ class Writer {
   void PlanAll();
   std::string DirectoryBytes(const Plan& plan) const;
   std::string Content(const Plan& plan) const;
-  Result<std::string> Tail(const Plan& plan) const;
+  Status WriteTail(const Plan& plan);
   Status WriteDirectoryBlocks();
   Status WriteInodes();
-  Result<std::string> InodeBytes(const Plan& plan) const;
+  std::string InodeBytes(const Plan& plan) const;
   uint64_t NidOf(NodeId id) const { return plans_[plan_of_[id]].address / kSlotBytes; }
 
   const Tree& tree_;
@@ -102,6 +118,7 @@ class Writer {
   std::vector<uint32_t> plan_of_;
   uint64_t metadata_block_ = 0;
   uint64_t metadata_blocks_ = 0;
+  bool compressed_ = false;
 };
 
 // Depth first, children by name; a file of several names comes where the first of them is.
@@ -150,13 +167,16 @@ void Writer::PlanAll() {
     uint64_t tail = 0;
     if (S_ISREG(node.mode)) {
       plan.size = node.size;
-      plan.is_inline = node.tail_spooled;
-      tail = plan.is_inline ? node.size % kBlockSize : 0;
+      plan.layout = node.layout;
+      tail = SpooledBytes(node, kInodeBytes + xattr_bytes);
     } else if (S_ISDIR(node.mode) || S_ISLNK(node.mode)) {
       plan.size = Content(plan).size();
       tail = plan.size % kBlockSize;
-      plan.is_inline = tail > 0 && FitsInline(xattr_bytes, tail);
-      if (!plan.is_inline) tail = 0;
+      if (tail > 0 && FitsInline(xattr_bytes, tail)) {
+        plan.layout = DataLayout::kInline;
+      } else {
+        tail = 0;
+      }
       plan.first_block = static_cast<uint32_t>(next_block);
       next_block += RoundUp(plan.size - tail, kBlockSize) / kBlockSize;
     }
@@ -175,7 +195,7 @@ Status Writer::WriteDirectoryBlocks() {
   for (const Plan& plan : plans_) {
     const Node& node = tree_.node(plan.id);
     if (!S_ISDIR(node.mode) && !S_ISLNK(node.mode)) continue;
-    const uint64_t tail = plan.is_inline ? plan.size % kBlockSize : 0;
+    const uint64_t tail = plan.layout == DataLayout::kInline ? plan.size % kBlockSize : 0;
     if (plan.size == tail) continue;
     const std::string content = Content(plan);
     LOCKET_TRY(out_.Append(AsBytes(content).first(plan.size - tail)));
@@ -184,35 +204,45 @@ Status Writer::WriteDirectoryBlocks() {
   return Ok();
 }
 
-Result<std::string> Writer::Tail(const Plan& plan) const {
-  const Node& node = tree_.node(plan.id);
-  if (!plan.is_inline) return std::string();
-  const size_t size = plan.size % kBlockSize;
-  if (!S_ISREG(node.mode)) return Content(plan).substr(plan.size - size);
-  std::string tail(size, '\0');
-  LOCKET_TRY(spool_.Read(node.tail_offset, std::as_writable_bytes(std::span(tail))));
-  return tail;
-}
-
-Result<std::string> Writer::InodeBytes(const Plan& plan) const {
+std::string Writer::InodeBytes(const Plan& plan) const {
   const Node& node = tree_.node(plan.id);
   const bool is_device = S_ISCHR(node.mode) || S_ISBLK(node.mode);
   const auto first_block = S_ISREG(node.mode) ? node.first_block : plan.first_block;
-  std::string bytes =
-      EncodeInode({.layout = plan.is_inline ? DataLayout::kInline : DataLayout::kPlain,
-                   .xattr_bytes = xattrs_.EncodedSize(node.xattrs),
-                   .mode = node.mode,
-                   .size = plan.size,
-                   .block_or_rdev = is_device ? node.rdev : first_block,
-                   .ino = plan_of_[plan.id] + 1,
-                   .uid = node.uid,
-                   .gid = node.gid,
-                   .mtime = node.mtime,
-                   .mtime_nsec = node.mtime_nsec,
-                   .links = plan.links});
-  bytes.append(xattrs_.Encode(node.xattrs));
-  LOCKET_TRY_ASSIGN(const std::string tail, Tail(plan));
-  return bytes.append(tail);
+  return EncodeInode({.layout = plan.layout,
+                      .xattr_bytes = xattrs_.EncodedSize(node.xattrs),
+                      .mode = node.mode,
+                      .size = plan.size,
+                      .block_or_rdev = is_device ? node.rdev : first_block,
+                      .ino = plan_of_[plan.id] + 1,
+                      .uid = node.uid,
+                      .gid = node.gid,
+                      .mtime = node.mtime,
+                      .mtime_nsec = node.mtime_nsec,
+                      .links = plan.links})
+      .append(xattrs_.Encode(node.xattrs));
+}
+
+// What follows inode and xattrs: the last bytes of the content, or the index of compressed data.
+Status Writer::WriteTail(const Plan& plan) {
+  const Node& node = tree_.node(plan.id);
+  if (plan.layout == DataLayout::kPlain) return Ok();
+  if (!S_ISREG(node.mode)) {
+    const std::string content = Content(plan);
+    return out_.Append(AsBytes(content).last(plan.size % kBlockSize));
+  }
+  uint64_t left = plan.size % kBlockSize;
+  if (plan.layout == DataLayout::kCompressed) {
+    const uint64_t inode_bytes = kInodeBytes + xattrs_.EncodedSize(node.xattrs);
+    LOCKET_TRY(out_.AppendZeros(IndexOffset(inode_bytes) - inode_bytes));
+    left = IndexBytes(plan.size);
+  }
+  std::vector<std::byte> piece(std::min(left, kSpoolPiece));
+  for (uint64_t at = node.spool_offset; left > 0; at += piece.size(), left -= piece.size()) {
+    piece.resize(std::min(left, kSpoolPiece));
+    LOCKET_TRY(spool_.Read(at, piece));
+    LOCKET_TRY(out_.Append(piece));
+  }
+  return Ok();
 }
 
 Status Writer::WriteInodes() {
@@ -223,8 +253,10 @@ Status Writer::WriteInodes() {
   const uint64_t start = metadata_block_ * kBlockSize;
   for (const Plan* plan : by_address) {
     LOCKET_TRY(out_.AppendZeros(start + plan->address - out_.position()));
-    LOCKET_TRY_ASSIGN(const std::string bytes, InodeBytes(*plan));
+    const std::string bytes = InodeBytes(*plan);
     LOCKET_TRY(out_.Append(AsBytes(bytes)));
+    LOCKET_TRY(WriteTail(*plan));
+    compressed_ = compressed_ || plan->layout == DataLayout::kCompressed;
   }
   return out_.PadToBlock();
 }
@@ -241,6 +273,7 @@ Result<ImageInfo> Writer::Run(const std::array<std::byte, 16>& uuid, BlockSink& 
                                        .inodes = plans_.size(),
                                        .blocks = static_cast<uint32_t>(blocks),
                                        .metadata_block = static_cast<uint32_t>(metadata_block_),
+                                       .compressed = compressed_,
                                        .uuid = uuid});
   LOCKET_TRY(sink.Write(0, first_block));
   return ImageInfo{.size_bytes = blocks * kBlockSize, .inodes = plans_.size(), .ignored_xattrs = 0};

@@ -15,6 +15,8 @@ constexpr uint32_t kMagic = 0xe0f5e1e2;
 constexpr uint32_t kCompatChecksum = 1;
 constexpr uint32_t kCompatMtime = 2;
 constexpr uint8_t kBlockBits = 12;
+constexpr size_t kIncompatibleAt = 80;  // from the superblock's beginning
+constexpr char kLz4ZeroPadding = 1;     // EROFS_FEATURE_INCOMPAT_LZ4_0PADDING
 
 template <size_t kBytes>
 void Put(std::string& out, uint64_t value) {
@@ -86,6 +88,11 @@ std::string EncodeInode(const InodeFields& fields) {
   return out;
 }
 
+uint64_t IndexOffset(uint64_t bytes) {
+  // A header that says "LZ4, nothing special" by zeros, and as many bytes that nobody uses.
+  return (bytes + 7) / 8 * 8 + 8 + 8;
+}
+
 std::string EncodeDirectory(std::span<const DirectoryEntry> entries) {
   std::string out;
   while (!entries.empty()) {
@@ -116,7 +123,8 @@ std::vector<std::byte> EncodeFirstBlock(const SuperblockFields& fields) {
   Put<4>(out, fields.metadata_block);
   Put<4>(out, 0);  // no shared xattrs
   for (const std::byte byte : fields.uuid) out.push_back(static_cast<char>(byte));
-  out.resize(kBlockSize);  // no name, no incompatible features
+  out.resize(kBlockSize);  // no name
+  if (fields.compressed) out[kSuperblockAt + kIncompatibleAt] = kLz4ZeroPadding;
   std::string checksum;
   Put<4>(checksum, Crc32c(std::string_view(out).substr(kSuperblockAt)));
   out.replace(kChecksumAt, checksum.size(), checksum);

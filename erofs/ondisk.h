@@ -16,14 +16,14 @@ namespace locket::erofs {
 inline constexpr uint64_t kInodeBytes = 64;  // always the extended form
 inline constexpr uint64_t kSlotBytes = 32;   // node numbers count these
 
-enum class DataLayout { kPlain = 0, kInline = 2 };
+enum class DataLayout : uint8_t { kPlain = 0, kCompressed = 1, kInline = 2 };
 
 struct InodeFields {
   DataLayout layout;
   uint64_t xattr_bytes;  // header included
   uint16_t mode;
   uint64_t size;
-  uint32_t block_or_rdev;
+  uint32_t block_or_rdev;  // if compressed: the number of blocks
   uint32_t ino;
   uint32_t uid;
   uint32_t gid;
@@ -32,6 +32,10 @@ struct InodeFields {
   uint32_t links;
 };
 std::string EncodeInode(const InodeFields& fields);
+
+// An inode of `bytes` (xattrs included) whose data is compressed has its index, of 8 bytes for each
+// 4096 of the file, this far from its beginning.
+uint64_t IndexOffset(uint64_t bytes);
 
 struct DirectoryEntry {
   std::string_view name;
@@ -47,6 +51,7 @@ struct SuperblockFields {
   uint64_t inodes;
   uint32_t blocks;
   uint32_t metadata_block;
+  bool compressed;  // some file is
   std::array<std::byte, 16> uuid;
 };
 // Block 0.

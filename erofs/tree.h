@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "erofs/ondisk.h"
 #include "erofs/xattr_table.h"
 
 namespace locket::erofs {
@@ -33,8 +34,8 @@ struct Directory {
 };
 
 struct Node {
-  uint16_t mode;              // type and permissions
-  bool tail_spooled = false;  // regular files
+  uint16_t mode;                           // type and permissions
+  DataLayout layout = DataLayout::kPlain;  // regular files
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t mtime_nsec = 0;
@@ -42,9 +43,9 @@ struct Node {
   XattrId xattrs = kNoXattrs;
   uint32_t rdev = 0;          // as the kernel's new_encode_dev() has it
   uint32_t links = 0;         // names that lead here; 0: replaced by a later entry
-  uint32_t first_block = 0;   // of the data in whole blocks
+  uint32_t first_block = 0;   // of the data in whole blocks; if compressed, how many those are
   uint64_t size = 0;          // regular files
-  uint64_t tail_offset = 0;   // in the spool, if tail_spooled
+  uint64_t spool_offset = 0;  // of the inlined tail, or of the index of compressed data
   std::string_view target{};  // symlinks
   std::unique_ptr<Directory> directory{};
 };

@@ -148,6 +148,7 @@ Result<Filled> FillDataArea(const SealLayerOptions& options, const TarSource& so
                             const fs::path& directory, FileSink& sink) {
   erofs::ImageOptions image_options{.spool_directory = directory};
   image_options.limits.image_bytes = options.max_data_size;
+  if (options.compress) image_options.compression = erofs::Compression::kLz4;
   LOCKET_TRY_ASSIGN(auto builder, erofs::ImageBuilder::Create(image_options, sink));
   LOCKET_TRY_ASSIGN(std::string diff_id,
                     TakeTar(options, source, builder).While("read the layer's tar"));

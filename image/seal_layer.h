@@ -23,6 +23,8 @@ struct SealLayerOptions {
   bool encrypt = false;
   // Encrypted layers: this key and salt instead of fresh random ones. Outlives the call.
   const ConvergentKey* given_key = nullptr;
+  // By LZ4, file by file, before encryption: what is encrypted cannot be compressed in transit.
+  bool compress = false;
   bool durable = true;  // false: for a file that need not survive a power cut
   uint64_t max_data_size = verity::kMaxDataSize;
   // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.

@@ -77,6 +77,7 @@ struct Image {
   UniqueFd fd = std::move(OpenFile(path, O_RDWR | O_CREAT)).value();
   ImageInfo info{};
   std::string tar_seen{};
+  Compression compression = Compression::kNone;
   bool mounted = false;
 
   Image() = default;
@@ -87,8 +88,10 @@ struct Image {
 
   Status Build(const ByteSource& source, const ImageLimits& limits = {}, bool keep_tar = false) {
     CheckingSink sink(fd.get());
-    LOCKET_TRY_ASSIGN(auto builder, ImageBuilder::Create(
-                                        {.spool_directory = temp.path(), .limits = limits}, sink));
+    LOCKET_TRY_ASSIGN(
+        auto builder,
+        ImageBuilder::Create(
+            {.spool_directory = temp.path(), .limits = limits, .compression = compression}, sink));
     LOCKET_TRY_ASSIGN(auto tar, Decompressor::Open(source));
     std::vector<std::byte> piece(kPiece);
     LOCKET_TRY(builder.AddTar([&]() -> Result<std::span<const std::byte>> {

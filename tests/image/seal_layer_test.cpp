@@ -156,6 +156,26 @@ TEST(SealLayerEncryptedTest, GivenKeyAndSaltGiveTheSameBlobEachTime) {
   EXPECT_EQ(one.Blob(), two.Blob());
 }
 
+TEST(SealLayerEncryptedTest, CompressesBeforeItEncrypts) {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += std::to_string(i % 1000) + " ";
+  const std::string tar = TarMaker().File("text", text).Finish();
+  const Sealed plain;
+  const Sealed compressed;
+  const auto large = plain.Seal(tar, {.encrypt = true});
+  const auto small = compressed.Seal(tar, {.encrypt = true, .compress = true});
+  ASSERT_TRUE(large.ok() && small.ok());
+  EXPECT_LT(small->blob_size * 2, large->blob_size);
+  const fs::path image = compressed.temp.path() / "image";
+  const auto blob = OpenFile(compressed.path, O_RDONLY);
+  const auto out = OpenFile(image, O_WRONLY | O_CREAT);
+  ASSERT_TRUE(ExtractLayer(blob->get(), IdentityOf(*small), &*small->key, out->get()).ok());
+  const fs::path tree = compressed.temp.path() / "tree";
+  EXPECT_THAT(Output({"fsck.erofs", "--extract=" + tree.string(), image}),
+              ::testing::Not(HasSubstr("failed")));
+  EXPECT_EQ(*ReadFile(tree / "text", 1U << 20), text);
+}
+
 TEST(SealLayerTest, LeavesNothingBehindAndTheOldFileAlone) {
   const Sealed sealed;
   ASSERT_TRUE(ReplaceFileDurably(sealed.path, "old").ok());
