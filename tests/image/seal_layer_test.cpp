@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -231,26 +230,6 @@ TEST(ExtractLayerTest, StopsAtTheFirstChangedBlock) {
   ASSERT_FALSE(extracted.ok());
   EXPECT_EQ(extracted.error().code(), ErrorCode::kDataLoss);
   EXPECT_THAT(extracted.error().message(), HasSubstr("data block at byte 20480 "));
-}
-
-// Fixed for good: a change here is a change of the format (docs/formats/sealed-layer.md).
-TEST(SealedVectorsTest, GiveTheDigestsTheyAlwaysGave) {
-  const fs::path directory = LOCKET_SOURCE_DIR "/tests/vectors/sealed";
-  const auto expected = nlohmann::json::parse(*ReadFile(directory / "expected.json", 1U << 20));
-  ASSERT_GE(expected.size(), 3U);
-  for (const auto& [name, want] : expected.items()) {
-    const Sealed sealed;
-    const auto layer = sealed.Seal(*ReadFile(directory / name, 1U << 20));
-    ASSERT_TRUE(layer.ok()) << name << ": " << layer.error().message();
-    EXPECT_EQ((nlohmann::json{{"blob_digest", layer->blob_digest},
-                              {"blob_size", layer->blob_size},
-                              {"data_size", layer->data_size},
-                              {"diff_id", layer->diff_id},
-                              {"root_hash", HexEncode(layer->root_hash)},
-                              {"salt", HexEncode(layer->salt)}}),
-              want)
-        << name;
-  }
 }
 
 }  // namespace

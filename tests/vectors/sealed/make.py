@@ -40,3 +40,4 @@ make("whiteouts.tar", [
     ("swapped/.wh.dir", F, b"", {}),
     ("swapped/dir/new", F, b"new", {}),
 ])
+make("text.tar", [("text", F, "".join(f"line {i}\n" for i in range(9999)).encode()[:40000], {})])
