@@ -28,6 +28,7 @@ struct SealOptions {
   std::string key_id;
   std::string key_mode = "random";
   std::string convergent_secret_file;
+  std::string compress = "none";
   ImageAccessOptions access;
   bool json = false;
 };
@@ -50,6 +51,17 @@ Status CheckKeyMode(const SealOptions& options) {
   return Ok();
 }
 
+Status CheckCompress(const SealOptions& options) {
+  if (options.compress != "none" && options.compress != "lz4") {
+    return Usage("--compress '" + options.compress + "': say none or lz4");
+  }
+  // Another liblz4 makes another image, which must not be encrypted with the same key.
+  if (options.compress != "none" && options.key_mode == "convergent") {
+    return Usage("--compress and --key-mode convergent do not go together");
+  }
+  return Ok();
+}
+
 Status CheckSeal(const SealOptions& options) {
   LOCKET_TRY(image::ParseImageLocation(options.source).While("SOURCE"));
   LOCKET_TRY(CheckTargetName(options.target));
@@ -63,6 +75,7 @@ Status CheckSeal(const SealOptions& options) {
     LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
   }
   LOCKET_TRY(CheckKeyMode(options));
+  LOCKET_TRY(CheckCompress(options));
   // With --base the image itself says whether anything is left to encrypt.
   if (!encrypt.none() && options.kek_file.empty() && options.base.empty()) {
     return Usage("encrypting needs --kek and --key-id; or say --encrypt-layers none");
@@ -81,6 +94,7 @@ Result<int> Seal(const SealOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
   LOCKET_TRY_ASSIGN(auto encrypt, LayerSelection::FromText(options.encrypt));
   SealImageOptions seal{.encrypt = std::move(encrypt),
+                        .compress = options.compress == "lz4",
                         .temporary_directory = options.access.temporary_directory,
                         .stop = stop->token()};
   if (!options.kek_file.empty()) {
@@ -182,6 +196,9 @@ void AddSeal(CLI::App& group, Context& context, Selected& selected) {
       ->capture_default_str();
   seal->add_option("--convergent-secret", options->convergent_secret_file,
                    "File of 32 bytes that convergent keys follow from");
+  seal->add_option("--compress", options->compress,
+                   "none, or lz4: what is encrypted cannot be compressed in transit")
+      ->capture_default_str();
   AddAccess(*seal, options->access);
   seal->add_flag("--json", options->json, "Print everything about the result as JSON");
   seal->callback([&context, &selected, options] {

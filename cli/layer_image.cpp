@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/file.h"
-#include "cli/tar_stream.h"
 #include "image/key_packet.h"
 #include "image/media_type.h"
 
@@ -65,16 +64,14 @@ Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::De
                                      const image::Digest& diff_id,
                                      const std::filesystem::path& path,
                                      const LayerImageOptions& options, Progress& progress) {
-  LOCKET_TRY_ASSIGN(auto blob, source.OpenBlob(layer));
-  LOCKET_TRY_ASSIGN(const auto tar, TarStream::Open(std::move(blob)));
-  uint64_t done = 0;
-  const auto watched = [&](std::span<std::byte> out) -> Result<size_t> {
+  LOCKET_TRY_ASSIGN(const auto blob, source.OpenBlob(layer));
+  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
     if (options.stop.stop_requested()) return Interrupted();
-    LOCKET_TRY_ASSIGN(const size_t n, tar->Read(out));
-    progress.Update(done += n);
-    return n;
+    return blob->Read(out);
   };
-  LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer({}, watched, path));
+  const image::SealLayerOptions how{.durable = false,
+                                    .on_progress = [&](uint64_t done) { progress.Update(done); }};
+  LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path));
   if (sealed.diff_id == diff_id.ToText()) return sealed;
   return Error(ErrorCode::kDataLoss,
                "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());

@@ -6,7 +6,6 @@
 
 #include "base/file.h"
 #include "cli/tar_accounts.h"
-#include "cli/tar_stream.h"
 #include "image/convergent_key.h"
 #include "image/media_type.h"
 #include "image/seal_layer.h"
@@ -64,24 +63,22 @@ class Sealer {
 
   Result<SealedLayerReport> Layer(const image::Descriptor& layer, const image::Digest& diff_id,
                                   bool encrypt, const std::string& step) {
-    LOCKET_TRY_ASSIGN(auto blob, source_.OpenBlob(layer));
-    LOCKET_TRY_ASSIGN(const auto tar, TarStream::Open(std::move(blob)));
-    progress_.Start("seal " + step, /*total=*/0);
+    LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
+    progress_.Start("seal " + step, layer.size);
     TarAccountsWatcher accounts;
-    uint64_t done = 0;
-    const auto watched = [&](std::span<std::byte> out) -> Result<size_t> {
+    const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
       if (options_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
-      LOCKET_TRY_ASSIGN(const size_t n, tar->Read(out));
-      accounts.Feed(out.first(n));
-      progress_.Update(done += n);
-      return n;
+      return blob->Read(out);
     };
     LOCKET_TRY_ASSIGN(const auto given, GivenKey(encrypt, diff_id));
-    LOCKET_TRY_ASSIGN(
-        image::SealedLayer sealed,
-        image::SealLayer(
-            {.encrypt = encrypt, .given_key = given ? &*given : nullptr, .durable = false}, watched,
-            path_));
+    const image::SealLayerOptions how{
+        .encrypt = encrypt,
+        .given_key = given ? &*given : nullptr,
+        .compress = options_.compress,
+        .durable = false,
+        .on_progress = [&](uint64_t done) { progress_.Update(done); },
+        .on_tar_bytes = [&](std::span<const std::byte> bytes) { accounts.Feed(bytes); }};
+    LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path_));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());

@@ -24,6 +24,7 @@ struct SealImageOptions {
   std::optional<Secret> kek{};              // with key_id, needed once a layer is encrypted
   std::optional<image::ResourceId> key_id{};
   std::optional<Secret> convergent_secret{};  // layer keys follow from it instead of being random
+  bool compress = false;                      // files by LZ4
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
 };

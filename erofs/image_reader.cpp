@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "erofs/lz4_packer.h"
+#include "erofs/lz4_reader.h"
 #include "erofs/ondisk.h"
 #include "erofs/tar_reader.h"
 
@@ -23,6 +25,7 @@ constexpr size_t kXattrEntryBytes = 4;
 constexpr size_t kMaxNameBytes = 255;
 constexpr size_t kMaxTargetBytes = 4096;  // PATH_MAX
 constexpr size_t kPieceBytes = 1U << 20;
+constexpr uint32_t kLz4ZeroPadding = 1;  // EROFS_FEATURE_INCOMPAT_LZ4_0PADDING
 
 Error Damaged(const std::string& why) { return {ErrorCode::kDataLoss, "EROFS image: " + why}; }
 
@@ -107,7 +110,7 @@ Result<ImageReader> ImageReader::Open(ReadAt read_at, uint64_t image_bytes) {
   if (Get<uint32_t>(super, 0) != kMagic) return Damaged("no superblock");
   if (Get<uint8_t>(super, 12) != kBlockBits) return Damaged("its blocks are not 4096 bytes");
   const auto incompatible = Get<uint32_t>(super, 80);
-  if (incompatible != 0) {
+  if ((incompatible & ~kLz4ZeroPadding) != 0) {
     return Damaged("it has features this reader lacks (" + std::to_string(incompatible) + ")");
   }
   const uint64_t blocks = Get<uint32_t>(super, 36);
@@ -135,8 +138,9 @@ Result<Inode> ImageReader::Stat(uint64_t nid) const {
   LOCKET_TRY(ReadChecked(AddressOf(nid), raw).While(NodeName(nid)));
   const auto format = Get<uint16_t>(raw, 0);
   const auto layout = static_cast<uint16_t>(format >> 1);
+  const bool compressed = layout == static_cast<uint16_t>(DataLayout::kCompressed);
   const bool known = layout == static_cast<uint16_t>(DataLayout::kPlain) ||
-                     layout == static_cast<uint16_t>(DataLayout::kInline);
+                     layout == static_cast<uint16_t>(DataLayout::kInline) || compressed;
   if ((format & 1) == 0 || !known) {
     return Damaged(NodeName(nid) + " has format " + std::to_string(format));
   }
@@ -155,10 +159,14 @@ Result<Inode> ImageReader::Stat(uint64_t nid) const {
   const auto place = Get<uint32_t>(raw, 16);
   if (S_ISCHR(inode.mode) || S_ISBLK(inode.mode)) {
     inode.rdev = place;
-  } else {
+  } else if (!compressed) {
     inode.first_block = place;
   }
-  if (inode.size > bytes_) return Damaged(NodeName(nid) + " is larger than the image");
+  if (compressed && !S_ISREG(inode.mode)) {
+    return Damaged(NodeName(nid) + " is compressed and no regular file");
+  }
+  const uint64_t most = compressed ? bytes_ / kBlockSize * Lz4Packer::kMaxPiece : bytes_;
+  if (inode.size > most) return Damaged(NodeName(nid) + " is larger than the image");
   return inode;
 }
 
@@ -244,7 +252,12 @@ Result<std::string> ImageReader::Target(const Inode& symlink) const {
 Status ImageReader::Read(const Inode& file,
                          const std::function<Status(std::span<const std::byte>)>& piece) const {
   if (!S_ISREG(file.mode)) return Damaged(NodeName(file.nid) + " is no regular file");
-  return Content(file, piece);
+  if (file.layout != static_cast<uint16_t>(DataLayout::kCompressed)) return Content(file, piece);
+  const uint64_t index_at = AddressOf(file.nid) + IndexOffset(kInodeBytes + file.xattr_bytes);
+  const auto read_at = [&](uint64_t offset, std::span<std::byte> out) {
+    return ReadChecked(offset, out);
+  };
+  return ReadLz4File({.size = file.size, .index_at = index_at}, read_at, piece);
 }
 
 }  // namespace locket::erofs

@@ -28,7 +28,8 @@ struct Inode {
   uint32_t rdev;  // devices: as the kernel's new_encode_dev() has it
   uint32_t links;
   uint64_t size;  // regular files and symlinks: of the content
-  // Where it lies in the image; for those who compare images. 0: nowhere but in the inode.
+  // Where it lies in the image; for those who compare images. 0: nowhere but in the inode, or in
+  // pieces here and there (compressed).
   uint64_t first_block;
   // For ImageReader alone.
   uint16_t layout;

@@ -126,6 +126,7 @@ Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& so
   const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
     LOCKET_TRY_ASSIGN(const size_t got, ReadUpTo(tar, out));
     tar_bytes += got;
+    if (options.on_tar_bytes) options.on_tar_bytes(out.first(got));
     const bool suspicious = tar_bytes > options.unsuspicious_bytes;
     if (suspicious && tar_bytes / kMaxRatio > input_bytes) return Bomb();
     return got;

@@ -30,6 +30,8 @@ struct SealLayerOptions {
   // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.
   uint64_t unsuspicious_bytes = uint64_t{16} << 30;
   std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
+  // Every byte of the tar, taken out of its compression, in order.
+  std::function<void(std::span<const std::byte>)> on_tar_bytes{};
 };
 
 struct SealedLayer {
@@ -44,8 +46,8 @@ struct SealedLayer {
 };
 
 // Reads `source` (tar, plain or in gzip or zstd) to its end and writes the blob to `path`, mode
-// 0644, replacing what was there only once all is written and (if durable) synced. `source` and
-// `on_progress` are called by the calling thread; two more work beside it. Plain data of an
+// 0644, replacing what was there only once all is written and (if durable) synced. `source` and the
+// options' functions are called by the calling thread; two more work beside it. Plain data of an
 // encrypted layer stays in memory and in an unlinked file beside `path`. On failure nothing is left
 // behind and `path` is as it was.
 Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& source,

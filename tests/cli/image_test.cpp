@@ -81,6 +81,22 @@ TEST_F(SealTest, ConvergentKeysGiveTheSameBlobToOneTenantOnly) {
   EXPECT_THAT(short_one.err, AllOf(HasSubstr("--convergent-secret"), HasSubstr("32 bytes")));
 }
 
+TEST_F(SealTest, CompressedLayersAreSmallerAndOpenToTheSameFiles) {
+  const json plain = SealApp("oci:" + Path("plain") + ":app");
+  const json packed = SealApp(Sealed(), {"--compress", "lz4"});
+  EXPECT_LT(packed["layers"][0]["size"].get<uint64_t>(),
+            plain["layers"][0]["size"].get<uint64_t>());
+  EXPECT_EQ(cli_.Run({"image", "verify", Sealed(), "--kek", kek_}).exit_code, 0);
+  const auto extract = [&](const std::string& image, const std::string& to) {
+    const auto run = cli_.Run(
+        {"image", "extract", image, Path(to), "--tmp", dir_.path().string(), "--kek", kek_});
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+  };
+  extract(Sealed(), "packed-tree");
+  extract("oci:" + Path("plain") + ":app", "plain-tree");
+  RunTool({"diff", "-r", "--no-dereference", Path("packed-tree"), Path("plain-tree")});
+}
+
 TEST_F(SealTest, VerifyOnlyImageNeedsNoKeys) {
   const auto seal =
       cli_.Run({"image", "seal", Source("app"), Sealed(), "--encrypt-layers", "none"});
@@ -163,6 +179,11 @@ TEST_F(SealTest, RefusesWrongUsage) {
       {"--key-id: ", {Source("app"), target, "--kek", kek_, "--key-id", "kbs:///a/b"}},
       {"--key-mode 'weak'",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "weak"}},
+      {"--compress 'zip': say none or lz4",
+       {Source("app"), target, "--encrypt-layers", "none", "--compress", "zip"}},
+      {"--compress and --key-mode convergent do not go together",
+       {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent",
+        "--convergent-secret", "x", "--compress", "lz4"}},
       {"--key-mode convergent and --convergent-secret go together",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent"}},
       {"--encrypt-layers: 'some'", {Source("app"), target, "--encrypt-layers", "some"}},

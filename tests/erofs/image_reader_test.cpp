@@ -18,8 +18,9 @@ using ::testing::HasSubstr;
 struct Bytes {
   std::string image;
 
-  explicit Bytes(const std::string& tar) {
+  explicit Bytes(const std::string& tar, Compression compression = Compression::kNone) {
     Image built;
+    built.compression = compression;
     const auto done = built.Build(SourceOf(tar));
     EXPECT_TRUE(done.ok()) << done.error().message();
     image = ReadFile(built.path, 64U << 20).value();
@@ -149,7 +150,7 @@ TEST(ImageReaderTest, SaysWhatIsWrongWithADamagedImage) {
   const std::vector<Damage> cases = {
       {"no superblock", super, "x"},
       {"blocks are not 4096 bytes", super + 12, "\x0d"},
-      {"features this reader lacks", super + 80, "\x01"},
+      {"features this reader lacks", super + 80, "\x02"},
       {"it is cut short", super + 36, "\xff\xff"},
       {"lies beyond its end", super + 40, "\xff\xff\xff\x0f"},
       {"has format", super + 14, std::string("\x01\x00", 2)},
@@ -212,6 +213,61 @@ TEST(ImageReaderTest, NothingIsReadBeyondATruncatedImage) {
     ASSERT_FALSE(image.ok()) << size;
     bytes.image.resize(whole);
   }
+}
+
+// 300,000 bytes that compress in part: packed and stored pieces, and an end inside a block.
+std::string Compressible() {
+  std::string content;
+  for (uint32_t i = 0; content.size() < 300'000; ++i) {
+    content += i % 7 == 0 ? std::string(HexEncode(AsBytes(std::to_string(i * 2654435761U))))
+                          : std::to_string(i % 90);
+  }
+  content.resize(300'000);
+  return content;
+}
+
+TEST(CompressedImageTest, IsReadBack) {
+  const std::string content = Compressible();
+  const Bytes bytes(TarMaker()
+                        .File("file", content)
+                        .File("one-more", content.substr(0, 8192))
+                        .File("zeros", std::string(1U << 20, '\0'))
+                        .Finish(),
+                    Compression::kLz4);
+  const auto image = bytes.Open();
+  ASSERT_TRUE(image.ok()) << image.error().message();
+  EXPECT_TRUE(Content(*image, *Find(*image, {"file"})) == content);
+  EXPECT_TRUE(Content(*image, *Find(*image, {"one-more"})) == content.substr(0, 8192));
+  EXPECT_TRUE(Content(*image, *Find(*image, {"zeros"})) == std::string(1U << 20, '\0'));
+  EXPECT_EQ(Find(*image, {"file"})->size, content.size());
+}
+
+// Entry 0 of the index is the file's first piece, entry 1 goes on with it.
+TEST(CompressedImageTest, IsRefusedWhereItsIndexIsImpossible) {
+  Bytes bytes(TarMaker().File("file", std::string(300'000, 'x')).Finish(), Compression::kLz4);
+  const auto image = bytes.Open();
+  ASSERT_TRUE(image.ok());
+  const Inode file = *Find(*image, {"file"});
+  const std::string head = std::string("\x01\0\0\0\x01\0\0\0", 8);
+  const size_t index = bytes.image.rfind(head);
+  ASSERT_NE(index, std::string::npos);
+  const std::pair<std::string, const char*> table[] = {
+      {std::string("\x03\0\0\0\x01\0\0\0", 8), "an entry of no known type"},
+      {std::string("\x02\0\0\0\x01\0\0\0", 8), "an entry of no known type"},
+      {std::string("\x01\0\x05\0\x01\0\0\0", 8), "a piece begins in an impossible place"},
+      {std::string("\x01\0\0\x10\x01\0\0\0", 8), "a piece begins in an impossible place"},
+      {std::string("\0\0\0\0\x01\0\0\0", 8), "a piece of an impossible size"},
+      {std::string("\x01\0\0\0\x02\0\0\x10", 8), "something lies beyond its end"},
+      {std::string("\x01\0\0\0\0\0\0\0", 8), "a piece cannot be unpacked"}};
+  for (const auto& [entry, reason] : table) {
+    bytes.Put(index, entry);
+    const auto read = image->Read(file, [](auto) { return Ok(); });
+    ASSERT_FALSE(read.ok()) << reason;
+    EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss);
+    EXPECT_THAT(read.error().message(), HasSubstr(reason));
+  }
+  bytes.Put(index, head);
+  EXPECT_TRUE(image->Read(file, [](auto) { return Ok(); }).ok());
 }
 
 }  // namespace
