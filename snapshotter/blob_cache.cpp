@@ -41,6 +41,29 @@ Status ForEachPath(const fs::path& directory, const Visit& visit) {
   return Ok();
 }
 
+// Gives back what Reserve took beyond the bytes that came.
+void Release(int fd) {
+  struct stat status {};
+  // Best effort: what is left is given back when the file goes.
+  if (::fstat(fd, &status) != 0 || ::ftruncate(fd, status.st_size) != 0) return;
+}
+
+// Before the first byte is asked for: a disk that is too small fails the pull at once, and nobody
+// else takes the space meanwhile.
+Status Reserve(int fd, uint64_t size_bytes, const fs::path& directory) {
+  if (size_bytes == 0) return Ok();
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) == 0) return Ok();
+  if (errno == EOPNOTSUPP) return Ok();  // this file system cannot: writing will tell
+  if (errno != ENOSPC && errno != EDQUOT) return Error::FromErrno(errno, "reserve disk space");
+  std::error_code failed;
+  const uint64_t free_bytes = fs::space(directory, failed).available;
+  Release(fd);
+  return Error(ErrorCode::kResourceExhausted,
+               "no room for its " + std::to_string(size_bytes) + " bytes in '" +
+                   directory.string() + "', which has " + std::to_string(free_bytes) +
+                   " left: remove images, or give the directory more space");
+}
+
 }  // namespace
 
 BlobCache::Pin::Pin(BlobCache& cache, std::vector<std::string> digests)
@@ -73,7 +96,10 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
       continue;
     }
     // Looked at under the lock: a download that just landed is not started again.
-    if (Has(digest, blob.size)) return Ok();
+    if (Has(digest, blob.size)) {
+      Touch(digest);
+      return Ok();
+    }
     const auto flight = std::make_shared<Flight>(Flight{.reference = reference});
     flights_.emplace(digest, flight);
     lock.unlock();
@@ -86,12 +112,21 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
   }
 }
 
+Status BlobCache::ReserveOrTrim(int fd, const image::Descriptor& blob) {
+  const Status reserved = Reserve(fd, blob.size, root_.ingest());
+  if (reserved.ok() || reserved.error().code() != ErrorCode::kResourceExhausted) return reserved;
+  // Rather what nobody needs now goes than that somebody does not get what he needs.
+  LOCKET_TRY_ASSIGN(const TrimResult trimmed, TrimTo({}));
+  return trimmed.num_removed > 0 ? Reserve(fd, blob.size, root_.ingest()) : reserved;
+}
+
 Status BlobCache::Download(const std::string& reference, const image::Descriptor& blob) {
   if (stop_.stop_requested()) return Error(ErrorCode::kCancelled, "the snapshotter is stopping");
   const std::string digest = blob.digest.ToText();
   const fs::path partial = root_.partial(digest);
   LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(partial, O_RDWR | O_CREAT, 0600));
   PassFailpoint("partial-opened");
+  LOCKET_TRY(ReserveOrTrim(fd.get(), blob));
   const bool resumed = FileSize(partial).value_or(0) > 0;
   Status fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
   if (!fetched.ok() && fetched.error().code() == ErrorCode::kDataLoss && resumed) {
@@ -99,7 +134,11 @@ Status BlobCache::Download(const std::string& reference, const image::Descriptor
     fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
   }
   if (!fetched.ok()) {
-    if (fetched.error().code() == ErrorCode::kDataLoss) ::unlink(partial.c_str());
+    if (fetched.error().code() == ErrorCode::kDataLoss) {
+      ::unlink(partial.c_str());
+    } else {
+      Release(fd.get());
+    }
     return fetched;
   }
   PassFailpoint("blob-fetched");
@@ -138,35 +177,6 @@ Result<std::string> BlobCache::Read(const std::string& digest, size_t max_bytes)
   return Error(ErrorCode::kFailedPrecondition, "blob " + digest + " is missing or damaged in '" +
                                                    root_.blobs().string() +
                                                    "': remove the image and pull it again");
-}
-
-Status BlobCache::Remove(const std::string& digest,
-                         const std::function<bool(const std::string& digest)>& is_used) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (pins_.contains(digest) || flights_.contains(digest)) return Ok();
-    if (!removing_.insert(digest).second) return Ok();  // somebody else does
-  }
-  Status removed = Ok();
-  if (!is_used(digest) && ::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
-    removed = Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
-  }
-  PassFailpoint("blob-removed");
-  {
-    const std::lock_guard lock(mutex_);
-    removing_.erase(digest);
-    manifests_.erase(digest);
-  }
-  changed_.notify_all();
-  return removed;
-}
-
-Result<std::vector<std::string>> BlobCache::All() const {
-  std::vector<std::string> digests;
-  LOCKET_TRY(ForEachPath(root_.blobs(), [&](const fs::path& path) {
-    if (auto digest = DigestOfFile(path)) digests.push_back(std::move(*digest));
-  }));
-  return digests;
 }
 
 Status BlobCache::RemoveLeftovers() {

@@ -1,5 +1,6 @@
 // The blobs on disk: each is downloaded once however many ask, checked before it gets its name, and
-// kept until nothing refers to it.
+// kept while something refers to it, a VM has it open or an operator pinned it; after that for the
+// next pull, until the cache is larger than it may be.
 #pragma once
 
 #include <chrono>
@@ -22,6 +23,28 @@
 
 namespace locket::snapshotter {
 
+// Blobs that nothing needs are kept until all blobs together are larger than `high_bytes`. Then
+// those go that were not used for longest, until `low_bytes` are left or only needed ones.
+struct CacheLimits {
+  uint64_t high_bytes = 0;
+  uint64_t low_bytes = 0;
+};
+
+struct CachedBlob {
+  std::string digest;
+  uint64_t size_bytes;
+  std::chrono::system_clock::time_point last_used;  // by a pull, or until its last snapshot went
+  bool pinned;                                      // by an operator
+  bool held;                                        // by a running VM
+  bool used;                                        // by a snapshot
+};
+
+struct TrimResult {
+  uint64_t num_removed = 0;
+  uint64_t bytes_removed = 0;
+  uint64_t bytes_left = 0;
+};
+
 // Digests are text, "sha256:<64 hex digits>", checked where they come from outside. Thread-safe.
 class BlobCache {
  public:
@@ -38,8 +61,15 @@ class BlobCache {
     std::vector<std::string> digests_;
   };
 
-  // Both arguments outlive the cache. Partial downloads of an earlier process are resumed.
-  BlobCache(const RootDirectory& root, Fetcher& fetcher) : root_(root), fetcher_(fetcher) {}
+  using IsUsed = std::function<bool(const std::string& digest)>;
+
+  // Root and fetcher outlive the cache. Partial downloads of an earlier process are resumed.
+  BlobCache(const RootDirectory& root, Fetcher& fetcher, const CacheLimits& limits = {})
+      : root_(root), fetcher_(fetcher), limits_(limits) {}
+
+  // Who says whether something refers to a blob; until then, everything is. Before other threads
+  // use the cache.
+  void SetUsedBy(IsUsed is_used) { is_used_ = std::move(is_used); }
 
   // Returns once the blob is complete, checked and durable in blobs(). Callers that come while
   // another downloads it wait for that download. kDataLoss: the registry's bytes are not the
@@ -58,14 +88,24 @@ class BlobCache {
 
   bool Has(std::string_view digest, uint64_t size_bytes) const;
 
-  // Removes the blob unless it is pinned, being fetched, or `is_used` says that something refers to
-  // it. Whoever is about to refer to a blob pins it before Ensure or Keep and until the reference
-  // is there, so none appears unseen.
-  Status Remove(const std::string& digest,
-                const std::function<bool(const std::string& digest)>& is_used);
+  // Removes what the limits no longer allow, least recently used first; never a blob that is used,
+  // pinned (by Pin or an operator), being fetched, or held by a VM. Whoever is about to refer to a
+  // blob pins it before Ensure or Keep and until the reference is there, so none appears unseen. On
+  // failure some are removed.
+  Result<TrimResult> Trim() { return TrimTo(limits_); }
+  Result<TrimResult> TrimTo(const CacheLimits& limits);
 
-  // Digests of all blobs on disk.
-  Result<std::vector<std::string>> All() const;
+  // The blob was used just now.
+  void Touch(const std::string& digest) const;
+
+  // Keeps a blob, there or not, until it is unpinned, also across restarts.
+  Status SetPinned(const std::string& digest, bool pinned);
+
+  // All blobs on disk, least recently used first.
+  Result<std::vector<CachedBlob>> List() const;
+
+  // Whether the bytes are the digest's. kNotFound: there is no such blob.
+  Result<bool> Verify(const std::string& digest) const;
 
   // Removes the temporary files that a crash in Keep left. At start-up only, before any Keep.
   Status RemoveLeftovers();
@@ -82,10 +122,14 @@ class BlobCache {
     std::optional<Status> outcome{};
   };
 
+  Result<bool> RemoveUnused(const std::string& digest);
+  Status ReserveOrTrim(int fd, const image::Descriptor& blob);
   Status Download(const std::string& reference, const image::Descriptor& blob);
 
   const RootDirectory& root_;
   Fetcher& fetcher_;
+  const CacheLimits limits_;
+  IsUsed is_used_ = [](const std::string&) { return true; };
   std::stop_source stop_;
 
   std::mutex mutex_;  // guards what follows; std, for the condition variable

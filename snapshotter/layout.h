@@ -21,6 +21,7 @@ class RootDirectory {
   std::filesystem::path snapshots() const { return root_ / "snapshots"; }
   std::filesystem::path works() const { return root_ / "work"; }
   std::filesystem::path blobs() const { return root_ / "blobs" / "sha256"; }
+  std::filesystem::path pins() const { return root_ / "pins"; }
   std::filesystem::path ingest() const { return root_ / "ingest"; }
 
   std::filesystem::path snapshot(uint64_t id) const { return snapshots() / std::to_string(id); }
@@ -33,6 +34,8 @@ class RootDirectory {
 
   // `digest` is "sha256:<64 hex digits>"; whoever takes it from outside has checked that.
   std::filesystem::path blob(std::string_view digest) const { return blobs() / Hex(digest); }
+  // Exists while an operator wants the blob kept.
+  std::filesystem::path pin(std::string_view digest) const { return pins() / Hex(digest); }
   std::filesystem::path partial(std::string_view digest) const { return ingest() / Hex(digest); }
 
  private:

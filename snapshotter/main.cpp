@@ -1,12 +1,16 @@
+#include <systemd/sd-daemon.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 
 #include "base/log.h"
 #include "base/version.h"
 #include "snapshotter/failpoint.h"
 #include "snapshotter/options.h"
 #include "snapshotter/registry_fetcher.h"
+#include "snapshotter/reloading_fetcher.h"
 #include "snapshotter/snapshots_service.h"
 #include "snapshotter/store_rocksdb.h"
 
@@ -27,27 +31,55 @@ Result<std::unique_ptr<Fetcher>> MakeFetcher(const Options& options) {
   RegistryFetcherOptions fetcher{.hosts_directory = options.hosts_dir,
                                  .credential_files = {},
                                  .ca_file = options.ca_file,
-                                 .timeout = options.registry_timeout};
+                                 .timeout = options.registry_timeout,
+                                 .attempts = options.registry_attempts};
   if (!options.credentials.empty()) fetcher.credential_files.push_back(options.credentials);
   return MakeRegistryFetcher(fetcher);
 }
 
-// SIGTERM and SIGINT, blocked before the first thread starts, so that sigwait(3) alone gets them.
+// Blocked before the first thread starts, so that sigwait(3) alone gets them.
 sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return signals;
 }
 
-Status Run(const Options& options, Fetcher& fetcher) {
+// systemd's socket if it started us for one, else our own.
+Result<Listener> MakeListener(const Options& options) {
+  const int num_passed = sd_listen_fds(/*unset_environment=*/1);
+  if (num_passed < 0) return Error::FromErrno(-num_passed, "take systemd's socket");
+  if (num_passed == 0) return Listener::Listen(options.address);
+  if (num_passed > 1) {
+    return Error(ErrorCode::kInvalidArgument, "systemd passed more than one socket");
+  }
+  return Listener::Inherit(UniqueFd(SD_LISTEN_FDS_START));
+}
+
+// What concerns registries is read again; a file that is wrong changes nothing.
+void Reload(int argc, const char* const* argv, ReloadingFetcher& fetcher) {
+  sd_notify(0, "RELOADING=1");
+  const auto line = ParseCommandLine(argc, argv);
+  auto made =
+      line.ok() ? MakeFetcher(line->options) : Result<std::unique_ptr<Fetcher>>(line.error());
+  if (made.ok()) {
+    fetcher.Replace(std::move(made).value());
+    log::Info("registry settings and credentials read again");
+  } else {
+    log::Error("going on with the old settings", {log::Field(made.error())});
+  }
+  sd_notify(0, "READY=1");
+}
+
+Status Run(const Options& options, ReloadingFetcher& fetcher, const std::function<void()>& reload) {
   const sigset_t signals = BlockSignals();
   LOCKET_TRY_ASSIGN(const RootDirectory root, RootDirectory::Open(options.root));
+  LOCKET_TRY_ASSIGN(Listener listener, MakeListener(options));
   LOCKET_TRY_ASSIGN(const auto store, OpenRocksDbStore(root.meta()));
-  BlobCache blobs(root, fetcher);
+  BlobCache blobs(root, fetcher,
+                  {.high_bytes = options.cache_high_bytes, .low_bytes = options.cache_low_bytes});
   const SystemClock clock;
   LOCKET_TRY_ASSIGN(const auto snapshots,
                     Snapshots::Open({.root = root,
@@ -55,12 +87,14 @@ Status Run(const Options& options, Fetcher& fetcher) {
                                      .blobs = blobs,
                                      .clock = clock,
                                      .keep_partials = options.keep_partial_downloads}));
-  LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, options.address));
+  LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener)));
   log::Info("serving", {{"address", options.address.string()},
                         {"root", root.path().string()},
                         {"version", kVersion}});
+  sd_notify(0, "READY=1");
   int received = 0;
-  sigwait(&signals, &received);
+  while (sigwait(&signals, &received) == 0 && received == SIGHUP) reload();
+  sd_notify(0, "STOPPING=1");
   log::Info("stopping", {{"signal", received}});
   blobs.Stop();
   server->Shutdown(kGrace);
@@ -80,9 +114,10 @@ int main(int argc, char** argv) {
   }
   const Options& options = line->options;
   log::Init("locket-snapshotter", options.log_level, options.log_format);
-  const auto fetcher = MakeFetcher(options);
+  auto fetcher = MakeFetcher(options);
   if (!fetcher.ok()) return Fail(fetcher.error(), line->check_config ? kUsage : EXIT_FAILURE);
   if (line->check_config) return EXIT_SUCCESS;
-  const auto done = Run(options, **fetcher);
+  ReloadingFetcher reloading(std::move(fetcher).value());
+  const auto done = Run(options, reloading, [&] { Reload(argc, argv, reloading); });
   return done.ok() ? EXIT_SUCCESS : Fail(done.error(), EXIT_FAILURE);
 }

@@ -13,6 +13,8 @@ namespace locket::snapshotter {
 namespace {
 
 constexpr size_t kMaxConfigFileBytes = 1U << 20;
+constexpr int64_t kMaxAttempts = 100;
+constexpr int64_t kMaxBytes = 1LL << 60;
 constexpr int64_t kMaxSeconds = 366 * 24 * 3600;
 
 Error Wrong(const std::string& key, const std::string& why) {
@@ -34,6 +36,16 @@ Status TakeSeconds(const std::string& key, const toml::value& value, int64_t lea
                           std::to_string(kMaxSeconds));
   }
   out = std::chrono::seconds(value.as_integer());
+  return Ok();
+}
+
+template <typename Number>
+Status TakeNumber(const std::string& key, const toml::value& value, int64_t least, int64_t most,
+                  Number& out) {
+  if (!value.is_integer() || value.as_integer() < least || value.as_integer() > most) {
+    return Wrong(key, "must be a number, " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  out = static_cast<Number>(value.as_integer());
   return Ok();
 }
 
@@ -62,6 +74,15 @@ Status TakeKey(const std::string& key, const toml::value& value, Options& option
   if (key == "registry.credentials") return TakePath(key, value, options.credentials);
   if (key == "registry.ca_file") return TakePath(key, value, options.ca_file);
   if (key == "registry.timeout_s") return TakeSeconds(key, value, 1, options.registry_timeout);
+  if (key == "cache.high_bytes") {
+    return TakeNumber(key, value, 0, kMaxBytes, options.cache_high_bytes);
+  }
+  if (key == "cache.low_bytes") {
+    return TakeNumber(key, value, 0, kMaxBytes, options.cache_low_bytes);
+  }
+  if (key == "registry.attempts") {
+    return TakeNumber(key, value, 1, kMaxAttempts, options.registry_attempts);
+  }
   if (key == "cache.keep_partial_downloads_s") {
     return TakeSeconds(key, value, 0, options.keep_partial_downloads);
   }
@@ -143,6 +164,9 @@ Result<Options> ParseConfig(std::string_view text, const Options& defaults) {
   }
   if (options.root.empty()) return Wrong("root", "must not be empty");
   if (options.address.empty()) return Wrong("address", "must not be empty");
+  if (options.cache_low_bytes > options.cache_high_bytes) {
+    return Wrong("cache.low_bytes", "must not be more than cache.high_bytes");
+  }
   return options;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -21,6 +22,9 @@ struct Options {
   std::filesystem::path credentials{};  // empty: none
   std::filesystem::path ca_file{};      // empty: the system's
   std::chrono::seconds registry_timeout{30};
+  int registry_attempts = 5;
+  uint64_t cache_high_bytes = 10ULL << 30;
+  uint64_t cache_low_bytes = 8ULL << 30;
   std::chrono::seconds keep_partial_downloads = std::chrono::hours(24);
   bool operator==(const Options&) const = default;
 };

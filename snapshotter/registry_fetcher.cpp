@@ -106,6 +106,7 @@ Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOption
   client_options.certs_directory = options.hosts_directory;
   client_options.ca_file = options.ca_file;
   client_options.connect_timeout = std::min(client_options.connect_timeout, options.timeout);
+  client_options.retry.max_attempts = options.attempts;
   LOCKET_TRY_ASSIGN(client_options.credentials,
                     registry::CredentialStore::Load(options.credential_files));
   LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));

@@ -16,6 +16,7 @@ struct RegistryFetcherOptions {
   std::vector<std::filesystem::path> credential_files;  // docker's config.json format
   std::filesystem::path ca_file{};                      // empty: the system's
   std::chrono::milliseconds timeout{30'000};            // without one byte from the registry
+  int attempts = 5;  // of a request; a blob counts from the last byte that got through
 };
 
 // kInvalidArgument: a file among the options cannot be understood.

@@ -63,6 +63,10 @@ Result<std::unique_ptr<Snapshots>> Snapshots::Open(const SnapshotsDeps& deps) {
   LOCKET_TRY_ASSIGN(SnapshotTable table,
                     SnapshotTable::From(std::move(contents)).While("load snapshots"));
   std::unique_ptr<Snapshots> opened(new Snapshots(deps, std::move(table), next_id));
+  deps.blobs.SetUsedBy([table = opened.get()](const std::string& digest) {
+    const std::lock_guard lock(table->mutex_);
+    return table->table_.Refers(digest);
+  });
   LOCKET_TRY(opened->RepairDirectories().While("repair"));
   LOCKET_TRY(deps.blobs.RemoveLeftovers().While("repair"));
   return opened;
@@ -232,10 +236,7 @@ Status Snapshots::Remove(const std::string& key) {
   // The snapshot is gone for everybody by now, so what resists is no failure.
   Status swept = RemoveDirectories(removed->id);
   PassFailpoint("directories-removed");
-  if (swept.ok() && removed->layer) {
-    swept = RemoveUnusedBlobs(
-        {removed->layer->digest, removed->image->manifest_digest, removed->image->config_digest});
-  }
+  if (swept.ok() && removed->layer) swept = TrimBlobs(removed);
   if (!swept.ok()) {
     log::Warning("leaving a part of a removed snapshot to the next clean-up",
                  {{"snapshot", removed->id}, log::Field(swept.error())});
@@ -243,12 +244,13 @@ Status Snapshots::Remove(const std::string& key) {
   return Ok();
 }
 
-Status Snapshots::RemoveUnusedBlobs(const std::vector<std::string>& candidates) {
-  const auto is_used = [this](const std::string& digest) {
-    const std::lock_guard lock(mutex_);
-    return table_.Refers(digest);
-  };
-  for (const std::string& digest : candidates) LOCKET_TRY(deps_.blobs.Remove(digest, is_used));
+Status Snapshots::TrimBlobs(const SnapshotPtr& removed) {
+  // They were used until now; so they are not the first to go.
+  for (const std::string& digest :
+       {removed->layer->digest, removed->image->manifest_digest, removed->image->config_digest}) {
+    deps_.blobs.Touch(digest);
+  }
+  LOCKET_TRY(deps_.blobs.Trim());
   return Ok();
 }
 
@@ -321,8 +323,7 @@ Result<Usage> Snapshots::UsageOf(const std::string& key) {
 
 Status Snapshots::Cleanup() {
   LOCKET_TRY(RemoveStrayDirectories().While("clean up"));
-  LOCKET_TRY_ASSIGN(const std::vector<std::string> blobs, deps_.blobs.All());
-  LOCKET_TRY(RemoveUnusedBlobs(blobs).While("clean up"));
+  LOCKET_TRY(deps_.blobs.Trim().While("clean up"));
   return deps_.blobs.RemoveStalePartials(deps_.keep_partials);
 }
 

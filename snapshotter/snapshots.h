@@ -40,7 +40,8 @@ struct CreateRequest {
 // makes those again that are missing.
 class Snapshots {
  public:
-  // Loads the store, and removes or remakes the directories that do not fit it.
+  // From now on the blob cache asks this object what is used; both end together. Loads the store,
+  // and removes or remakes the directories that do not fit it.
   static Result<std::unique_ptr<Snapshots>> Open(const SnapshotsDeps& deps);
 
   // A writable snapshot. With a `containerd.io/snapshot.ref` label it may be the layer of a sealed
@@ -56,7 +57,8 @@ class Snapshots {
   // sealed layers, whose upper layer exists in the guest alone.
   Status Commit(const std::string& name, const std::string& key, const Labels& labels);
 
-  // kFailedPrecondition: it has children. Blobs that nothing else refers to go with it.
+  // kFailedPrecondition: it has children. Blobs that nothing else refers to go with it, or are kept
+  // as the cache's limits say.
   Status Remove(const std::string& key);
 
   Result<Snapshot> Stat(const std::string& key);
@@ -71,7 +73,8 @@ class Snapshots {
 
   Result<Usage> UsageOf(const std::string& key);
 
-  // Deletes what nothing refers to: directories of removed snapshots, blobs, old partial downloads.
+  // Deletes what nothing refers to: directories of removed snapshots, blobs beyond the cache's
+  // limits, old partial downloads.
   Status Cleanup();
 
  private:
@@ -107,7 +110,7 @@ class Snapshots {
   Result<std::vector<Mount>> Create(Kind kind, const CreateRequest& request);
   Result<Chain> ParentsFor(Kind kind, const CreateRequest& request);
   std::vector<Mount> MountsFor(const Snapshot& snapshot, const Chain& chain) const;
-  Status RemoveUnusedBlobs(const std::vector<std::string>& candidates);
+  Status TrimBlobs(const SnapshotPtr& removed);
 
   // directories.cpp
   Status RepairDirectories();

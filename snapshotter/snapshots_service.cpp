@@ -2,13 +2,14 @@
 
 #include <google/protobuf/timestamp.pb.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/server_posix.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <cstring>
+#include <thread>
 
 #include "base/log.h"
 #include "base/unique_fd.h"
@@ -20,6 +21,7 @@ namespace {
 namespace pb = ::containerd::services::snapshots::v1;
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int kAcceptAgainMs = 100;  // after the process or the machine ran out of something
 constexpr int kMinIdleThreads = 2;
 constexpr int kMaxIdleThreads = 32;
 constexpr int kInfosPerMessage = 100;  // containerd's own batch
@@ -197,76 +199,70 @@ class SnapshotsService final : public pb::Snapshots::Service {
   snapshotter::Snapshots& snapshots_;
 };
 
-// Makes the path free for bind(2).
-Status RemoveStaleSocket(const std::filesystem::path& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return Ok();  // bind(2) says what is wrong, if it is
-  if (!S_ISSOCK(status.st_mode)) {
-    return Error(ErrorCode::kFailedPrecondition, "there is a file that is no socket");
-  }
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return Error::FromErrno(errno, "socket");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.string().copy(static_cast<char*>(address.sun_path), sizeof(address.sun_path) - 1);
-  // EAGAIN: the listener's queue is full, so there is one.
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
-      errno == EAGAIN) {
-    return Error(ErrorCode::kFailedPrecondition, "another server listens there");
-  }
-  if (errno != ECONNREFUSED) return Error::FromErrno(errno, "connect");
-  if (::unlink(path.c_str()) != 0) return Error::FromErrno(errno, "remove the stale socket");
-  return Ok();
-}
-
 class GrpcServer final : public SnapshotsServer {
  public:
-  GrpcServer(snapshotter::Snapshots& snapshots, std::filesystem::path path)
-      : service_(snapshots), path_(std::move(path)) {}
+  GrpcServer(snapshotter::Snapshots& snapshots, Listener listener)
+      : service_(snapshots), listener_(std::move(listener)) {}
 
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
 
   Status Start() {
+    stop_.reset(::eventfd(0, EFD_CLOEXEC));
+    if (!stop_.valid()) return Error::FromErrno(errno, "eventfd");
+    grpc::EnableDefaultHealthCheckService(true);  // grpc.health.v1
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("unix:" + path_.string(), grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service_);
     // The defaults end and start a thread for nearly every request once three run at a time.
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinIdleThreads);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxIdleThreads);
-    const mode_t old = ::umask(0177);  // the socket is born with mode 0600
     server_ = builder.BuildAndStart();
-    ::umask(old);
-    if (!server_) return Error(ErrorCode::kUnavailable, "cannot listen there");
+    if (!server_) return Error(ErrorCode::kUnavailable, "cannot start the gRPC server");
+    acceptor_ = std::jthread([this] { Accept(); });
     return Ok();
   }
 
   void Shutdown(std::chrono::milliseconds grace) override {
     if (!server_) return;
+    ::eventfd_write(stop_.get(), 1);
+    acceptor_.join();
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
     server_.reset();
-    ::unlink(path_.c_str());
   }
 
  private:
+  // gRPC would bind a socket itself; it does not take one that is bound.
+  void Accept() {
+    std::array<pollfd, 2> waiting{pollfd{.fd = stop_.get(), .events = POLLIN, .revents = 0},
+                                  pollfd{.fd = listener_.fd(), .events = POLLIN, .revents = 0}};
+    while (true) {
+      ::poll(waiting.data(), waiting.size(), -1);
+      if (waiting[0].revents != 0) return;
+      const int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (fd >= 0) {
+        grpc::AddInsecureChannelFromFd(server_.get(), fd);  // which closes it
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        log::Warning("cannot accept a connection; trying again",
+                     {log::Field(Error::FromErrno(errno, "accept"))});
+        ::poll(waiting.data(), 1, kAcceptAgainMs);
+      }
+    }
+  }
+
   SnapshotsService service_;
-  const std::filesystem::path path_;
+  const Listener listener_;
+  UniqueFd stop_;
   std::unique_ptr<grpc::Server> server_;
+  std::jthread acceptor_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<SnapshotsServer>> SnapshotsServer::Start(
-    Snapshots& snapshots, const std::filesystem::path& socket) {
-  const std::string doing = "listen on '" + socket.string() + "'";
-  if (socket.string().size() >= sizeof(sockaddr_un::sun_path)) {
-    return Error(ErrorCode::kInvalidArgument, doing + ": the path is longer than 107 bytes");
-  }
-  LOCKET_TRY(RemoveStaleSocket(socket).While(doing));
-  auto server = std::make_unique<GrpcServer>(snapshots, socket);
-  LOCKET_TRY(server->Start().While(doing));
+Result<std::unique_ptr<SnapshotsServer>> SnapshotsServer::Start(Snapshots& snapshots,
+                                                                Listener listener) {
+  auto server = std::make_unique<GrpcServer>(snapshots, std::move(listener));
+  LOCKET_TRY(server->Start());
   return std::unique_ptr<SnapshotsServer>(std::move(server));
 }
 

@@ -79,7 +79,11 @@ class RocksDbStore final : public Store {
     if (change.next_id) batch.Put(rocksdb::Slice(kNextIdKey), BigEndian(*change.next_id));
     rocksdb::WriteOptions options;
     options.sync = true;
-    const auto written = db_->Write(options, &batch);
+    auto written = db_->Write(options, &batch);
+    // After a failed write RocksDB refuses all others until somebody says that the disk is well.
+    if ((written.IsNoSpace() || written.IsIOError()) && db_->Resume().ok()) {
+      written = db_->Write(options, &batch);
+    }
     if (!written.ok()) return FromRocksDb(written, "write to the snapshot store");
     return Ok();
   }

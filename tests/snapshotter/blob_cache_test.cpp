@@ -1,11 +1,13 @@
 #include "snapshotter/blob_cache.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
 
 #include "base/file.h"
+#include "tests/snapshotter/cached_digests.h"
 #include "tests/snapshotter/fake_fetcher.h"
 
 namespace locket::snapshotter {
@@ -15,8 +17,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-bool Unused(const std::string&) { return false; }
 
 class BlobCacheTest : public ::testing::Test {
  protected:
@@ -92,7 +92,7 @@ TEST_F(BlobCacheTest, KeepsNothingOfBytesWithAnotherDigest) {
   fetcher_.BreakOffAfter(10, Error(ErrorCode::kDataLoss, "wrong digest"));
   EXPECT_EQ(cache_.Ensure("r/i:1", blob_).error().code(), ErrorCode::kDataLoss);
   EXPECT_EQ(NumPartials(), 0U);
-  EXPECT_THAT(*cache_.All(), IsEmpty());
+  EXPECT_THAT(CachedDigests(cache_), IsEmpty());
 }
 
 TEST_F(BlobCacheTest, StopEndsADownloadAndKeepsWhatCame) {
@@ -109,9 +109,9 @@ TEST_F(BlobCacheTest, AManifestIsFetchedOnceAndOnDiskOnlyWhenKept) {
   EXPECT_EQ(*cache_.Manifest("r/i:1", blob_.digest), bytes_);
   EXPECT_EQ(*cache_.Manifest("r/i:1", blob_.digest), bytes_);
   EXPECT_EQ(fetcher_.num_manifest_fetches(), 1);
-  EXPECT_THAT(*cache_.All(), IsEmpty());
+  EXPECT_THAT(CachedDigests(cache_), IsEmpty());
   ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
-  EXPECT_THAT(*cache_.All(), ElementsAre(digest_));
+  EXPECT_THAT(CachedDigests(cache_), ElementsAre(digest_));
   BlobCache restarted(root_, fetcher_);
   EXPECT_EQ(*restarted.Manifest("r/i:1", blob_.digest), bytes_);
   EXPECT_EQ(fetcher_.num_manifest_fetches(), 1) << "the kept one was not used";
@@ -126,46 +126,149 @@ TEST_F(BlobCacheTest, ReadSaysWhatToDoAboutADamagedBlob) {
   EXPECT_THAT(read.error().message(), HasSubstr("remove the image and pull it again"));
 }
 
-TEST_F(BlobCacheTest, APinnedBlobStays) {
-  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
-  {
-    const BlobCache::Pin pin(cache_, {digest_});
-    const BlobCache::Pin again(cache_, {digest_});
-    ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
-    EXPECT_TRUE(cache_.Has(digest_, bytes_.size()));
+// Blobs by name, with a cache of whose limits and references a test decides.
+class TrimTest : public BlobCacheTest {
+ protected:
+  // Each a day older than the one before.
+  std::string Keep(const std::string& bytes) {
+    const std::string digest = image::Digest::Of(bytes).ToText();
+    EXPECT_TRUE(cache_.Keep(digest, bytes).ok());
+    fs::last_write_time(root_.blob(digest),
+                        fs::file_time_type::clock::now() - std::chrono::hours(24) * ++age_);
+    return digest;
   }
-  ASSERT_TRUE(cache_.Remove(digest_, [](const std::string&) { return true; }).ok());
-  EXPECT_TRUE(cache_.Has(digest_, bytes_.size())) << "it is used";
-  ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
-  EXPECT_FALSE(cache_.Has(digest_, bytes_.size()));
-  EXPECT_TRUE(cache_.Remove(digest_, Unused).ok()) << "removing what is absent";
+  void SetUp() override {
+    cache_.SetUsedBy([this](const std::string& digest) { return used_.contains(digest); });
+  }
+  uint64_t NumRemoved(const CacheLimits& limits) {
+    const auto trimmed = cache_.TrimTo(limits);
+    EXPECT_TRUE(trimmed.ok());
+    return trimmed.ok() ? trimmed->num_removed : 99;
+  }
+
+  int age_ = 0;
+  std::set<std::string> used_;
+};
+
+TEST_F(TrimTest, LeastRecentlyUsedGoFirstFromHighDownToLow) {
+  const std::string young = Keep(std::string(100, 'y'));
+  const std::string middle = Keep(std::string(100, 'm'));
+  const std::string old = Keep(std::string(100, 'o'));
+  EXPECT_EQ(NumRemoved({.high_bytes = 300, .low_bytes = 0}), 0U) << "at the limit is not above it";
+  const auto trimmed = cache_.TrimTo({.high_bytes = 299, .low_bytes = 200});
+  ASSERT_TRUE(trimmed.ok());
+  EXPECT_EQ(trimmed->num_removed, 1U);
+  EXPECT_EQ(trimmed->bytes_removed, 100U);
+  EXPECT_EQ(trimmed->bytes_left, 200U);
+  EXPECT_FALSE(cache_.Has(old, 100));
+  cache_.Touch(middle);
+  EXPECT_EQ(NumRemoved({.high_bytes = 199, .low_bytes = 100}), 1U);
+  EXPECT_TRUE(cache_.Has(middle, 100)) << "it was used last";
+  EXPECT_FALSE(cache_.Has(young, 100));
+  EXPECT_EQ(NumRemoved({}), 1U);
 }
 
-TEST_F(BlobCacheTest, APinThatComesDuringARemovalFindsTheBlobGoneForSure) {
-  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
+TEST_F(TrimTest, APullOfABlobThatIsThereIsAUse) {
+  const std::string other = Keep("other");
+  fetcher_.Add(bytes_);
+  ASSERT_EQ(Keep(bytes_), digest_);
+  ASSERT_TRUE(cache_.Ensure("r/i:1", blob_).ok());
+  EXPECT_EQ(fetcher_.num_blob_fetches(), 0);
+  const auto listed = cache_.List();
+  ASSERT_TRUE(listed.ok());
+  EXPECT_EQ(listed->back().digest, digest_);
+  EXPECT_EQ(listed->front().digest, other);
+}
+
+TEST_F(TrimTest, WhatASnapshotNeedsStaysHoweverOldAndLarge) {
+  used_ = {Keep("used")};
+  Keep("unused");
+  EXPECT_EQ(NumRemoved({}), 1U);
+  EXPECT_THAT(CachedDigests(cache_), ElementsAre(*used_.begin()));
+}
+
+TEST_F(TrimTest, APinKeepsABlobWhileItLives) {
+  const std::string digest = Keep("pinned");
+  {
+    const BlobCache::Pin pin(cache_, {digest});
+    const BlobCache::Pin again(cache_, {digest});
+    EXPECT_EQ(NumRemoved({}), 0U);
+  }
+  EXPECT_EQ(NumRemoved({}), 1U);
+}
+
+TEST_F(TrimTest, AnOperatorsPinOutlivesARestart) {
+  const std::string digest = Keep("pinned");
+  ASSERT_TRUE(cache_.SetPinned(digest, true).ok());
+  ASSERT_TRUE(cache_.SetPinned(digest, true).ok()) << "pinning twice";
+  BlobCache restarted(root_, fetcher_);
+  restarted.SetUsedBy([](const std::string&) { return false; });
+  EXPECT_EQ(restarted.Trim()->num_removed, 0U);
+  EXPECT_TRUE(restarted.List()->front().pinned);
+  ASSERT_TRUE(restarted.SetPinned(digest, false).ok());
+  ASSERT_TRUE(restarted.SetPinned(digest, false).ok()) << "unpinning twice";
+  EXPECT_EQ(restarted.Trim()->num_removed, 1U);
+}
+
+// As QEMU does; the lock belongs to its open file, not to the process that started it.
+TEST_F(TrimTest, ABlobThatAVmHoldsStaysUntilTheVmIsGone) {
+  const std::string digest = Keep("held");
+  {
+    const auto vm = OpenFile(root_.blob(digest), O_RDONLY);
+    ASSERT_TRUE(vm.ok());
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = 100;  // QEMU locks single bytes from here on
+    lock.l_len = 1;
+    ASSERT_EQ(::fcntl(vm->get(), F_OFD_SETLK, &lock), 0);
+    EXPECT_TRUE(cache_.List()->front().held);
+    EXPECT_EQ(NumRemoved({}), 0U);
+  }
+  EXPECT_EQ(NumRemoved({}), 1U);
+}
+
+TEST_F(TrimTest, APinThatComesDuringARemovalFindsTheBlobGoneForSure) {
+  const std::string digest = Keep("going");
   std::future<bool> pinned;
-  ASSERT_TRUE(cache_
-                  .Remove(digest_,
-                          [&](const std::string&) {
-                            pinned = std::async(std::launch::async, [&] {
-                              const BlobCache::Pin pin(cache_, {digest_});
-                              return cache_.Has(digest_, bytes_.size());
-                            });
-                            return false;
-                          })
-                  .ok());
+  int asked = 0;
+  cache_.SetUsedBy([&](const std::string&) {
+    if (++asked == 2) {  // the first time is for the list
+      pinned = std::async(std::launch::async, [&] {
+        const BlobCache::Pin pin(cache_, {digest});
+        return cache_.Has(digest, 5);
+      });
+    }
+    return false;
+  });
+  EXPECT_EQ(NumRemoved({}), 1U);
   EXPECT_FALSE(pinned.get()) << "it saw a blob that was about to go";
 }
 
-TEST_F(BlobCacheTest, ABlobOnItsWayIsNotRemoved) {
+TEST_F(TrimTest, ABlobThatIsUsedAfterAllStays) {
+  const std::string digest = Keep("wanted");
+  int asked = 0;
+  cache_.SetUsedBy([&](const std::string&) { return ++asked == 2; });
+  EXPECT_EQ(NumRemoved({}), 0U);
+  EXPECT_TRUE(cache_.Has(digest, 6));
+}
+
+TEST_F(TrimTest, ABlobOnItsWayIsNotRemoved) {
   fetcher_.Hold();
   auto asked = std::async(std::launch::async, [&] { return cache_.Ensure("r/i:1", blob_); });
   fetcher_.WaitForWaiter();
-  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
-  ASSERT_TRUE(cache_.Remove(digest_, Unused).ok());
-  EXPECT_TRUE(cache_.Has(digest_, bytes_.size()));
+  Keep(bytes_);
+  EXPECT_EQ(NumRemoved({}), 0U);
   fetcher_.Release();
   EXPECT_TRUE(asked.get().ok());
+}
+
+TEST_F(TrimTest, VerifyTellsDamageFromAbsence) {
+  const std::string digest = Keep("content");
+  EXPECT_TRUE(*cache_.Verify(digest));
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest), "Content").ok());
+  EXPECT_FALSE(*cache_.Verify(digest));
+  EXPECT_EQ(cache_.Verify(digest_).error().code(), ErrorCode::kNotFound);
 }
 
 TEST_F(BlobCacheTest, StalePartialsGoUnlessSomebodyIsAtThem) {

@@ -89,7 +89,7 @@ class CrashTest : public ServerTest {
       images_.push_back(MakeImage(registry_.host() + name, layers));
       images_.back().AddTo(registry_);
     }
-    Configure("[cache]\nkeep_partial_downloads_s = 0\n");
+    Configure("[cache]\nhigh_bytes = 0\nlow_bytes = 0\nkeep_partial_downloads_s = 0\n");
   }
 
   // These say false once the server is gone.

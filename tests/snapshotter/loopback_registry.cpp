@@ -88,6 +88,11 @@ void LoopbackRegistry::WaitForStall() {
   changed_.wait(lock, [&] { return stalled_; });
 }
 
+void LoopbackRegistry::Follow(Script script) {
+  const std::lock_guard lock(mutex_);
+  script_ = std::move(script);
+}
+
 std::vector<size_t> LoopbackRegistry::OffsetsAsked(const std::string& digest) {
   const std::lock_guard lock(mutex_);
   return asked_[digest];
@@ -106,6 +111,17 @@ void LoopbackRegistry::Serve() {
 
 void LoopbackRegistry::Answer(int fd) {
   const std::string head = ReadHead(fd);
+  Script script;
+  {
+    const std::lock_guard lock(mutex_);
+    script = script_;
+  }
+  if (const auto raw = script ? script(head) : std::nullopt) {
+    SendAll(fd, raw->bytes);
+    const linger at_once{.l_onoff = 1, .l_linger = 0};  // close(2) resets, socket(7)
+    if (raw->reset) ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    return;
+  }
   const size_t digest_at = head.find("sha256:");
   if (digest_at == std::string::npos) {  // GET /v2/
     SendAll(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,14 @@ namespace locket::snapshotter {
 // Serves GET and HEAD of manifests and blobs by digest, with ranges, one request a connection.
 class LoopbackRegistry {
  public:
+  // What goes over the wire, however wrong.
+  struct Raw {
+    std::string bytes;
+    bool reset = false;  // then the connection is reset, not closed
+  };
+  // Nothing: the usual answer.
+  using Script = std::function<std::optional<Raw>(const std::string& request_head)>;
+
   LoopbackRegistry();
   ~LoopbackRegistry();
   LoopbackRegistry(const LoopbackRegistry&) = delete;
@@ -30,6 +39,9 @@ class LoopbackRegistry {
   void StopStalling();
   // Returns once a stall has sent all it will.
   void WaitForStall();
+
+  // From now on each request goes through `script` first; one without a function ends that.
+  void Follow(Script script);
 
   // Offsets at which blob `digest` was asked for, in order.
   std::vector<size_t> OffsetsAsked(const std::string& digest);
@@ -45,6 +57,7 @@ class LoopbackRegistry {
   std::map<std::string, std::string> content_;
   std::map<std::string, std::vector<size_t>> asked_;
   std::optional<std::pair<std::string, size_t>> stall_;
+  Script script_;
   bool stalled_ = false;
   bool stopping_ = false;
   std::vector<std::thread> connections_;

@@ -34,7 +34,10 @@ hosts_dir = "/h"
 credentials = "/c.json"
 ca_file = "/ca.pem"
 timeout_s = 7
+attempts = 3
 [cache]
+high_bytes = 20
+low_bytes = 10
 keep_partial_downloads_s = 0
 )");
   ASSERT_TRUE(options.ok()) << options.error().message();
@@ -46,6 +49,9 @@ keep_partial_downloads_s = 0
                                .credentials = "/c.json",
                                .ca_file = "/ca.pem",
                                .registry_timeout = std::chrono::seconds(7),
+                               .registry_attempts = 3,
+                               .cache_high_bytes = 20,
+                               .cache_low_bytes = 10,
                                .keep_partial_downloads = std::chrono::seconds(0)}));
 }
 
@@ -64,6 +70,10 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"log_format = 'xml'", "unknown log format 'xml'"},
       {"[registry]\ntimeout_s = 0", "key 'registry.timeout_s': must be a number of seconds, 1 to"},
       {"[registry]\ntimeout_s = '5'", "must be a number of seconds"},
+      {"[registry]\nattempts = 0", "key 'registry.attempts': must be a number, 1 to 100"},
+      {"[cache]\nhigh_bytes = -1", "key 'cache.high_bytes': must be a number, 0 to"},
+      {"[cache]\nlow_bytes = '1'", "key 'cache.low_bytes': must be a number"},
+      {"[cache]\nhigh_bytes = 1\nlow_bytes = 2", "must not be more than cache.high_bytes"},
       {"root = ", "toml"},
   };
   for (const auto& c : kCases) {

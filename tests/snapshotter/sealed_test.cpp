@@ -3,6 +3,7 @@
 #include <future>
 
 #include "image/rootfs_description.h"
+#include "tests/snapshotter/cached_digests.h"
 #include "tests/snapshotter/snapshots_fixture.h"
 
 namespace locket::snapshotter {
@@ -132,7 +133,7 @@ TEST_F(SealedTest, AnOrdinaryImageIsUnpackedAsUsual) {
   EXPECT_EQ(prepared->front().type, "bind");
   EXPECT_TRUE(fs::is_directory(machine_.root.snapshot(snapshots().Stat("extract")->id)));
   EXPECT_EQ(machine_.fetcher.num_blob_fetches(), 0);
-  EXPECT_THAT(*machine_.blobs->All(), IsEmpty());
+  EXPECT_THAT(CachedDigests(*machine_.blobs), IsEmpty());
   EXPECT_TRUE(snapshots()
                   .Prepare({.key = "k/1/extract-2 x",
                             .labels = {{"containerd.io/snapshot.ref", "sha256:x"}}})
@@ -241,7 +242,7 @@ TEST_F(SealedTest, BlobsGoWithTheirLastSnapshot) {
   EXPECT_TRUE(fs::exists(machine_.root.blob(image_.manifest_digest()))) << "others came with it";
   ASSERT_TRUE(snapshots().Remove(middle).ok());
   ASSERT_TRUE(snapshots().Remove(Find(image_.chain_ids[0], "")).ok());
-  EXPECT_THAT(*machine_.blobs->All(), IsEmpty());
+  EXPECT_THAT(CachedDigests(*machine_.blobs), IsEmpty());
 }
 
 TEST_F(SealedTest, CleanupTakesUnreferencedBlobsAndLeavesTheRest) {
@@ -249,7 +250,7 @@ TEST_F(SealedTest, CleanupTakesUnreferencedBlobsAndLeavesTheRest) {
   ASSERT_TRUE(machine_.blobs->Keep(image::Digest::Of("stray").ToText(), "stray").ok());
   ASSERT_TRUE(ReplaceFileDurably(machine_.root.ingest() / std::string(64, 'a'), "part").ok());
   ASSERT_TRUE(snapshots().Cleanup().ok());
-  EXPECT_EQ(machine_.blobs->All()->size(), 5U) << "three layers, manifest, config";
+  EXPECT_EQ(CachedDigests(*machine_.blobs).size(), 5U) << "three layers, manifest, config";
   EXPECT_TRUE(fs::is_empty(machine_.root.ingest()));
   EXPECT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
 }

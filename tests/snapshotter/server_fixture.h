@@ -42,6 +42,10 @@ class ServerTest : public ::testing::Test {
                                      {.stderr_fd = log->get(), .environment = environment_});
     ASSERT_TRUE(started.ok()) << started.error().message();
     process_.emplace(std::move(started).value());
+    Connect();
+  }
+
+  void Connect() {
     // A channel of its own each time: a shared one would wait out its back-off after a restart.
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

@@ -193,5 +193,59 @@ TEST_F(ServerTest, AnAbsentRegistryFailsThePullAndSaysWhich) {
   EXPECT_THAT(List(), IsEmpty());
 }
 
+TEST_F(ServerTest, SighupTakesNewCredentialsAndKeepsTheOldOnesWhenTheFileIsWrong) {
+  LoopbackRegistry registry;
+  registry.Follow([](const std::string& request) -> std::optional<LoopbackRegistry::Raw> {
+    if (request.find("Basic dXNlcjpwYXNz") != std::string::npos) return std::nullopt;
+    return LoopbackRegistry::Raw{.bytes =
+                                     "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n"
+                                     "WWW-Authenticate: Basic realm=\"r\"\r\n"
+                                     "Connection: close\r\n\r\n"};
+  });
+  const TestImage image = MakeImage(registry.host() + "/app:1", "AB");
+  image.AddTo(registry);
+  Configure("");
+  Start();
+  const auto reload = [&](const std::string& says) {
+    ASSERT_TRUE(process_->Kill(SIGHUP).ok());
+    while (log().find(says) == std::string::npos) std::this_thread::yield();
+  };
+  EXPECT_EQ(Prepare(image.Pull(0, "", "k8s.io/1/extract-1 x")).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+
+  const std::string file = temp_.path() / "auth.json";
+  ASSERT_TRUE(ReplaceFileDurably(
+                  file, "{\"auths\":{\"" + registry.host() + "\":{\"auth\":\"dXNlcjpwYXNz\"}}}")
+                  .ok());
+  Configure("[registry]\ncredentials = \"" + file + "\"\n");
+  reload("read again");
+  const grpc::Status pulled = Prepare(image.Pull(0, "", "k8s.io/2/extract-2 x"));
+  EXPECT_EQ(pulled.error_code(), grpc::StatusCode::ALREADY_EXISTS) << pulled.error_message();
+
+  Configure("rot = 1\n");
+  reload("going on with the old settings");
+  EXPECT_THAT(log(), HasSubstr("key 'rot': is unknown"));
+  const grpc::Status still = Prepare(image.Pull(1, List().at(0).name(), "k8s.io/3/extract-3 x"));
+  EXPECT_EQ(still.error_code(), grpc::StatusCode::ALREADY_EXISTS) << still.error_message();
+  EXPECT_EQ(log().find("dXNlcjpwYXNz"), std::string::npos) << "a secret is in the log";
+  EXPECT_EQ(Stop(SIGTERM), 0);
+}
+
+// As systemd does it: the socket is there first, and stays.
+TEST_F(ServerTest, ServesOnASocketThatSystemdOpened) {
+  if (!RunCommand({"systemd-socket-activate", "--version"}).ok()) {
+    GTEST_SKIP() << "needs systemd-socket-activate of Debian package systemd";
+  }
+  auto started = Subprocess::Start({"systemd-socket-activate", "-l", address(), kBinary, "--root",
+                                    root(), "--address", "/nonexistent/not-used.sock"});
+  ASSERT_TRUE(started.ok());
+  process_.emplace(std::move(started).value());
+  Connect();
+  EXPECT_TRUE(Prepare({.key = "a"}).ok());
+  EXPECT_THAT(List(), SizeIs(1));
+  EXPECT_EQ(Stop(SIGTERM), 0);
+  EXPECT_TRUE(fs::exists(address())) << "it is not ours to remove";
+}
+
 }  // namespace
 }  // namespace locket::snapshotter
