@@ -46,7 +46,8 @@ Result<EcKey> ReadCosign(const Secret& pem, const Secret& passphrase) {
   unsigned char* data = nullptr;
   long size = 0;
   const int read = PEM_read_bio(bio.get(), &name, &header, &data, &size);
-  const std::string json(reinterpret_cast<const char*>(data), read == 1 ? size : 0);
+  const std::string json(reinterpret_cast<const char*>(data),
+                         read == 1 ? static_cast<size_t>(size) : 0);
   OPENSSL_free(name);
   OPENSSL_free(header);
   OPENSSL_free(data);
