@@ -8,7 +8,7 @@ namespace {
 void Tidy(std::vector<std::string>& names) {
   std::erase(names, std::string());
   std::ranges::sort(names);
-  names.erase(std::ranges::unique(names).begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
 }
 
 }  // namespace

@@ -49,11 +49,7 @@ class Watchdog {
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::now() + timeout_;
   bool expired_ = false;
   std::stop_source source_;
-  struct RequestStop {
-    std::function<void()> call;
-    void operator()() const { call(); }
-  };
-  std::stop_callback<RequestStop> on_outer_;
+  std::stop_callback<std::function<void()>> on_outer_;
   std::jthread thread_;  // last, so that it is joined first
 };
 

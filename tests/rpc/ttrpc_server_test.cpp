@@ -7,6 +7,7 @@
 #include <semaphore>
 #include <thread>
 
+#include "base/mutex.h"
 #include "rpc/transport.h"
 #include "tests/rpc/peer.h"
 
@@ -31,8 +32,11 @@ class TtrpcServerTest : public testing::Test {
       return Result<std::string>(Error(ErrorCode::kPermissionDenied, "policy says \xFFno"));
     });
     methods_.AddRaw("test.Echo", "Block", [this](const CallContext& context, std::string_view) {
+      {
+        const MutexLock lock(contexts_mutex_);
+        contexts_.push_back(context);
+      }
       blocked_.release();
-      contexts_.push_back(context);
       release_.acquire();
       return Result<std::string>("released");
     });
@@ -87,7 +91,8 @@ class TtrpcServerTest : public testing::Test {
   TtrpcMethods methods_;
   std::counting_semaphore<> blocked_{0};  // calls that have entered Block
   std::counting_semaphore<> release_{0};  // how many may leave it
-  std::vector<CallContext> contexts_;     // of Block
+  Mutex contexts_mutex_;                  // many calls may enter at a time
+  std::vector<CallContext> contexts_;     // of Block, read when it has been entered
   std::unique_ptr<TtrpcServer> server_;
   UniqueFd peer_;
 };

@@ -9,7 +9,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace locket::snapshotter;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Snapshot snapshot{.id = 1,
-                    .state = State::kReady,
                     .kind = Kind::kView,
                     .name = std::string(text),
                     .created_ns = 0,
