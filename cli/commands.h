@@ -29,6 +29,8 @@ void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected);
 // `after_dashes`: what stood behind `--`, for `pod run`.
 void AddPodCommands(CLI::App& app, Context& context, const std::vector<std::string>& after_dashes,
                     Selected& selected);
+// `app` is the whole program, and must stand when the command runs.
+void AddCompletionCommand(CLI::App& app, Context& context, Selected& selected);
 void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected);
 
 }  // namespace locket::cli

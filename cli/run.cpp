@@ -77,6 +77,7 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   AddInitdataCommands(app, context, selected);
   AddPodCommands(app, context, after_dashes, selected);
   AddDoctorCommand(app, context, selected);
+  AddCompletionCommand(app, context, selected);
   AddVersionCommand(app, context, selected);
 
   if (auto exit_code = Parse(app, {arguments.begin(), dashes}, context)) return *exit_code;

@@ -33,6 +33,7 @@ const std::vector<std::vector<std::string>> kCommands = {{"image", "seal"},
                                                          {"pod", "logs"},
                                                          {"pod", "stop"},
                                                          {"pod", "ls"},
+                                                         {"completion"},
                                                          {"doctor"}};
 
 TEST_F(UsageTest, EveryCommandsHelpHasAnExample) {
