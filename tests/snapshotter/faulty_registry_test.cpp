@@ -252,7 +252,7 @@ class FullDiskTest : public FaultyRegistryTest {
   void SetUp() override {
     FaultyRegistryTest::SetUp();
     fs::create_directories(root());
-    if (::mount("tmpfs", root().c_str(), "tmpfs", 0, "size=8m,mode=0700") != 0) {
+    if (::mount("tmpfs", root().c_str(), "tmpfs", 0, "size=64m,mode=0700") != 0) {
       GTEST_SKIP() << "needs root to mount a small tmpfs";
     }
     mounted_ = true;
