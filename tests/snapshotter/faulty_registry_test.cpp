@@ -290,5 +290,27 @@ TEST_F(FullDiskTest, APullSaysThereIsNoRoomBeforeItAsksForTheLayer) {
   ExpectRightBlob();
 }
 
+TEST_F(FullDiskTest, ChangesAreRefusedBeforeTheStoreMeetsTheEndOfTheDisk) {
+  Start();
+  ASSERT_TRUE(Prepare({.key = "a"}).ok());
+  ASSERT_TRUE(Prepare({.key = "b"}).ok());
+  Fill(12 << 20);
+  const grpc::Status refused = Prepare({.key = "c"});
+  EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED) << refused.error_message();
+  EXPECT_THAT(refused.error_message(), HasSubstr("remove images"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(root() / "snapshots"), {}), 2);
+  EXPECT_TRUE(Remove("a").ok()) << "what makes room is allowed for longer";
+  Empty();
+  Fill(4 << 20);
+  EXPECT_EQ(Remove("b").error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(List(), SizeIs(1));
+  Empty();
+  const grpc::Status again = Prepare({.key = "c"});
+  EXPECT_TRUE(again.ok()) << again.error_message();
+  Stop(SIGKILL);
+  Start();
+  EXPECT_THAT(List(), SizeIs(2));
+}
+
 }  // namespace
 }  // namespace locket::snapshotter
