@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/utf8.h"
+
 namespace locket::image {
 namespace {
 
@@ -53,6 +55,7 @@ Status CheckTomlBounds(std::string_view text, size_t max_bytes) {
     return Error(ErrorCode::kInvalidArgument, std::move(why));
   };
   if (text.size() > max_bytes) return bad("larger than " + std::to_string(max_bytes) + " bytes");
+  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
   int brackets = 0;
   int dots = 0;  // in a row of keys; numbers and dates add one or two
   for (size_t i = 0; i < text.size();) {

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <toml.hpp>
 
+#include "base/utf8.h"
 #include "base/version.h"
 
 namespace locket::key_broker {
@@ -144,6 +145,7 @@ Status ReadTables(Section& top, Config& config) {
 }
 
 Result<toml::value> ParseToml(std::string_view text) {
+  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
   try {
     std::istringstream in{std::string(text)};
     return toml::parse(in, "configuration");

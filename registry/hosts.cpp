@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "registry/url.h"
 
 namespace locket::registry {
@@ -23,6 +24,7 @@ Result<toml::value> ParseToml(std::string_view text) {
   if (text.size() > kMaxFileBytes || static_cast<size_t>(opening) > kMaxBrackets) {
     return Bad("too large");
   }
+  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
   try {
     std::istringstream in{std::string(text)};
     return toml::parse(in, "hosts.toml");

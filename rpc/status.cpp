@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "base/utf8.h"
+
 namespace locket::rpc {
 namespace {
 
@@ -27,23 +29,6 @@ constexpr std::array kTable{
     Row{ErrorCode::kPermissionDenied, 16},  // UNAUTHENTICATED
 };
 
-// Bytes of the UTF-8 character at the start of `text`, 0 if there is none (RFC 3629: shortest form,
-// no surrogates, nothing above U+10FFFF).
-size_t CharacterLength(std::string_view text) {
-  const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-  if (length == 0 || text.size() < length) return 0;
-  const unsigned char least = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const unsigned char most = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (at(1) < least || at(1) > most) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if ((at(i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
-
 }  // namespace
 
 int32_t WireCode(ErrorCode code) {
@@ -63,7 +48,7 @@ ErrorCode CodeFromWire(int32_t wire_code) {
 std::string WireMessage(std::string_view message) {
   std::string out;
   while (!message.empty()) {
-    const size_t length = CharacterLength(message);
+    const size_t length = Utf8CharacterBytes(message);
     const size_t step = length == 0 ? 1 : length;
     if (out.size() + step > kMaxMessageBytes) break;
     out += length == 0 ? std::string_view("?") : message.substr(0, length);

@@ -7,6 +7,7 @@
 #include <toml.hpp>
 
 #include "base/file.h"
+#include "base/utf8.h"
 
 namespace locket::runtime_shim {
 namespace {
@@ -185,6 +186,7 @@ Status Check(const Config& config) {
 
 Result<Config> ParseConfig(std::string_view text) {
   Config config{.guest_image_dir = {}};
+  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
   try {
     std::istringstream stream{std::string(text)};
     Table table(toml::parse(stream, "configuration").as_table(), "");

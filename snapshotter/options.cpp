@@ -7,6 +7,7 @@
 #include <toml.hpp>
 
 #include "base/file.h"
+#include "base/utf8.h"
 #include "base/version.h"
 
 namespace locket::snapshotter {
@@ -155,6 +156,7 @@ Result<Options> Combine(const Flags& flags) {
 
 Result<Options> ParseConfig(std::string_view text, const Options& defaults) {
   Options options = defaults;
+  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
   try {
     std::istringstream in{std::string(text)};
     const toml::value root = toml::parse(in, "configuration");

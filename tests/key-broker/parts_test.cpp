@@ -152,6 +152,7 @@ TEST(ConfigTest, NamesTheKeyThatIsWrong) {
       {good + "[limits]\nthreads = \"many\"\n", "'limits.threads'"},
       {good + "[snp]\nroots = \"x\"\n", "'snp.roots' must be a list"},
       {"snp = 1\n" + good, "'snp' must be a table"},
+      {"'\xCD'[", "not UTF-8 from byte 1"},
       {"= =", "not TOML"}};
   for (const auto& [text, reason] : table) {
     const auto config = ParseConfig(text);

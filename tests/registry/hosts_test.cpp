@@ -61,6 +61,7 @@ TEST(HostsTest, RefusesWithTheReason) {
   const std::pair<std::string, std::string> cases[] = {
       {"server = 1", "'server' is not text"},
       {"= 1", "not TOML"},
+      {"'\xCD'[", "not UTF-8 from byte 1"},
       {std::string(5000, '['), "too large"},
       {"[host.\"https://a\"]\ncapabilities = [\"fly\"]", "none of pull, resolve, push"},
       {"[host.\"ftp://a\"]", "neither http nor https"},

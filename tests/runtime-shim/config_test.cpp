@@ -85,6 +85,7 @@ TEST(ConfigTest, RefusalsNameTheKey) {
       {std::string(kLeast) + "kernel_params = \"a\\nb\"", "key 'kernel_params'"},
       {std::string(kLeast) + "log_level = \"loud\"", "key 'log_level'"},
       {"guest_image_dir =", "not TOML"},
+      {"'\xCD'[", "not UTF-8 from byte 1"},
   };
   for (const auto& [text, reason] : cases) {
     const auto config = ParseConfig(text);

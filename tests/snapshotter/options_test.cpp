@@ -74,6 +74,7 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"[cache]\nhigh_bytes = -1", "key 'cache.high_bytes': must be a number, 0 to"},
       {"[cache]\nlow_bytes = '1'", "key 'cache.low_bytes': must be a number"},
       {"[cache]\nhigh_bytes = 1\nlow_bytes = 2", "must not be more than cache.high_bytes"},
+      {"'\xCD'[", "not UTF-8 from byte 1"},
       {"root = ", "toml"},
   };
   for (const auto& c : kCases) {
