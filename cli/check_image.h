@@ -20,6 +20,7 @@ Result<std::string> DescribeImage(const std::string& name, const ImageDocuments&
 
 // What `locket image seal` prints.
 std::string DescribeSealed(const std::string& target, const SealImageReport& report, bool json);
+std::string DescribeSealed(const std::string& target, const SealIndexReport& report, bool json);
 
 struct VerifyImageOptions {
   const Secret* kek = nullptr;  // also opens every key packet

@@ -48,6 +48,23 @@ std::string LayerLine(size_t index, const image::Descriptor& layer, const std::s
   return line.str();
 }
 
+Json SealedJson(const SealImageReport& report) {
+  Json layers = Json::array();
+  for (const auto& layer : report.layers) {
+    Json entry = LayerJson(layer.descriptor);
+    entry["source_diff_id"] = layer.source_diff_id.ToText();
+    // SealImage made the annotations, so they parse.
+    const auto info = image::ParseSealedLayerInfo(layer.descriptor);
+    if (info.ok()) AddSealedFields(*info, entry);
+    entry["ignored_xattrs"] = layer.ignored_xattrs;
+    layers.push_back(entry);
+  }
+  return {{"manifest_digest", report.manifest.digest.ToText()},
+          {"config_digest", report.config.digest.ToText()},
+          {"user", report.user},
+          {"layers", layers}};
+}
+
 std::string KindOf(const image::SealedLayerInfo& info) {
   return info.encrypted() ? "encrypted, key " + KeyId(info) : "verify-only";
 }
@@ -62,8 +79,7 @@ Result<std::string> DescribeImage(const std::string& name, const ImageDocuments&
   }
   const auto& config = image.config;
   const std::string digest = image.content.descriptor.digest.ToText();
-  const std::string platform =
-      config.os + "/" + config.architecture + (config.variant.empty() ? "" : "/" + config.variant);
+  const std::string platform = PlatformText(config);
   Json layers = Json::array();
   std::ostringstream lines;
   for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
@@ -94,21 +110,21 @@ Result<std::string> DescribeImage(const std::string& name, const ImageDocuments&
 
 std::string DescribeSealed(const std::string& target, const SealImageReport& report, bool json) {
   if (!json) return report.manifest.digest.ToText() + "\n";
-  Json layers = Json::array();
-  for (const auto& layer : report.layers) {
-    Json entry = LayerJson(layer.descriptor);
-    entry["source_diff_id"] = layer.source_diff_id.ToText();
-    // SealImage made the annotations, so they parse.
-    const auto info = image::ParseSealedLayerInfo(layer.descriptor);
-    if (info.ok()) AddSealedFields(*info, entry);
-    entry["ignored_xattrs"] = layer.ignored_xattrs;
-    layers.push_back(entry);
+  Json document{{"target", target}};
+  document.update(SealedJson(report));
+  return Dump(document);
+}
+
+std::string DescribeSealed(const std::string& target, const SealIndexReport& report, bool json) {
+  if (!json) return report.index.digest.ToText() + "\n";
+  Json images = Json::array();
+  for (const auto& [platform, image] : report.images) {
+    Json entry{{"platform", platform}};
+    entry.update(SealedJson(image));
+    images.push_back(std::move(entry));
   }
-  return Dump({{"target", target},
-               {"manifest_digest", report.manifest.digest.ToText()},
-               {"config_digest", report.config.digest.ToText()},
-               {"user", report.user},
-               {"layers", layers}});
+  return Dump(
+      {{"target", target}, {"index_digest", report.index.digest.ToText()}, {"images", images}});
 }
 
 }  // namespace locket::cli

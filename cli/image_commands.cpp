@@ -29,6 +29,7 @@ struct SealOptions {
   std::string key_mode = "random";
   std::string convergent_secret_file;
   std::string compress = "none";
+  bool all_platforms = false;
   ImageAccessOptions access;
   bool json = false;
 };
@@ -76,6 +77,9 @@ Status CheckSeal(const SealOptions& options) {
   }
   LOCKET_TRY(CheckKeyMode(options));
   LOCKET_TRY(CheckCompress(options));
+  if (options.all_platforms && !options.access.platform.empty()) {
+    return Usage("--all-platforms and --platform exclude each other");
+  }
   // With --base the image itself says whether anything is left to encrypt.
   if (!encrypt.none() && options.kek_file.empty() && options.base.empty()) {
     return Usage("encrypting needs --kek and --key-id; or say --encrypt-layers none");
@@ -83,20 +87,20 @@ Status CheckSeal(const SealOptions& options) {
   return CheckAccess(options.access);
 }
 
-Result<std::set<image::Digest>> BaseDiffIds(ImageAccess& access, const std::string& base) {
-  if (base.empty()) return std::set<image::Digest>{};
-  LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(base));
+Result<std::set<image::Digest>> BaseDiffIds(ImageAccess& access, const SealOptions& options) {
+  if (options.base.empty()) return std::set<image::Digest>{};
+  LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.base));
   LOCKET_TRY_ASSIGN(const auto source, access.OpenSource(location));
-  return DiffIds(*source);
+  return options.all_platforms ? DiffIdsOfAll(*source) : DiffIds(*source);
 }
 
-Result<int> Seal(const SealOptions& options, Context& context) {
-  LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
+// What is to be done, with the keys for it.
+Result<SealImageOptions> ReadSealOptions(const SealOptions& options, std::stop_token stop) {
   LOCKET_TRY_ASSIGN(auto encrypt, LayerSelection::FromText(options.encrypt));
   SealImageOptions seal{.encrypt = std::move(encrypt),
                         .compress = options.compress == "lz4",
                         .temporary_directory = options.access.temporary_directory,
-                        .stop = stop->token()};
+                        .stop = std::move(stop)};
   if (!options.kek_file.empty()) {
     LOCKET_TRY_ASSIGN(Secret kek, ReadKeyFile(options.kek_file));
     seal.kek.emplace(std::move(kek));
@@ -107,22 +111,32 @@ Result<int> Seal(const SealOptions& options, Context& context) {
                       ReadKeyFile(options.convergent_secret_file).While("--convergent-secret"));
     seal.convergent_secret.emplace(std::move(secret));
   }
+  return seal;
+}
+
+Result<int> Seal(const SealOptions& options, Context& context) {
+  LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
+  LOCKET_TRY_ASSIGN(SealImageOptions seal, ReadSealOptions(options, stop->token()));
   const SystemClock clock;
   Progress progress(context.err, context.err_is_terminal, clock);
   LOCKET_TRY_ASSIGN(const auto access,
                     ImageAccess::Create(options.access, stop->token(), &progress));
-  LOCKET_TRY_ASSIGN(
-      seal.base_diff_ids,
-      BaseDiffIds(*access, options.base).While("read base image '" + options.base + "'"));
+  LOCKET_TRY_ASSIGN(seal.base_diff_ids,
+                    BaseDiffIds(*access, options).While("read base image '" + options.base + "'"));
   const std::string doing = "seal '" + options.source + "'";
   LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.source));
   LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(from).While(doing));
   LOCKET_TRY_ASSIGN(const auto target, access->OpenTarget(to, {.stream = StreamTo(context)})
                                            .While("open target '" + options.target + "'"));
+  std::ostream& out = options.target == "-" ? context.err : context.out;
+  if (options.all_platforms) {
+    LOCKET_TRY_ASSIGN(const auto report, SealIndex(*source, *target, seal, progress).While(doing));
+    out << DescribeSealed(options.target, report, options.json);
+    return 0;
+  }
   LOCKET_TRY_ASSIGN(const auto report, SealImage(*source, *target, seal, progress).While(doing));
-  (options.target == "-" ? context.err : context.out)
-      << DescribeSealed(options.target, report, options.json);
+  out << DescribeSealed(options.target, report, options.json);
   return 0;
 }
 
@@ -199,6 +213,8 @@ void AddSeal(CLI::App& group, Context& context, Selected& selected) {
   seal->add_option("--compress", options->compress,
                    "none, or lz4: what is encrypted cannot be compressed in transit")
       ->capture_default_str();
+  seal->add_flag("--all-platforms", options->all_platforms,
+                 "Seal every image of an index, and push an index");
   AddAccess(*seal, options->access);
   seal->add_flag("--json", options->json, "Print everything about the result as JSON");
   seal->callback([&context, &selected, options] {

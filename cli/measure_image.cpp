@@ -42,10 +42,8 @@ Result<ImageMeasurement> MeasureImage(image::ImageSource& source, const LayerIma
     return Error(ErrorCode::kInvalidArgument, "manifest and config differ in the number of layers");
   }
   const auto& config = image.config;
-  ImageMeasurement measured{.manifest = image.content.descriptor.digest,
-                            .platform = config.os + "/" + config.architecture +
-                                        (config.variant.empty() ? "" : "/" + config.variant),
-                            .layers = {}};
+  ImageMeasurement measured{
+      .manifest = image.content.descriptor.digest, .platform = PlatformText(config), .layers = {}};
   for (size_t i = 0; i < layers.size(); ++i) {
     progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
                    /*total=*/0);

@@ -1,10 +1,9 @@
 #include "cli/seal_image.h"
 
-#include <fcntl.h>
-
 #include <utility>
 
 #include "base/file.h"
+#include "cli/parallel.h"
 #include "cli/tar_accounts.h"
 #include "image/convergent_key.h"
 #include "image/media_type.h"
@@ -59,17 +58,18 @@ class Sealer {
         target_(target),
         options_(options),
         progress_(progress),
-        path_(directory / "layer") {}
+        directory_(directory) {}
 
   Result<SealedLayerReport> Layer(const image::Descriptor& layer, const image::Digest& diff_id,
                                   bool encrypt, const std::string& step) {
-    LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
     progress_.Start("seal " + step, layer.size);
+    LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
     TarAccountsWatcher accounts;
     const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
       if (options_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
       return blob->Read(out);
     };
+    const auto path = directory_ / std::to_string(number_++);
     LOCKET_TRY_ASSIGN(const auto given, GivenKey(encrypt, diff_id));
     const image::SealLayerOptions how{
         .encrypt = encrypt,
@@ -78,19 +78,21 @@ class Sealer {
         .durable = false,
         .on_progress = [&](uint64_t done) { progress_.Update(done); },
         .on_tar_bytes = [&](std::span<const std::byte> bytes) { accounts.Feed(bytes); }};
-    LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path_));
+    LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
     }
     accounts_.AddLayer(accounts.found());
     LOCKET_TRY_ASSIGN(const image::Descriptor descriptor, Describe(sealed));
-    LOCKET_TRY(Push(descriptor));
+    LOCKET_TRY(Push(descriptor, path, step));
     progress_.Finish((encrypt ? "encrypted, " : "verify-only, ") + HumanBytes(descriptor.size));
     return SealedLayerReport{.source_diff_id = diff_id,
                              .descriptor = descriptor,
                              .ignored_xattrs = sealed.ignored_xattrs};
   }
+
+  Status FinishPushing() { return uploads_.Finish(); }
 
   Result<std::string> User(const std::string& user) const { return accounts_.Resolve(user); }
 
@@ -120,19 +122,38 @@ class Sealer {
     return image::SealedLayerDescriptor(info, digest);
   }
 
-  Status Push(const image::Descriptor& descriptor) {
-    return target_.TakeBlob(descriptor, path_).While("push " + descriptor.digest.ToText());
+  // Beside the sealing of the next layer, which has a file of its own.
+  Status Push(const image::Descriptor& descriptor, const std::filesystem::path& path,
+              const std::string& step) {
+    return uploads_.Start([this, descriptor, path, step] {
+      return target_.TakeBlob(descriptor, path)
+          .While(step + ": push " + descriptor.digest.ToText());
+    });
   }
 
   image::ImageSource& source_;
   image::ImageTarget& target_;
   const SealImageOptions& options_;
   Progress& progress_;
-  const std::filesystem::path path_;
+  const std::filesystem::path directory_;
+  int number_ = 0;  // of the next layer: one tar may stand in an image twice
   ImageAccounts accounts_;
+  Background uploads_{1};  // last: its jobs use the rest
 };
 
-Status PushDocuments(const ImageDocuments& image, image::ImageTarget& target,
+enum class Name { kGiven, kNone };
+
+Status PushManifest(const std::string& bytes, Name name, image::ImageTarget& target,
+                    SealImageReport& report) {
+  if (name == Name::kGiven) {
+    LOCKET_TRY_ASSIGN(report.manifest, target.PutManifest(image::kOciManifest, bytes));
+    return Ok();
+  }
+  report.manifest = image::DescriptorOf(image::kOciManifest, bytes);
+  return target.PutNested(report.manifest, bytes);
+}
+
+Status PushDocuments(const ImageDocuments& image, Name name, image::ImageTarget& target,
                      SealImageReport& report) {
   image::ImageConfig config = image.config;
   config.user = report.user;
@@ -152,33 +173,13 @@ Status PushDocuments(const ImageDocuments& image, image::ImageTarget& target,
   manifest.annotations[std::string(image::kVersionAnnotation)] = "1";
   LOCKET_TRY(image::CheckSealedImage(manifest, config).While("check what was made"));
   LOCKET_TRY(target.PutBlobBytes(report.config, config_bytes).While("push the config"));
-  LOCKET_TRY_ASSIGN(report.manifest,
-                    target.PutManifest(image::kOciManifest, image::EncodeManifest(manifest))
-                        .While("push the manifest"));
-  return Ok();
+  return PushManifest(image::EncodeManifest(manifest), name, target, report)
+      .While("push the manifest");
 }
 
-}  // namespace
-
-Result<ImageDocuments> ReadDocuments(image::ImageSource& source) {
-  LOCKET_TRY_ASSIGN(auto content, source.GetManifest());
-  LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content.bytes).While("manifest"));
-  LOCKET_TRY_ASSIGN(
-      const std::string bytes,
-      image::ReadBlob(source, manifest.config, image::kMaxConfigBytes).While("config"));
-  LOCKET_TRY_ASSIGN(auto config, image::DecodeImageConfig(bytes).While("config"));
-  return ImageDocuments{
-      .content = std::move(content), .manifest = std::move(manifest), .config = std::move(config)};
-}
-
-Result<std::set<image::Digest>> DiffIds(image::ImageSource& source) {
-  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
-  return std::set<image::Digest>(image.config.diff_ids.begin(), image.config.diff_ids.end());
-}
-
-Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget& target,
-                                  const SealImageOptions& options, Progress& progress) {
-  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
+Result<SealImageReport> Seal(image::ImageSource& source, const ImageDocuments& image, Name name,
+                             image::ImageTarget& target, const SealImageOptions& options,
+                             Progress& progress) {
   LOCKET_TRY(Check(image));
   LOCKET_TRY_ASSIGN(const auto encrypt, Plan(image, options));
   LOCKET_TRY_ASSIGN(const TempDir directory,
@@ -196,9 +197,43 @@ Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget
     LOCKET_TRY_ASSIGN(auto sealed, std::move(layer).While(step));
     report.layers.push_back(std::move(sealed));
   }
+  progress.Start("push the last layer", /*total=*/0);
+  progress.Update(0);
+  auto pushed = sealer.FinishPushing();
+  progress.Clear();
+  LOCKET_TRY(std::move(pushed));
   LOCKET_TRY_ASSIGN(report.user, sealer.User(image.config.user).While("resolve USER"));
-  LOCKET_TRY(PushDocuments(image, target, report));
+  LOCKET_TRY(PushDocuments(image, name, target, report));
   return report;
+}
+
+}  // namespace
+
+Result<ImageDocuments> ReadDocuments(image::ImageSource& source) {
+  LOCKET_TRY_ASSIGN(auto content, source.GetManifest());
+  return ReadDocuments(source, std::move(content));
+}
+
+Result<ImageDocuments> ReadDocuments(image::ImageSource& source, image::ManifestContent content) {
+  LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content.bytes).While("manifest"));
+  LOCKET_TRY_ASSIGN(
+      const std::string bytes,
+      image::ReadBlob(source, manifest.config, image::kMaxConfigBytes).While("config"));
+  LOCKET_TRY_ASSIGN(auto config, image::DecodeImageConfig(bytes).While("config"));
+  return ImageDocuments{
+      .content = std::move(content), .manifest = std::move(manifest), .config = std::move(config)};
+}
+
+Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget& target,
+                                  const SealImageOptions& options, Progress& progress) {
+  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
+  return Seal(source, image, Name::kGiven, target, options, progress);
+}
+
+Result<SealImageReport> SealNestedImage(image::ImageSource& source, const ImageDocuments& image,
+                                        image::ImageTarget& target, const SealImageOptions& options,
+                                        Progress& progress) {
+  return Seal(source, image, Name::kNone, target, options, progress);
 }
 
 }  // namespace locket::cli

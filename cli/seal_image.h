@@ -7,6 +7,7 @@
 #include <set>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -42,16 +43,29 @@ struct SealImageReport {
   std::vector<SealedLayerReport> layers;  // bottom first
 };
 
-// Seals layer by layer, pushing each blob as soon as it is made (one layer in the temporary
-// directory at a time), then config and manifest: until then no image can be seen in the target. On
+// Seals layer by layer, pushing each blob beside the sealing of the next (so two layers lie in the
+// temporary directory at most), then config and manifest: until then no image can be seen in the
+// target. On
 // failure blobs may be left in the target, which nothing refers to. kFailedPrecondition: already
 // sealed, or a user that cannot be resolved. kInvalidArgument: a layer to encrypt and no key.
 // kCancelled: `stop` was asked for.
 Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget& target,
                                   const SealImageOptions& options, Progress& progress);
 
-// The diff IDs of an image, for SealImageOptions::base_diff_ids.
+struct SealIndexReport {
+  image::Descriptor index;
+  std::vector<std::pair<std::string, SealImageReport>> images;  // by platform, in the index' order
+};
+
+// Seals every image of the index that the source's name points at, and puts an index of the same
+// platforms and annotations. Entries that are no images (attestations of a build) are left out, as
+// they speak of the image before. kInvalidArgument: no index. Else as SealImage.
+Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget& target,
+                                  const SealImageOptions& options, Progress& progress);
+
+// The diff IDs of an image, for SealImageOptions::base_diff_ids, or of all images of an index.
 Result<std::set<image::Digest>> DiffIds(image::ImageSource& source);
+Result<std::set<image::Digest>> DiffIdsOfAll(image::ImageSource& source);
 
 // Manifest and config of an image, their digests checked.
 struct ImageDocuments {
@@ -60,5 +74,15 @@ struct ImageDocuments {
   image::ImageConfig config;
 };
 Result<ImageDocuments> ReadDocuments(image::ImageSource& source);
+// Of a manifest that is at hand.
+Result<ImageDocuments> ReadDocuments(image::ImageSource& source, image::ManifestContent content);
+
+// SealImage for an image of an index, whose manifest goes without a name.
+Result<SealImageReport> SealNestedImage(image::ImageSource& source, const ImageDocuments& image,
+                                        image::ImageTarget& target, const SealImageOptions& options,
+                                        Progress& progress);
+
+// "linux/arm/v7"
+std::string PlatformText(const image::ImageConfig& config);
 
 }  // namespace locket::cli

@@ -1,5 +1,9 @@
 #include "tests/cli/image_fixture.h"
 
+#include <array>
+
+#include "image/digest.h"
+
 namespace locket::cli {
 
 TempDir* ImageTest::layout_ = nullptr;
@@ -50,6 +54,32 @@ nlohmann::json ImageTest::SealApp(const std::string& target, std::vector<std::st
   const auto seal = cli_.Run(arguments);
   EXPECT_EQ(seal.exit_code, 0) << seal.err;
   return nlohmann::json::parse(seal.out, nullptr, false);
+}
+
+std::string ImageTest::MakeIndex() {
+  using nlohmann::json;
+  RunTool({"cp", "-r", LayoutPath(), Path("layout")});
+  json index = ReadJson(Path("layout/index.json"));
+  json list = {{"schemaVersion", 2}, {"mediaType", kIndexType}, {"manifests", json::array()}};
+  const std::vector<std::array<std::string, 3>> entries = {
+      {"app", "amd64", "linux"}, {"base", "arm64", "linux"}, {"lost", "unknown", "unknown"}};
+  for (const auto& [tag, architecture, os] : entries) {
+    for (json entry : index["manifests"]) {
+      if (entry["annotations"]["org.opencontainers.image.ref.name"] != tag) continue;
+      entry["annotations"] = {{"for", architecture}};
+      entry["platform"] = {{"architecture", architecture}, {"os", os}};
+      list["manifests"].push_back(entry);
+    }
+  }
+  const std::string bytes = list.dump();
+  index_digest_ = image::Digest::Of(bytes).ToText();
+  Write("layout/blobs/sha256/" + index_digest_.substr(7), bytes);
+  index["manifests"].push_back({{"mediaType", kIndexType},
+                                {"digest", index_digest_},
+                                {"size", bytes.size()},
+                                {"annotations", {{"org.opencontainers.image.ref.name", "multi"}}}});
+  Write("layout/index.json", index.dump());
+  return "oci:" + Path("layout") + ":multi";
 }
 
 bool ImageTest::TemporaryFilesLeft() const {

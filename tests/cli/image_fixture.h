@@ -10,6 +10,8 @@
 
 namespace locket::cli {
 
+inline const std::string kIndexType = "application/vnd.oci.image.index.v1+json";
+
 class ImageTest : public CliTest {
  protected:
   // Layout with `base` (one layer with accounts), `app` (base and a secret layer; user demo) and
@@ -31,6 +33,15 @@ class ImageTest : public CliTest {
     return Path("sealed/blobs/sha256/" + digest.substr(7));
   }
   bool TemporaryFilesLeft() const;
+
+  static nlohmann::json ReadJson(const std::string& path) {
+    return nlohmann::json::parse(Read(path));
+  }
+  // A layout of its own, `layout`, with the images and an index `multi`: `app` for amd64, `base`
+  // for arm64 and a build's attestation for neither. Answers its name; sets index_digest_.
+  std::string MakeIndex();
+
+  std::string index_digest_;
 
   std::string kek_;
 

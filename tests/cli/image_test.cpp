@@ -60,6 +60,42 @@ TEST_F(SealTest, EncryptedLayerShowsNothingAndThePublicOneIsTheSameEachTime) {
   EXPECT_THAT(Read(BlobPath(one["layers"][1]["digest"])), Not(HasSubstr("the secret")));
 }
 
+TEST_F(SealTest, AllPlatformsOfAnIndexAreSealedAndTheIndexIsKept) {
+  const auto seal = cli_.Run({"image", "seal", MakeIndex(), Sealed(), "--all-platforms", "--base",
+                              Source("base"), "--kek", kek_, "--key-id", "kbs:///a/b/c", "--json"});
+  ASSERT_EQ(seal.exit_code, 0) << seal.err;
+  const json sealed = json::parse(seal.out);
+  ASSERT_EQ(sealed["images"].size(), 2U) << "an attestation speaks of the image before";
+  const json index = ReadJson(BlobPath(sealed["index_digest"]));
+  for (const size_t i : {0U, 1U}) {
+    const json& entry = index["manifests"][i];
+    EXPECT_EQ(entry["digest"], sealed["images"][i]["manifest_digest"]);
+    const std::string architecture = i == 0 ? "amd64" : "arm64";
+    EXPECT_EQ(entry["platform"]["architecture"], architecture);
+    EXPECT_EQ(entry["annotations"]["for"], architecture);
+    const auto verify = cli_.Run(
+        {"image", "verify", Sealed(), "--kek", kek_, "--platform", "linux/" + architecture});
+    EXPECT_EQ(verify.exit_code, 0) << verify.err;
+  }
+  const auto one = cli_.Run({"image", "seal", Source("app"), "oci:" + Path("x") + ":y",
+                             "--all-platforms", "--encrypt-layers", "none"});
+  EXPECT_EQ(one.exit_code, 1);
+  EXPECT_THAT(one.err, HasSubstr("the name points at one image, not at an index"));
+}
+
+TEST_F(SealTest, IndexWithOneBadImageLeavesNoImage) {
+  const std::string source = MakeIndex();
+  const json inspected = json::parse(
+      cli_.Run({"image", "inspect", source, "--platform", "linux/amd64", "--json"}).out);
+  const std::string digest = inspected["layers"][1]["digest"];
+  std::filesystem::resize_file(Path("layout/blobs/sha256/" + digest.substr(7)), 30);
+  const auto seal =
+      cli_.Run({"image", "seal", source, Sealed(), "--all-platforms", "--encrypt-layers", "none"});
+  EXPECT_EQ(seal.exit_code, 1);
+  EXPECT_THAT(seal.err, AllOf(HasSubstr("linux/amd64"), HasSubstr("layer 2 of 2")));
+  EXPECT_EQ(cli_.Run({"image", "inspect", Sealed()}).exit_code, 1);
+}
+
 TEST_F(SealTest, ConvergentKeysGiveTheSameBlobToOneTenantOnly) {
   ASSERT_EQ(cli_.Run({"key", "create", Path("mine")}).exit_code, 0);
   ASSERT_EQ(cli_.Run({"key", "create", Path("theirs")}).exit_code, 0);
@@ -177,6 +213,9 @@ TEST_F(SealTest, RefusesWrongUsage) {
       {"encrypting needs --kek and --key-id", {Source("app"), target}},
       {"--kek and --key-id go together", {Source("app"), target, "--kek", kek_}},
       {"--key-id: ", {Source("app"), target, "--kek", kek_, "--key-id", "kbs:///a/b"}},
+      {"exclude each other",
+       {Source("app"), target, "--encrypt-layers", "none", "--all-platforms", "--platform",
+        "linux/amd64"}},
       {"--key-mode 'weak'",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "weak"}},
       {"--compress 'zip': say none or lz4",
