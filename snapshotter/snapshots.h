@@ -36,7 +36,7 @@ struct CreateRequest {
 
 // Thread-safe. Requests that wait for a registry or a disk hold up only those about the same names,
 // and those that write to the store at the same time share its sync. What was acknowledged outlives
-// a power cut; of the directories themselves that is not promised (docs/decisions/0013): start-up
+// a power cut; of the directories themselves that is not promised (docs/decisions/0007): start-up
 // makes those again that are missing.
 class Snapshots {
  public:
