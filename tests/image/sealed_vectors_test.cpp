@@ -109,7 +109,7 @@ TEST(SealedVectorsTest, HoldACompressedFileThatErofsUtilsRead) {
 
 // The formats once more in Python, which shares no code with locket.
 TEST(SealedVectorsTest, AreWhatTheModelComputes) {
-  const auto run = RunCommand({"python3", (kVectors / "model.py").string(), "check"});
+  const auto run = RunCommand({"/usr/bin/python3", (kVectors / "model.py").string(), "check"});
   ASSERT_TRUE(run.ok()) << run.error().message();
   if (run->standard_error.find("No module named 'cryptography'") != std::string::npos) {
     GTEST_SKIP() << "needs python3-cryptography";
