@@ -46,7 +46,7 @@ class ArchiveTarget final : public ImageTarget {
         ::archive_write_set_format_pax_restricted(writer_.get()) == ARCHIVE_OK &&
         ::archive_write_set_bytes_per_block(writer_.get(), 0) == ARCHIVE_OK &&
         ::archive_write_open(writer_.get(), this, nullptr, &OnWrite, nullptr) == ARCHIVE_OK;
-    return opened ? Ok() : Explain();
+    return Outcome(opened);
   }
 
   Result<bool> HasBlob(const Descriptor& blob) override {
@@ -85,18 +85,26 @@ class ArchiveTarget final : public ImageTarget {
     const MutexLock lock(mutex_);
     LOCKET_TRY(PutFile("index.json", index));
     LOCKET_TRY(PutFile("oci-layout", kLayoutFile));
-    if (::archive_write_close(writer_.get()) != ARCHIVE_OK) return Explain();
+    LOCKET_TRY(Outcome(::archive_write_close(writer_.get()) == ARCHIVE_OK));
     LOCKET_TRY(commit_());
     return descriptor;
   }
 
  private:
+  // libarchive 3.6 never frees its stream after a write that failed, so it does not hear of one:
+  // the first failure stays here, ends all writing, and is every later call's outcome.
   static la_ssize_t OnWrite(archive* /*writer*/, void* self, const void* data, size_t size) {
     auto* target = static_cast<ArchiveTarget*>(self);
-    auto written = target->sink_(std::span(static_cast<const std::byte*>(data), size));
-    if (written.ok()) return static_cast<la_ssize_t>(size);
-    target->failure_ = std::move(written).error();
-    return -1;
+    if (!target->failure_) {
+      auto written = target->sink_(std::span(static_cast<const std::byte*>(data), size));
+      if (!written.ok()) target->failure_ = std::move(written).error();
+    }
+    return static_cast<la_ssize_t>(size);
+  }
+
+  Status Outcome(bool done) const {
+    if (done && !failure_) return Ok();
+    return Explain();
   }
 
   Error Explain() const {
@@ -113,12 +121,12 @@ class ArchiveTarget final : public ImageTarget {
     ::archive_entry_set_perm(entry.get(), 0644);
     ::archive_entry_set_mtime(entry.get(), 0, 0);  // the same image, the same archive
     ::archive_entry_set_size(entry.get(), static_cast<la_int64_t>(size));
-    return ::archive_write_header(writer_.get(), entry.get()) == ARCHIVE_OK ? Ok() : Explain();
+    return Outcome(::archive_write_header(writer_.get(), entry.get()) == ARCHIVE_OK);
   }
 
   Status Data(std::span<const std::byte> bytes) LOCKET_REQUIRES(mutex_) {
     const auto n = ::archive_write_data(writer_.get(), bytes.data(), bytes.size());
-    return n == static_cast<la_ssize_t>(bytes.size()) ? Ok() : Explain();
+    return Outcome(n == static_cast<la_ssize_t>(bytes.size()));
   }
 
   Status PutFile(const std::string& name, std::string_view content) LOCKET_REQUIRES(mutex_) {

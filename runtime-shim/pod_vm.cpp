@@ -153,6 +153,10 @@ void PodVm::Watch() {
     died_.notify_all();
   }
   if (tell) on_dead_(why);
+  // Whoever waits may destroy what `on_dead_` uses.
+  const std::lock_guard lock(mutex_);
+  told_ = true;
+  died_.notify_all();
 }
 
 void PodVm::Fail(const std::string& why) {
@@ -183,7 +187,7 @@ bool PodVm::dead() const {
 
 std::string PodVm::WaitDead() {
   std::unique_lock lock(mutex_);
-  died_.wait(lock, [&] { return death_.has_value(); });
+  died_.wait(lock, [&] { return told_; });
   return *death_;
 }
 

@@ -68,7 +68,7 @@ class PodVm {
   void Stop(std::chrono::milliseconds grace);
 
   bool dead() const;
-  // Blocks until the VM is gone and says why.
+  // Blocks until the VM is gone and `on_dead` has returned, and says why.
   std::string WaitDead();
 
  private:
@@ -95,6 +95,7 @@ class PodVm {
   bool booted_ = false;               // from then on `on_dead_` is told
   std::string failure_;               // why it was ended; empty: by itself
   std::optional<std::string> death_;  // set once it is gone
+  bool told_ = false;                 // `on_dead_` has returned, or is not to be told
 
   // Members die in reverse: first the watcher ends, then what talks to the VM, then the VM.
   std::unique_ptr<ConsoleLog> console_;
