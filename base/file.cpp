@@ -1,12 +1,13 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+
+#include "base/pending_file.h"
 
 namespace locket {
 namespace fs = std::filesystem;
@@ -28,13 +29,6 @@ Status Repeat(size_t total, const char* doing, const Io& io) {
     if (n == 0) return Error(ErrorCode::kDataLoss, std::string(doing) + ": ended too early");
     done += static_cast<size_t>(n);
   }
-  return Ok();
-}
-
-Status WriteAndSync(int fd, std::string_view content, mode_t mode) {
-  LOCKET_TRY(WriteFull(fd, std::as_bytes(std::span(content.data(), content.size()))));
-  if (::fchmod(fd, mode) != 0) return Error::FromErrno(errno, "set mode");
-  if (::fsync(fd) != 0) return Error::FromErrno(errno, "fsync");
   return Ok();
 }
 
@@ -93,18 +87,10 @@ Status SyncDirectory(const fs::path& directory) {
 }
 
 Status ReplaceFileDurably(const fs::path& path, std::string_view content, mode_t mode) {
-  std::string temporary = path.string() + ".XXXXXX";
-  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd.valid()) return Error::FromErrno(errno, Quoted("create", temporary));
-  auto written = WriteAndSync(fd.get(), content, mode).While(Quoted("write", temporary));
-  if (written.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    written = Error::FromErrno(errno, Quoted("rename to", path));
-  }
-  if (!written.ok()) {
-    ::unlink(temporary.c_str());
-    return written;
-  }
-  return SyncDirectory(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  LOCKET_TRY_ASSIGN(PendingFile file, PendingFile::Create(path));
+  LOCKET_TRY(WriteFull(file.fd(), std::as_bytes(std::span(content.data(), content.size())))
+                 .While(Quoted("write", path)));
+  return file.Commit(mode);
 }
 
 Result<TempDir> TempDir::Create(const fs::path& parent, std::string_view prefix) {

@@ -1,13 +1,8 @@
 // An OCI layout as a tar stream, written blob by blob as they come.
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,6 +11,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/mutex.h"
+#include "base/pending_file.h"
 #include "image/local_files.h"
 #include "image/local_image.h"
 #include "image/media_type.h"
@@ -167,37 +163,6 @@ class ArchiveTarget final : public ImageTarget {
   std::unique_ptr<archive, ArchiveFree> writer_{};
 };
 
-// A file beside `path` that takes its place on Commit and is gone otherwise.
-class NewFile {
- public:
-  explicit NewFile(fs::path path) : path_(std::move(path)) {}
-  NewFile(const NewFile&) = delete;
-  ~NewFile() {
-    if (fd_.valid()) ::unlink(name_.c_str());
-  }
-  Status Open() {
-    name_ = path_.string() + ".XXXXXX";
-    fd_.reset(::mkostemp(name_.data(), O_CLOEXEC));
-    if (fd_.valid()) return Ok();
-    return Error::FromErrno(errno, "create '" + name_ + "'");
-  }
-  Status Write(std::span<const std::byte> bytes) { return WriteFull(fd_.get(), bytes); }
-  Status Commit() {
-    if (::fchmod(fd_.get(), 0644) != 0) return Error::FromErrno(errno, "set mode");
-    if (::fsync(fd_.get()) != 0) return Error::FromErrno(errno, "fsync");
-    if (::rename(name_.c_str(), path_.c_str()) != 0) {
-      return Error::FromErrno(errno, "rename to '" + path_.string() + "'");
-    }
-    fd_.reset();
-    return SyncDirectory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-  }
-
- private:
-  fs::path path_;
-  std::string name_;
-  UniqueFd fd_;  // valid until committed
-};
-
 Result<std::unique_ptr<ImageTarget>> Open(ByteSink sink, std::function<Status()> commit,
                                           std::string_view tag) {
   auto target = std::make_unique<ArchiveTarget>(std::move(sink), std::move(commit), tag);
@@ -208,11 +173,11 @@ Result<std::unique_ptr<ImageTarget>> Open(ByteSink sink, std::function<Status()>
 }  // namespace
 
 Result<std::unique_ptr<ImageTarget>> OpenArchiveTarget(const fs::path& path, std::string_view tag) {
+  LOCKET_TRY_ASSIGN(PendingFile made, PendingFile::Create(path));
   // Shared by the two functions, which die with the target.
-  auto file = std::make_shared<NewFile>(path);
-  LOCKET_TRY(file->Open());
-  return Open([file](std::span<const std::byte> bytes) { return file->Write(bytes); },
-              [file] { return file->Commit(); }, tag);
+  auto file = std::make_shared<PendingFile>(std::move(made));
+  return Open([file](std::span<const std::byte> bytes) { return WriteFull(file->fd(), bytes); },
+              [file] { return file->Commit(0644); }, tag);
 }
 
 Result<std::unique_ptr<ImageTarget>> OpenStreamTarget(ByteSink sink) {

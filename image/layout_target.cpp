@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/pending_file.h"
 #include "image/local_files.h"
 #include "image/local_image.h"
 #include "image/media_type.h"
@@ -20,38 +21,6 @@ constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr size_t kCopyBytes = 1U << 20;
 constexpr mode_t kMode = 0644;
-
-// A file that gets its name only when it is whole.
-class PendingFile {
- public:
-  static Result<PendingFile> Create(const fs::path& path) {
-    std::string name = path.string() + ".XXXXXX";
-    UniqueFd fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd.valid()) return Error::FromErrno(errno, "create '" + name + "'");
-    return PendingFile(std::move(fd), std::move(name));
-  }
-  PendingFile(PendingFile&& other) noexcept
-      : fd_(std::move(other.fd_)), name_(std::exchange(other.name_, {})) {}
-  PendingFile& operator=(PendingFile&&) = delete;
-  ~PendingFile() {
-    if (!name_.empty()) ::unlink(name_.c_str());
-  }
-  int fd() const { return fd_.get(); }
-  Status Commit(const fs::path& path) {
-    if (::fchmod(fd_.get(), kMode) != 0) return Error::FromErrno(errno, "set mode of blob");
-    if (::fsync(fd_.get()) != 0) return Error::FromErrno(errno, "fsync blob");
-    if (::rename(name_.c_str(), path.c_str()) != 0) {
-      return Error::FromErrno(errno, "rename to '" + path.string() + "'");
-    }
-    name_.clear();
-    return SyncDirectory(path.parent_path());
-  }
-
- private:
-  PendingFile(UniqueFd fd, std::string name) : fd_(std::move(fd)), name_(std::move(name)) {}
-  UniqueFd fd_;
-  std::string name_;  // empty once renamed
-};
 
 class LayoutTarget final : public ImageTarget {
  public:
@@ -68,10 +37,7 @@ class LayoutTarget final : public ImageTarget {
     return WriteIndex(Index{.media_type = std::string(kOciIndex), .manifests = {}});
   }
 
-  Result<bool> HasBlob(const Descriptor& blob) override {
-    std::error_code ignored;
-    return fs::file_size(path_ / BlobName(blob.digest), ignored) == blob.size;
-  }
+  Result<bool> HasBlob(const Descriptor& blob) override { return Has(blob); }
 
   Status PutNested(const Descriptor& document, std::string_view bytes) override {
     return PutBlobBytes(document, bytes);
@@ -172,7 +138,7 @@ class LayoutTarget final : public ImageTarget {
     if (const Digest digest = hasher.Finish(); digest != blob.digest) {
       return Error(ErrorCode::kDataLoss, "its content is " + digest.ToText());
     }
-    return file.Commit(path);
+    return file.Commit(kMode);
   }
 
   Result<Index> ReadIndex() const {

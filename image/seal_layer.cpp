@@ -1,17 +1,11 @@
 #include "image/seal_layer.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 #include <utility>
 
 #include "base/file.h"
-#include "base/unique_fd.h"
+#include "base/pending_file.h"
 #include "erofs/decompressor.h"
 #include "erofs/image_builder.h"
 #include "image/chunk_ring.h"
@@ -29,46 +23,6 @@ namespace fs = std::filesystem;
 constexpr size_t kChunk = 1U << 20;
 constexpr size_t kNumChunks = 6;
 constexpr uint64_t kMaxRatio = 1000;  // of gzip it is 1032, but only of zeros
-
-// A file beside `path` that takes its place on Commit and is gone otherwise.
-class PendingFile {
- public:
-  static Result<PendingFile> Create(const fs::path& path) {
-    std::string temporary = path.string() + ".XXXXXX";
-    UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-    if (!fd.valid()) return Error::FromErrno(errno, "create '" + temporary + "'");
-    return PendingFile(std::move(fd), std::move(temporary), path);
-  }
-
-  PendingFile(PendingFile&& other) noexcept
-      : fd_(std::move(other.fd_)),
-        temporary_(std::exchange(other.temporary_, {})),
-        path_(std::move(other.path_)) {}
-  PendingFile& operator=(PendingFile&&) = delete;
-  ~PendingFile() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
-
-  int fd() const { return fd_.get(); }
-
-  Status Commit(bool durable) {
-    if (::fchmod(fd(), 0644) != 0) return Error::FromErrno(errno, "set mode");
-    if (durable && ::fsync(fd()) != 0) return Error::FromErrno(errno, "fsync");
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-      return Error::FromErrno(errno, "rename to '" + path_.string() + "'");
-    }
-    temporary_.clear();
-    if (!durable) return Ok();
-    return SyncDirectory(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
-  }
-
- private:
-  PendingFile(UniqueFd fd, std::string temporary, fs::path path)
-      : fd_(std::move(fd)), temporary_(std::move(temporary)), path_(std::move(path)) {}
-  UniqueFd fd_;
-  std::string temporary_;  // empty: committed, or moved from
-  fs::path path_;
-};
 
 // Puts blocks where they belong in the file, encrypted on the way if the layer is.
 class FileSink final : public erofs::BlockSink {
@@ -213,7 +167,8 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
     LOCKET_TRY_ASSIGN(salt, verity::RandomSalt());
   }
   LOCKET_TRY_ASSIGN(const Hashed hashed, AppendHashArea(file.fd(), layout, salt));
-  LOCKET_TRY(file.Commit(options.durable).While("write '" + path.string() + "'"));
+  LOCKET_TRY(file.Commit(0644, options.durable ? Durability::kPowerCut : Durability::kNone)
+                 .While("write '" + path.string() + "'"));
   return SealedLayer{.blob_digest = verity::DigestText(hashed.blob),
                      .blob_size = layout.blob_size,
                      .data_size = layout.data_size,
