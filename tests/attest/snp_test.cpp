@@ -26,6 +26,7 @@ struct Vector {
   uint64_t policy;
   std::string measurement_start;
 };
+void PrintTo(const Vector& vector, std::ostream* out) { *out << vector.name; }
 
 SnpEvidence Load(const Vector& vector) {
   const auto directory = kVectors / ("snp-milan-" + vector.name);

@@ -44,6 +44,7 @@ struct Malformed {
   const char* json;
   const char* reason;
 };
+void PrintTo(const Malformed& spec, std::ostream* out) { *out << spec.reason; }
 
 class MalformedHostSpecTest : public ::testing::TestWithParam<Malformed> {};
 

@@ -16,6 +16,7 @@ struct Case {
   std::string full;
   std::string registry;
 };
+void PrintTo(const Case& reference, std::ostream* out) { *out << reference.text; }
 
 class ReferenceTest : public ::testing::TestWithParam<Case> {};
 

@@ -17,6 +17,7 @@ struct StoreMaker {
   std::string name;
   std::function<std::unique_ptr<Store>()> make;
 };
+inline void PrintTo(const StoreMaker& store, std::ostream* out) { *out << store.name; }
 
 class StoreConformanceTest : public ::testing::TestWithParam<StoreMaker> {
  protected:

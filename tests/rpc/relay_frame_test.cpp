@@ -65,6 +65,7 @@ struct BadFrame {
   const char* hex;
   const char* why;
 };
+void PrintTo(const BadFrame& frame, std::ostream* out) { *out << frame.why; }
 
 class BadRelayFrameTest : public testing::TestWithParam<BadFrame> {};
 

@@ -17,6 +17,7 @@ struct StoreFactory {
   std::string name;
   std::function<std::function<std::unique_ptr<Store>()>()> make;
 };
+inline void PrintTo(const StoreFactory& store, std::ostream* out) { *out << store.name; }
 
 class StoreConformanceTest : public ::testing::TestWithParam<StoreFactory> {
  protected:
