@@ -8,8 +8,8 @@
 
 namespace locket::image {
 
-// Reads the first `data_size` bytes of `fd` once, by this thread, and hashes them by others: two
-// give `tree` its leaves, one updates `blob_hash`, unless it is null.
+// Reads the first `data_size` bytes of `fd` once, and hashes them by several threads: `tree` gets
+// its leaves and, unless it is null, `blob_hash` all the bytes in their order.
 Status HashDataArea(int fd, uint64_t data_size, verity::HashTreeBuilder& tree,
                     verity::Sha256* blob_hash);
 

@@ -51,11 +51,13 @@ TEST(DataAreaTest, SaysThatTheFileIsTooShort) {
   ASSERT_TRUE(temp.ok());
   const auto fd = OpenFile(temp->path() / "data", O_RDWR | O_CREAT);
   ASSERT_TRUE(WriteFull(fd->get(), AsBytes(Data(100))).ok());
-  verity::HashTreeBuilder tree(verity::Salt{}, *verity::LayoutFor(200 * verity::kBlockSize));
   verity::Sha256 blob_hash;
-  const auto hashed = HashDataArea(fd->get(), 200 * verity::kBlockSize, tree, &blob_hash);
-  ASSERT_FALSE(hashed.ok());
-  EXPECT_EQ(hashed.error().code(), ErrorCode::kDataLoss);
+  for (verity::Sha256* const hash : {&blob_hash, static_cast<verity::Sha256*>(nullptr)}) {
+    verity::HashTreeBuilder tree(verity::Salt{}, *verity::LayoutFor(200 * verity::kBlockSize));
+    const auto hashed = HashDataArea(fd->get(), 200 * verity::kBlockSize, tree, hash);
+    ASSERT_FALSE(hashed.ok());
+    EXPECT_EQ(hashed.error().code(), ErrorCode::kDataLoss);
+  }
 }
 
 }  // namespace
