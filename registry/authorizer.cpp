@@ -60,15 +60,15 @@ HttpRequest RefreshRequest(Url realm, const Credentials& credentials, const std:
           .max_body_bytes = kMaxTokenBytes};
 }
 
-Result<HttpRequest> TokenRequest(Url realm, const Credentials* credentials,
+Result<HttpRequest> TokenRequest(Url realm, const std::optional<Credentials>& credentials,
                                  const std::string& query) {
-  if (credentials != nullptr && credentials->is_identity_token()) {
+  if (credentials && credentials->is_identity_token()) {
     return RefreshRequest(std::move(realm), *credentials, query);
   }
   const char* joint = realm.text.find('?') == std::string::npos ? "?" : "&";
   LOCKET_TRY_ASSIGN(Url url, ParseUrl(realm.text + joint + query));
   HttpRequest request{.method = "GET", .url = std::move(url), .max_body_bytes = kMaxTokenBytes};
-  if (credentials != nullptr) request.headers.push_back(BasicHeader(*credentials));
+  if (credentials) request.headers.push_back(BasicHeader(*credentials));
   return request;
 }
 
@@ -115,7 +115,8 @@ Result<std::string> Authorizer::FetchToken(const AuthScope& scope,
                  "token service '" + realm.text + "' is not https; credentials stay here");
   }
   const std::string doing = "token service '" + realm.scheme + "://" + realm.host + "'";
-  const Credentials* credentials = credentials_.Find(scope.login_host, scope.repository);
+  LOCKET_TRY_ASSIGN(const auto credentials,
+                    credentials_.Find(scope.login_host, scope.repository).While(doing));
   LOCKET_TRY_ASSIGN(
       HttpRequest request,
       TokenRequest(std::move(realm), credentials, TokenQuery(scope, challenge)).While(doing));
@@ -141,8 +142,9 @@ Result<bool> Authorizer::Answer(const AuthScope& scope, const HttpResponse& resp
     Remember(scope, "Authorization: Bearer " + token);
     return true;
   }
-  const Credentials* credentials = credentials_.Find(scope.login_host, scope.repository);
-  if (!basic || credentials == nullptr || credentials->is_identity_token()) return false;
+  if (!basic) return false;
+  LOCKET_TRY_ASSIGN(const auto credentials, credentials_.Find(scope.login_host, scope.repository));
+  if (!credentials || credentials->is_identity_token()) return false;
   Remember(scope, BasicHeader(*credentials));
   return true;
 }

@@ -42,6 +42,8 @@ struct ClientOptions {
 struct CallOptions {
   std::stop_token stop{};  // kCancelled once asked for
   std::function<void(uint64_t done, uint64_t total)> progress{};
+  // Before each pause between two attempts.
+  std::function<void(std::chrono::milliseconds pause)> on_pause{};
 };
 
 struct PushBlobOptions {

@@ -1,6 +1,7 @@
 #include "registry/credentials.h"
 
 #include <strings.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "registry/credential_helper.h"
 
 namespace locket::registry {
 namespace fs = std::filesystem;
@@ -18,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = 1U << 20;
+constexpr size_t kMaxFiles = 1024;
 constexpr std::string_view kDockerHub = "docker.io";
 
 Secret ToSecret(std::string_view text) {
@@ -52,7 +55,7 @@ Error Bad(const std::string& key, const char* why) {
   return {ErrorCode::kInvalidArgument, "auths of '" + key + "': " + why};
 }
 
-// An entry without anything in it belongs to a credential helper and is passed over.
+// An entry without anything in it belongs to a credential helper or to nobody, and is passed over.
 Status AddEntry(const std::string& key, const json& value,
                 std::map<std::string, Credentials, std::less<>>& entries) {
   if (!value.is_object()) return Bad(key, "not an object");
@@ -78,17 +81,23 @@ Status AddEntry(const std::string& key, const json& value,
   return Ok();
 }
 
+// Named by docker where it keeps the Hub's login, and by podman where it does.
+std::vector<std::string> ServersFor(const std::string& host) {
+  if (host == kDockerHub) return {"https://index.docker.io/v1/", host};
+  return {host};
+}
+
+Credentials Copy(const Credentials& from) {
+  return {.username = from.username, .password = ToSecret(AsText(from.password.Reveal()))};
+}
+
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
   return value == nullptr ? "" : value;
 }
 
-}  // namespace
-
-Status CredentialStore::Add(std::string_view text) {
-  if (text.size() > kMaxFileBytes) {
-    return Error(ErrorCode::kResourceExhausted, "larger than 1 MiB");
-  }
+// A JSON object of any content, within bounds.
+Result<json> ParseDocument(std::string_view text) {
   // Depth counts the two levels we look at and what others keep beside them.
   bool too_deep = false;
   const auto guard = [&](int depth, json::parse_event_t, json&) {
@@ -102,48 +111,141 @@ Status CredentialStore::Add(std::string_view text) {
     return Error(ErrorCode::kInvalidArgument, "not JSON");
   }
   if (too_deep || !document.is_object()) return Error(ErrorCode::kInvalidArgument, "not JSON");
-  const auto auths = document.find("auths");
-  if (auths == document.end() || auths->is_null()) return Ok();
-  if (!auths->is_object()) return Error(ErrorCode::kInvalidArgument, "'auths' is not an object");
-  for (const auto& [key, value] : auths->items()) LOCKET_TRY(AddEntry(key, value, entries_));
+  return document;
+}
+
+// Null: it is not there.
+const json* ObjectOf(const json& document, const char* name) {
+  const auto found = document.find(name);
+  return found == document.end() || found->is_null() ? nullptr : &*found;
+}
+
+}  // namespace
+
+Status CredentialStore::Add(std::string_view text, const std::string& name) {
+  if (text.size() > kMaxFileBytes) {
+    return Error(ErrorCode::kResourceExhausted, "larger than 1 MiB");
+  }
+  LOCKET_TRY_ASSIGN(const json document, ParseDocument(text));
+  File file{.name = name};
+  if (const json* auths = ObjectOf(document, "auths"); auths != nullptr) {
+    if (!auths->is_object()) return Error(ErrorCode::kInvalidArgument, "'auths' is not an object");
+    for (const auto& [key, value] : auths->items()) LOCKET_TRY(AddEntry(key, value, file.entries));
+  }
+  if (const json* helpers = ObjectOf(document, "credHelpers"); helpers != nullptr) {
+    if (!helpers->is_object()) {
+      return Error(ErrorCode::kInvalidArgument, "'credHelpers' is not an object");
+    }
+    for (const auto& [key, value] : helpers->items()) {
+      if (!value.is_string()) {
+        return Error(ErrorCode::kInvalidArgument, "credHelpers of '" + key + "': not text");
+      }
+      // An empty name is docker's way of saying: the file itself.
+      const auto& helper = value.get_ref<const std::string&>();
+      if (!helper.empty()) file.helpers.try_emplace(NormalizeKey(key), helper);
+    }
+  }
+  file.store = TextOf(document, "credsStore");
+  files_.push_back(std::move(file));
   return Ok();
 }
 
-Result<CredentialStore> CredentialStore::Load(const std::vector<fs::path>& files) {
-  CredentialStore store;
+Result<CredentialStore> CredentialStore::Load(const std::vector<fs::path>& files,
+                                              CredentialHelper helper) {
+  CredentialStore store(std::move(helper));
   for (const auto& path : files) {
     const auto text = ReadFile(path, kMaxFileBytes);
     if (!text.ok() && text.error().code() == ErrorCode::kNotFound) continue;
     if (!text.ok()) return Error(text.error()).While("read credentials");
-    LOCKET_TRY(store.Add(*text).While("read credentials '" + path.string() + "'"));
+    LOCKET_TRY(store.Add(*text, path.string()).While("read credentials '" + path.string() + "'"));
   }
   return store;
 }
 
-const Credentials* CredentialStore::Find(std::string_view host, std::string_view repository) const {
-  std::string key = NormalizeKey(host) + "/" + std::string(repository);
+Result<std::optional<Credentials>> CredentialStore::Ask(const File& file, const std::string& helper,
+                                                        const std::string& host) const {
+  for (const auto& server : ServersFor(host)) {
+    auto found = helper_ ? helper_(helper, server) : AskCredentialHelper(helper, server);
+    if (!found.ok()) {
+      return Error(found.error().code(), found.error().message() + " (named by '" + file.name +
+                                             "': mend the helper, or take it out there)");
+    }
+    if (*found) return found;
+  }
+  return std::optional<Credentials>();
+}
+
+Result<std::optional<Credentials>> CredentialStore::FindIn(const File& file,
+                                                           const std::string& host,
+                                                           std::string_view repository) const {
+  const auto helper = file.helpers.find(host);
+  if (helper != file.helpers.end()) {
+    LOCKET_TRY_ASSIGN(auto found, Ask(file, helper->second, host));
+    if (found) return found;
+  }
+  std::string key = host + "/" + std::string(repository);
   while (true) {
-    const auto found = entries_.find(key);
-    if (found != entries_.end()) return &found->second;
+    const auto found = file.entries.find(key);
+    if (found != file.entries.end()) return std::optional(Copy(found->second));
     const size_t slash = key.rfind('/');
-    if (slash == std::string::npos) return nullptr;
+    if (slash == std::string::npos) break;
     key.resize(slash);
   }
+  const bool asked = helper != file.helpers.end() && helper->second == file.store;
+  if (file.store.empty() || asked) return std::optional<Credentials>();
+  return Ask(file, file.store, host);
+}
+
+Result<std::optional<Credentials>> CredentialStore::Find(std::string_view host,
+                                                         std::string_view repository) const {
+  const std::string key = NormalizeKey(host);
+  for (const auto& file : files_) {
+    LOCKET_TRY_ASSIGN(auto found, FindIn(file, key, repository));
+    if (found) return found;
+  }
+  return std::optional<Credentials>();
 }
 
 std::vector<fs::path> DefaultCredentialFiles() {
+  if (const auto file = Environment("REGISTRY_AUTH_FILE"); !file.empty()) return {file};
   std::vector<fs::path> files;
+  const std::string run = Environment("XDG_RUNTIME_DIR");
+  files.push_back((run.empty() ? fs::path("/run/containers") / std::to_string(::getuid())
+                               : fs::path(run) / "containers") /
+                  "auth.json");
   const std::string home = Environment("HOME");
-  if (const auto file = Environment("REGISTRY_AUTH_FILE"); !file.empty()) {
-    files.emplace_back(file);
-  } else if (const auto run = Environment("XDG_RUNTIME_DIR"); !run.empty()) {
-    files.push_back(fs::path(run) / "containers" / "auth.json");
+  // `variable`, or where it points when it is not set.
+  const auto add = [&](const char* variable, const char* in_home, const char* name) {
+    const std::string directory = Environment(variable);
+    if (!directory.empty()) {
+      files.push_back(fs::path(directory) / name);
+    } else if (!home.empty()) {
+      files.push_back(fs::path(home) / in_home / name);
+    }
+  };
+  add("XDG_CONFIG_HOME", ".config", "containers/auth.json");
+  add("DOCKER_CONFIG", ".docker", "config.json");
+  return files;
+}
+
+Result<std::vector<fs::path>> CredentialFilesIn(const fs::path& directory) {
+  std::error_code failed;
+  fs::directory_iterator entries(directory, failed);
+  if (failed) {
+    return Error::FromErrno(failed.value(), "read credentials in '" + directory.string() + "'");
   }
-  if (const auto docker = Environment("DOCKER_CONFIG"); !docker.empty()) {
-    files.push_back(fs::path(docker) / "config.json");
-  } else if (!home.empty()) {
-    files.push_back(fs::path(home) / ".docker" / "config.json");
+  std::vector<fs::path> files;
+  for (const fs::directory_iterator end; entries != end && !failed; entries.increment(failed)) {
+    if (entries->path().extension() == ".json") files.push_back(entries->path());
+    if (files.size() > kMaxFiles) {
+      return Error(ErrorCode::kResourceExhausted,
+                   "read credentials in '" + directory.string() + "': more than 1024 files");
+    }
   }
+  if (failed) {
+    return Error::FromErrno(failed.value(), "read credentials in '" + directory.string() + "'");
+  }
+  std::ranges::sort(files);
   return files;
 }
 

@@ -78,7 +78,8 @@ Status ReadClient(const toml::table& table, const fs::path& directory, Endpoint&
   LOCKET_TRY_ASSIGN(const auto names, Texts(*pair, "client"));
   if (names.empty() || names.size() > 2) return Bad("'client' is not one certificate and its key");
   endpoint.client_certificate = directory / names.front();
-  endpoint.client_key = directory / names.back();
+  // Containerd's way of saying that the first file holds both: no name, or an empty one.
+  endpoint.client_key = directory / (names.back().empty() ? names.front() : names.back());
   return Ok();
 }
 

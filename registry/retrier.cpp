@@ -8,6 +8,7 @@
 #include <ctime>
 #include <mutex>
 #include <random>
+#include <stop_token>
 
 namespace locket::registry {
 namespace {
@@ -61,14 +62,17 @@ milliseconds Retrier::Delay(const Result<HttpResponse>& outcome) const {
 
 bool Retrier::Again(const Result<HttpResponse>& outcome) {
   ++attempts_;
-  if (!WorthRetrying(outcome) || attempts_ >= max_attempts_ || stop_.stop_requested()) return false;
-  const auto delay = Delay(outcome);
-  if (policy_.wait) {
-    policy_.wait(delay, stop_);
-  } else {
-    SleepUnlessStopped(delay, stop_);
+  if (!WorthRetrying(outcome) || attempts_ >= max_attempts_ || call_.stop.stop_requested()) {
+    return false;
   }
-  return !stop_.stop_requested();
+  const auto delay = Delay(outcome);
+  if (call_.on_pause) call_.on_pause(delay);
+  if (policy_.wait) {
+    policy_.wait(delay, call_.stop);
+  } else {
+    SleepUnlessStopped(delay, call_.stop);
+  }
+  return !call_.stop.stop_requested();
 }
 
 }  // namespace locket::registry

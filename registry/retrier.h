@@ -1,8 +1,6 @@
 // When to try again.
 #pragma once
 
-#include <stop_token>
-
 #include "base/result.h"
 #include "registry/client.h"
 #include "registry/http.h"
@@ -12,8 +10,8 @@ namespace locket::registry {
 // Counts the attempts of one request.
 class Retrier {
  public:
-  Retrier(const RetryPolicy& policy, std::stop_token stop, int max_attempts)
-      : policy_(policy), stop_(std::move(stop)), max_attempts_(max_attempts) {}
+  Retrier(const RetryPolicy& policy, const CallOptions& call, int max_attempts)
+      : policy_(policy), call_(call), max_attempts_(max_attempts) {}
 
   // True if another attempt is worth it: connection troubles, stalls, 408, 429, 5xx, and attempts
   // left. Waits first.
@@ -25,7 +23,7 @@ class Retrier {
   std::chrono::milliseconds Delay(const Result<HttpResponse>& outcome) const;
 
   const RetryPolicy& policy_;
-  std::stop_token stop_;
+  const CallOptions& call_;
   int max_attempts_;
   int attempts_ = 0;
 };

@@ -82,8 +82,7 @@ Result<HttpResponse> Session::Send(const HttpRequest& request) {
 
 Retrier Session::MakeRetrier() const {
   // For a mirror the next endpoint is the second attempt.
-  return {parts_.retry, parts_.call.stop,
-          scope_.endpoint.is_mirror ? 1 : parts_.retry.max_attempts};
+  return {parts_.retry, parts_.call, scope_.endpoint.is_mirror ? 1 : parts_.retry.max_attempts};
 }
 
 Error Session::Unexpected(const HttpResponse& response) const {

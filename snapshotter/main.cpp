@@ -30,9 +30,12 @@ int Fail(const Error& error, int status) {
 Result<std::unique_ptr<Fetcher>> MakeFetcher(const Options& options) {
   RegistryFetcherOptions fetcher{.hosts_directory = options.hosts_dir,
                                  .credential_files = {},
+                                 .credentials_directory = options.credentials_dir,
                                  .ca_file = options.ca_file,
                                  .timeout = options.registry_timeout,
-                                 .attempts = options.registry_attempts};
+                                 .attempts = options.registry_attempts,
+                                 .max_downloads = options.max_downloads,
+                                 .max_downloads_per_host = options.max_downloads_per_host};
   if (!options.credentials.empty()) fetcher.credential_files.push_back(options.credentials);
   return MakeRegistryFetcher(fetcher);
 }

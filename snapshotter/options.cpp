@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kMaxConfigFileBytes = 1U << 20;
 constexpr int64_t kMaxAttempts = 100;
+constexpr int64_t kMaxDownloads = 1024;
 constexpr int64_t kMaxBytes = 1LL << 60;
 constexpr int64_t kMaxSeconds = 366 * 24 * 3600;
 
@@ -67,22 +68,34 @@ Status TakeLog(const std::string& key, const toml::value& value, Options& option
   return Ok();
 }
 
+Status TakeRegistry(const std::string& key, const toml::value& value, Options& options) {
+  if (key == "registry.hosts_dir") return TakePath(key, value, options.hosts_dir);
+  if (key == "registry.credentials") return TakePath(key, value, options.credentials);
+  if (key == "registry.credentials_dir") return TakePath(key, value, options.credentials_dir);
+  if (key == "registry.ca_file") return TakePath(key, value, options.ca_file);
+  if (key == "registry.timeout_s") return TakeSeconds(key, value, 1, options.registry_timeout);
+  if (key == "registry.attempts") {
+    return TakeNumber(key, value, 1, kMaxAttempts, options.registry_attempts);
+  }
+  if (key == "registry.max_downloads") {
+    return TakeNumber(key, value, 1, kMaxDownloads, options.max_downloads);
+  }
+  if (key == "registry.max_downloads_per_host") {
+    return TakeNumber(key, value, 1, kMaxDownloads, options.max_downloads_per_host);
+  }
+  return Wrong(key, "is unknown");
+}
+
 Status TakeKey(const std::string& key, const toml::value& value, Options& options) {
   if (key == "root") return TakePath(key, value, options.root);
   if (key == "address") return TakePath(key, value, options.address);
   if (key == "log_level" || key == "log_format") return TakeLog(key, value, options);
-  if (key == "registry.hosts_dir") return TakePath(key, value, options.hosts_dir);
-  if (key == "registry.credentials") return TakePath(key, value, options.credentials);
-  if (key == "registry.ca_file") return TakePath(key, value, options.ca_file);
-  if (key == "registry.timeout_s") return TakeSeconds(key, value, 1, options.registry_timeout);
+  if (key.starts_with("registry.")) return TakeRegistry(key, value, options);
   if (key == "cache.high_bytes") {
     return TakeNumber(key, value, 0, kMaxBytes, options.cache_high_bytes);
   }
   if (key == "cache.low_bytes") {
     return TakeNumber(key, value, 0, kMaxBytes, options.cache_low_bytes);
-  }
-  if (key == "registry.attempts") {
-    return TakeNumber(key, value, 1, kMaxAttempts, options.registry_attempts);
   }
   if (key == "cache.keep_partial_downloads_s") {
     return TakeSeconds(key, value, 0, options.keep_partial_downloads);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -19,10 +20,13 @@ struct Options {
   log::Level log_level = log::Level::kInfo;
   log::Format log_format = log::Format::kText;
   std::filesystem::path hosts_dir = "/etc/containerd/certs.d";
-  std::filesystem::path credentials{};  // empty: none
-  std::filesystem::path ca_file{};      // empty: the system's
+  std::filesystem::path credentials{};      // empty: none
+  std::filesystem::path credentials_dir{};  // empty: none
+  std::filesystem::path ca_file{};          // empty: the system's
   std::chrono::seconds registry_timeout{30};
   int registry_attempts = 5;
+  size_t max_downloads = 16;
+  size_t max_downloads_per_host = 8;
   uint64_t cache_high_bytes = 10ULL << 30;
   uint64_t cache_low_bytes = 8ULL << 30;
   std::chrono::seconds keep_partial_downloads = std::chrono::hours(24);

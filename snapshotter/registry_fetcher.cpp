@@ -6,6 +6,7 @@
 
 #include "image/reference.h"
 #include "registry/client.h"
+#include "registry/download_slots.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -19,9 +20,10 @@ class Watchdog {
         thread_([this](const std::stop_token& done) { Watch(done); }) {}
 
   std::stop_token token() const { return source_.get_token(); }
-  void Touch() {
+  // Silence is fine for `pause`; it counts from then on.
+  void Touch(std::chrono::milliseconds pause = {}) {
     const std::lock_guard lock(mutex_);
-    deadline_ = std::chrono::steady_clock::now() + timeout_;
+    deadline_ = std::chrono::steady_clock::now() + pause + timeout_;
   }
   bool expired() {
     const std::lock_guard lock(mutex_);
@@ -56,8 +58,8 @@ class Watchdog {
 class RegistryFetcher final : public Fetcher {
  public:
   RegistryFetcher(std::unique_ptr<registry::RegistryClient> client,
-                  std::chrono::milliseconds timeout)
-      : client_(std::move(client)), timeout_(timeout) {}
+                  const registry::DownloadLimits& limits, std::chrono::milliseconds timeout)
+      : client_(std::move(client)), slots_(limits), timeout_(timeout) {}
 
   Result<std::string> FetchManifest(const std::string& reference, const image::Digest& digest,
                                     const std::stop_token& stop) override {
@@ -72,6 +74,8 @@ class RegistryFetcher final : public Fetcher {
   Status FetchBlob(const std::string& reference, const image::Descriptor& blob, int fd,
                    const std::stop_token& stop) override {
     LOCKET_TRY_ASSIGN(const image::Reference image, image::ParseReference(reference));
+    LOCKET_TRY_ASSIGN(const auto slot,
+                      slots_.Take(image.registry, stop).While("'" + reference + "'"));
     Watchdog watchdog(timeout_, stop);
     auto fetched = client_->FetchBlobToFile(image, blob, fd, Options(watchdog));
     if (!fetched.ok()) return Explain(std::move(fetched).error(), watchdog, reference);
@@ -81,7 +85,8 @@ class RegistryFetcher final : public Fetcher {
  private:
   static registry::CallOptions Options(Watchdog& watchdog) {
     return {.stop = watchdog.token(),
-            .progress = [&watchdog](uint64_t, uint64_t) { watchdog.Touch(); }};
+            .progress = [&watchdog](uint64_t, uint64_t) { watchdog.Touch(); },
+            .on_pause = [&watchdog](std::chrono::milliseconds pause) { watchdog.Touch(pause); }};
   }
 
   Error Explain(Error error, Watchdog& watchdog, const std::string& reference) const {
@@ -92,6 +97,7 @@ class RegistryFetcher final : public Fetcher {
   }
 
   std::unique_ptr<registry::RegistryClient> client_;
+  registry::DownloadSlots slots_;
   const std::chrono::milliseconds timeout_;
 };
 
@@ -103,11 +109,18 @@ Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOption
   client_options.ca_file = options.ca_file;
   client_options.connect_timeout = std::min(client_options.connect_timeout, options.timeout);
   client_options.retry.max_attempts = options.attempts;
-  LOCKET_TRY_ASSIGN(client_options.credentials,
-                    registry::CredentialStore::Load(options.credential_files));
+  auto files = options.credential_files;
+  if (!options.credentials_directory.empty()) {
+    LOCKET_TRY_ASSIGN(const auto more, registry::CredentialFilesIn(options.credentials_directory));
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  LOCKET_TRY_ASSIGN(client_options.credentials, registry::CredentialStore::Load(files));
   LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));
-  return std::unique_ptr<Fetcher>(
-      std::make_unique<RegistryFetcher>(std::move(client), options.timeout));
+  return std::unique_ptr<Fetcher>(std::make_unique<RegistryFetcher>(
+      std::move(client),
+      registry::DownloadLimits{.total = options.max_downloads,
+                               .per_host = options.max_downloads_per_host},
+      options.timeout));
 }
 
 }  // namespace locket::snapshotter

@@ -1,22 +1,15 @@
 // A registry that lies, stalls and breaks off.
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
+#include "tests/registry/faulty_registry.h"
+
 #include <unistd.h>
 
 #include <atomic>
-
-#include "base/encoding.h"
-#include "base/file.h"
-#include "image/media_type.h"
-#include "registry/client.h"
-#include "tests/registry/scripted_server.h"
+#include <cstdlib>
+#include <filesystem>
 
 namespace locket::registry {
 namespace {
 
-using image::Descriptor;
 using image::Digest;
 using std::chrono::milliseconds;
 using ::testing::AllOf;
@@ -24,74 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-const std::string kContent(200'000, 'b');
-const Descriptor kBlob = image::DescriptorOf("x", kContent);
-const std::string kManifest = image::EncodeManifest(
-    {.media_type = std::string(image::kOciManifest), .config = kBlob, .layers = {kBlob}});
-const std::string kManifestType = "Content-Type: " + std::string(image::kOciManifest);
-
-// Range as a good server does it.
-Reply ServeBlob(const SeenRequest& request) {
-  const auto range = request.headers.find("range");
-  if (range == request.headers.end()) return {.body = kContent};
-  const size_t from = std::stoul(range->second.substr(6));
-  return {.status = 206,
-          .headers = {"Content-Range: bytes " + std::to_string(from) + "-" +
-                      std::to_string(kContent.size() - 1) + "/" + std::to_string(kContent.size())},
-          .body = kContent.substr(from)};
-}
-
-// A server, and a client whose waits are recorded and do not last.
-class FaultyRegistryTest : public ::testing::Test {
- protected:
-  void Start(Handler handler) {
-    server_ = std::make_unique<ScriptedServer>(std::move(handler));
-    image_ = *image::ParseReference(server_->host() + "/a/b:1");
-  }
-  void MakeClient() {
-    ClientOptions options{.certs_directory = directory_.path(),
-                          .credentials = std::move(credentials_),
-                          .stall_timeout = std::chrono::seconds(1)};
-    options.retry.max_attempts = 3;
-    options.retry.wait = [this](milliseconds delay, const std::stop_token&) {
-      waits_.push_back(delay);
-    };
-    client_ = *RegistryClient::Create(std::move(options));
-  }
-  void Serve(Handler handler) {
-    Start(std::move(handler));
-    MakeClient();
-  }
-  Result<std::string> Fetch(const CallOptions& call = {}) {
-    std::string got;
-    auto fetched = client_->FetchBlob(
-        image_, kBlob,
-        [&](std::span<const std::byte> bytes) {
-          got += AsText(bytes);
-          return Ok();
-        },
-        call);
-    if (!fetched.ok()) return std::move(fetched).error();
-    return got;
-  }
-  UniqueFd File(std::string_view content) {
-    UniqueFd fd = *OpenFile(directory_.path(), O_RDWR | O_TMPFILE);
-    EXPECT_TRUE(WriteFull(fd.get(), AsBytes(content)).ok());
-    return fd;
-  }
-  static off_t SizeOf(const UniqueFd& fd) {
-    struct stat status {};
-    return ::fstat(fd.get(), &status) == 0 ? status.st_size : -1;
-  }
-
-  TempDir directory_ = *TempDir::Create("/tmp", "registry-test.");
-  CredentialStore credentials_;
-  std::unique_ptr<ScriptedServer> server_;
-  image::Reference image_{.registry = {}, .repository = {}};
-  std::vector<milliseconds> waits_;
-  std::unique_ptr<RegistryClient> client_;
-};
+using ::testing::StartsWith;
 
 TEST_F(FaultyRegistryTest, ServerErrorsAreRetriedWithGrowingWaits) {
   std::atomic<int> count = 0;
@@ -104,6 +30,19 @@ TEST_F(FaultyRegistryTest, ServerErrorsAreRetriedWithGrowingWaits) {
   ASSERT_THAT(waits_, SizeIs(2));
   EXPECT_GE(waits_[0], milliseconds(500));
   EXPECT_GE(waits_[1], milliseconds(1000));
+}
+
+TEST_F(FaultyRegistryTest, EachPauseIsAnnouncedToTheCaller) {
+  std::atomic<int> count = 0;
+  Serve([&](const SeenRequest& request) {
+    if (++count == 1) return Reply{.status = 429, .headers = {"Retry-After: 20"}};
+    return count == 2 ? Reply{.status = 503} : ServeBlob(request);
+  });
+  std::vector<milliseconds> pauses;
+  const auto content = Fetch({.on_pause = [&](milliseconds pause) { pauses.push_back(pause); }});
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_EQ(pauses, waits_);
+  EXPECT_EQ(pauses.at(0), milliseconds(20'000));
 }
 
 TEST_F(FaultyRegistryTest, RetriesAreBoundedAndTheErrorSaysWhatAndWhere) {
@@ -302,22 +241,6 @@ TEST_F(FaultyRegistryTest, RedirectLoopsEnd) {
   EXPECT_THAT(server_->seen(), SizeIs(6));
 }
 
-TEST_F(FaultyRegistryTest, ARedirectTakesNoCredentialsToAnotherHost) {
-  ScriptedServer storage(ServeBlob);
-  Start([&](const SeenRequest& request) {
-    if (!request.headers.contains("authorization")) {
-      return Reply{.status = 401, .headers = {"WWW-Authenticate: Basic realm=x"}};
-    }
-    return Reply{.status = 307, .headers = {"Location: " + storage.url() + "/data"}};
-  });
-  ASSERT_TRUE(credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"auth":"dTpw"}}})").ok());
-  MakeClient();
-  const auto content = Fetch();
-  ASSERT_TRUE(content.ok()) << content.error().message();
-  EXPECT_EQ(server_->seen().at(1).headers.at("authorization"), "Basic dTpw");
-  EXPECT_FALSE(storage.seen().at(0).headers.contains("authorization"));
-}
-
 TEST_F(FaultyRegistryTest, ARedirectOutOfHttpEndsThere) {
   Serve([](const SeenRequest&) {
     return Reply{.status = 302, .headers = {"Location: file:///etc/passwd"}};
@@ -325,59 +248,21 @@ TEST_F(FaultyRegistryTest, ARedirectOutOfHttpEndsThere) {
   EXPECT_THAT(Fetch().error().message(), HasSubstr("neither http nor https"));
 }
 
-TEST_F(FaultyRegistryTest, BearerTokensAreFetchedOnceAndUsed) {
-  Start([&](const SeenRequest& request) {
-    if (request.target.starts_with("/token")) return Reply{.body = R"({"token":"tok"})"};
-    const auto found = request.headers.find("authorization");
-    if (found == request.headers.end() || found->second != "Bearer tok") {
-      return Reply{.status = 401,
-                   .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() +
-                               "/token\",service=\"s v\",scope=\"repository:a/b:pull\""}};
-    }
-    return ServeBlob(request);
-  });
-  ASSERT_TRUE(credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"auth":"dTpw"}}})").ok());
-  MakeClient();
-  ASSERT_TRUE(Fetch().ok());
-  ASSERT_TRUE(Fetch().ok());
-  const auto seen = server_->seen();
-  ASSERT_THAT(seen, SizeIs(4)) << "401, token, blob, blob";
-  EXPECT_EQ(seen[1].target, "/token?scope=repository%3Aa%2Fb%3Apull&service=s%20v");
-  EXPECT_EQ(seen[1].headers.at("authorization"), "Basic dTpw");
-  EXPECT_EQ(seen[0].headers.at("user-agent"), "locket/" LOCKET_VERSION);
-}
-
-TEST_F(FaultyRegistryTest, IdentityTokensAreTradedByPost) {
-  Start([&](const SeenRequest& request) {
-    if (request.target == "/token") return Reply{.body = R"({"access_token":"tok"})"};
-    if (request.headers.contains("authorization")) return ServeBlob(request);
-    return Reply{.status = 401,
-                 .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() + "/token\""}};
-  });
-  ASSERT_TRUE(
-      credentials_.Add(R"({"auths":{")" + server_->host() + R"(":{"identitytoken":"re&f"}}})")
-          .ok());
-  MakeClient();
-  const auto content = Fetch();
-  ASSERT_TRUE(content.ok()) << content.error().message();
-  EXPECT_EQ(server_->seen().at(1).method, "POST");
-  EXPECT_THAT(server_->seen().at(1).body,
-              AllOf(HasSubstr("grant_type=refresh_token"), HasSubstr("refresh_token=re%26f")));
-}
-
-TEST_F(FaultyRegistryTest, A401AfterATokenIsNoLoop) {
-  Start([&](const SeenRequest& request) {
-    if (request.target.starts_with("/token")) return Reply{.body = R"({"token":"tok"})"};
-    return Reply{.status = 401,
-                 .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() + "/token\""},
-                 .body = R"({"errors":[{"code":"UNAUTHORIZED","message":"no"}]})"};
-  });
-  MakeClient();
-  const auto content = Fetch();
-  EXPECT_EQ(content.error().code(), ErrorCode::kPermissionDenied);
-  EXPECT_THAT(content.error().message(), AllOf(HasSubstr("HTTP 401 UNAUTHORIZED (no)"),
-                                               HasSubstr("skopeo login " + server_->host())));
-  EXPECT_THAT(server_->seen(), SizeIs(3));
+TEST_F(FaultyRegistryTest, AProxyIsUsedForAllButLoopback) {
+  Serve(ServeBlob);
+  std::filesystem::create_directory(directory_.path() / "r.example");
+  ASSERT_TRUE(ReplaceFileDurably(directory_.path() / "r.example" / "hosts.toml",
+                                 "server = \"http://r.example\"\n")
+                  .ok());
+  ASSERT_EQ(::setenv("http_proxy", server_->url().c_str(), 1), 0);
+  const auto direct = Fetch();
+  image_ = *image::ParseReference("r.example/a/b:1");
+  const auto proxied = Fetch();
+  ::unsetenv("http_proxy");
+  ASSERT_TRUE(direct.ok()) << direct.error().message();
+  ASSERT_TRUE(proxied.ok()) << proxied.error().message();
+  EXPECT_THAT(server_->seen().at(0).target, StartsWith("/v2/a/b/"));
+  EXPECT_THAT(server_->seen().at(1).target, StartsWith("http://r.example/v2/a/b/"));
 }
 
 TEST_F(FaultyRegistryTest, NothingListeningNamesTheAddress) {

@@ -57,6 +57,15 @@ server = "https://real.example"
   EXPECT_TRUE(all[3].can_push && !all[3].is_mirror);
 }
 
+TEST(HostsTest, AClientsFileMayHoldBoth) {
+  for (const char* client : {"\"one.pem\"", "[\"one.pem\"]", "[[\"one.pem\", \"\"]]"}) {
+    const auto endpoints = ParseHostsToml("client = " + std::string(client), "r.example", "/d");
+    ASSERT_TRUE(endpoints.ok()) << endpoints.error().message();
+    EXPECT_EQ(endpoints->back().client_certificate, "/d/one.pem") << client;
+    EXPECT_EQ(endpoints->back().client_key, "/d/one.pem") << client;
+  }
+}
+
 TEST(HostsTest, RefusesWithTheReason) {
   const std::pair<std::string, std::string> cases[] = {
       {"server = 1", "'server' is not text"},

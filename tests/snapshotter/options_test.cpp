@@ -32,9 +32,12 @@ log_format = "json"
 [registry]
 hosts_dir = "/h"
 credentials = "/c.json"
+credentials_dir = "/c.d"
 ca_file = "/ca.pem"
 timeout_s = 7
 attempts = 3
+max_downloads = 5
+max_downloads_per_host = 2
 [cache]
 high_bytes = 20
 low_bytes = 10
@@ -47,9 +50,12 @@ keep_partial_downloads_s = 0
                                .log_format = log::Format::kJson,
                                .hosts_dir = "/h",
                                .credentials = "/c.json",
+                               .credentials_dir = "/c.d",
                                .ca_file = "/ca.pem",
                                .registry_timeout = std::chrono::seconds(7),
                                .registry_attempts = 3,
+                               .max_downloads = 5,
+                               .max_downloads_per_host = 2,
                                .cache_high_bytes = 20,
                                .cache_low_bytes = 10,
                                .keep_partial_downloads = std::chrono::seconds(0)}));
@@ -71,6 +77,7 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"[registry]\ntimeout_s = 0", "key 'registry.timeout_s': must be a number of seconds, 1 to"},
       {"[registry]\ntimeout_s = '5'", "must be a number of seconds"},
       {"[registry]\nattempts = 0", "key 'registry.attempts': must be a number, 1 to 100"},
+      {"[registry]\nmax_downloads = 0", "'registry.max_downloads': must be a number, 1 to 1024"},
       {"[cache]\nhigh_bytes = -1", "key 'cache.high_bytes': must be a number, 0 to"},
       {"[cache]\nlow_bytes = '1'", "key 'cache.low_bytes': must be a number"},
       {"[cache]\nhigh_bytes = 1\nlow_bytes = 2", "must not be more than cache.high_bytes"},
