@@ -125,12 +125,16 @@ std::string MeasurementText(const std::string& image, const ImageMeasurement& me
                       {"data_size", layer.identity.data_size},
                       {"blob_digest", layer.blob_digest.ToText()},
                       {"blob_size", layer.blob_size}});
-    lines += layer.diff_id.ToText() + "  " + root_hash + "\n";
+    lines += "  " + layer.diff_id.ToText() + "  " + root_hash + "\n";
   }
-  if (!as_json) return lines;
+  const std::string sealed = measured.sealed_manifest.ToText();
+  if (!as_json) return "manifest  " + sealed + "\nlayers\n" + lines;
   return Dump({{"reference", image},
                {"manifest_digest", measured.manifest.ToText()},
                {"platform", measured.platform},
+               {"sealed_manifest_digest", sealed},
+               {"sealed_config_digest", measured.sealed_config.ToText()},
+               {"user", measured.user},
                {"layers", layers}});
 }
 
@@ -182,12 +186,13 @@ void AddDiff(CLI::App& group, Context& context, Selected& selected) {
 
 void AddMeasure(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* measure =
-      group.add_subcommand("measure", "Compute the root hashes of an image not sealed");
+      group.add_subcommand("measure", "Compute what an image not sealed becomes on a host");
   measure->footer(
-      "Pushes nothing. A host that converts the same image, verify-only, arrives at these root "
-      "hashes; one line a layer: diff ID, root hash.\n\nExamples:\n  locket image measure "
-      "docker.io/library/debian:12\n  locket image measure oci:app:latest --json | jq -r "
-      "'.layers[].root_hash'");
+      "Pushes nothing. A host that converts the same image itself arrives at this manifest, whose "
+      "digest initdata can allow, and at these root hashes; one line a layer: diff ID, root "
+      "hash.\n\nExamples:\n  locket image measure docker.io/library/debian:12\n  locket image "
+      "measure "
+      "oci:app:latest --json | jq -r .sealed_manifest_digest");
   auto options = std::make_shared<MeasureOptions>();
   measure->add_option("IMAGE", options->image, kSourceHelp)->required();
   AddAccess(*measure, options->access);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "image/convert_layer.h"
 #include "image/key_packet.h"
 #include "image/media_type.h"
 
@@ -44,12 +45,16 @@ Result<LayerImage> OpenOrdinary(image::ImageSource& source, const image::Descrip
   LOCKET_TRY_ASSIGN(const TempDir directory,
                     TempDir::Create(options.temporary_directory, "locket-layer-"));
   const auto path = directory.path() / "layer";
-  LOCKET_TRY_ASSIGN(const auto sealed, SealPlain(source, layer, diff_id, path, options, progress));
+  LOCKET_TRY_ASSIGN(const auto blob, source.OpenBlob(layer));
+  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
+    if (options.stop.stop_requested()) return Interrupted();
+    return blob->Read(out);
+  };
+  const image::SealLayerOptions how{.durable = false,
+                                    .on_progress = [&](uint64_t done) { progress.Update(done); }};
+  LOCKET_TRY_ASSIGN(const auto converted, image::ConvertLayer(how, read, diff_id, path));
   LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(path, O_RDONLY));
-  return LayerImage{
-      .fd = std::move(fd),
-      .identity = {
-          .root_hash = sealed.root_hash, .salt = sealed.salt, .data_size = sealed.data_size}};
+  return LayerImage{.fd = std::move(fd), .identity = converted.identity};
 }
 
 }  // namespace
@@ -58,23 +63,6 @@ Result<UniqueFd> NamelessFile(const std::filesystem::path& directory) {
   LOCKET_TRY_ASSIGN(const TempDir holder, TempDir::Create(directory, "locket-layer-"));
   LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(holder.path() / "layer", O_RDWR | O_CREAT | O_EXCL));
   return fd;
-}
-
-Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,
-                                     const image::Digest& diff_id,
-                                     const std::filesystem::path& path,
-                                     const LayerImageOptions& options, Progress& progress) {
-  LOCKET_TRY_ASSIGN(const auto blob, source.OpenBlob(layer));
-  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
-    if (options.stop.stop_requested()) return Interrupted();
-    return blob->Read(out);
-  };
-  const image::SealLayerOptions how{.durable = false,
-                                    .on_progress = [&](uint64_t done) { progress.Update(done); }};
-  LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path));
-  if (sealed.diff_id == diff_id.ToText()) return sealed;
-  return Error(ErrorCode::kDataLoss,
-               "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
 }
 
 Result<erofs::ImageReader> LayerImage::Reader() const {

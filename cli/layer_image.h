@@ -27,13 +27,6 @@ struct LayerImageOptions {
   std::stop_token stop{};
 };
 
-// Reads the layer's tar and seals it verify-only to `path`; the tar's digest is `diff_id`.
-// kDataLoss: it is not.
-Result<image::SealedLayer> SealPlain(image::ImageSource& source, const image::Descriptor& layer,
-                                     const image::Digest& diff_id,
-                                     const std::filesystem::path& path,
-                                     const LayerImageOptions& options, Progress& progress);
-
 // The file system in one layer: of a sealed one checked and decrypted, of an ordinary one as
 // sealing it would lay it out.
 struct LayerImage {

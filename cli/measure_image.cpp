@@ -3,29 +3,44 @@
 #include <utility>
 
 #include "base/file.h"
-#include "image/media_type.h"
+#include "image/convert_layer.h"
+#include "image/seal_documents.h"
+#include "image/sealed_image.h"
 
 namespace locket::cli {
 namespace {
 
-Result<LayerMeasurement> MeasureLayer(image::ImageSource& source, const image::Descriptor& layer,
+Result<image::ConvertedLayer> Convert(image::ImageSource& source, const image::Descriptor& layer,
                                       const image::Digest& diff_id,
                                       const LayerImageOptions& options, Progress& progress) {
-  if (!image::IsTarLayer(layer.media_type)) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "media type '" + layer.media_type + "' is no tar layer that can be converted");
-  }
+  LOCKET_TRY_ASSIGN(const auto blob, source.OpenBlob(layer));
+  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
+    if (options.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
+    return blob->Read(out);
+  };
   LOCKET_TRY_ASSIGN(const TempDir directory,
                     TempDir::Create(options.temporary_directory, "locket-layer-"));
-  LOCKET_TRY_ASSIGN(const auto sealed, SealPlain(source, layer, diff_id, directory.path() / "layer",
-                                                 options, progress));
-  LOCKET_TRY_ASSIGN(const auto blob_digest, image::Digest::FromText(sealed.blob_digest));
-  return LayerMeasurement{.diff_id = diff_id,
-                          .identity = {.root_hash = sealed.root_hash,
-                                       .salt = sealed.salt,
-                                       .data_size = sealed.data_size},
-                          .blob_digest = blob_digest,
-                          .blob_size = sealed.blob_size};
+  return image::ConvertLayer(
+      {.durable = false, .on_progress = [&](uint64_t done) { progress.Update(done); }}, read,
+      diff_id, directory.path() / "layer");
+}
+
+Result<std::vector<image::ConvertedLayer>> ConvertAll(image::ImageSource& source,
+                                                      const ImageDocuments& image,
+                                                      const LayerImageOptions& options,
+                                                      Progress& progress) {
+  const auto& layers = image.manifest.layers;
+  std::vector<image::ConvertedLayer> converted;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
+                   /*total=*/0);
+    auto layer = Convert(source, layers[i], image.config.diff_ids[i], options, progress);
+    if (!layer.ok()) progress.Clear();
+    LOCKET_TRY_ASSIGN(auto done, std::move(layer).While(LayerText(image.manifest, i)));
+    progress.Finish("measured");
+    converted.push_back(std::move(done));
+  }
+  return converted;
 }
 
 }  // namespace
@@ -37,23 +52,30 @@ Result<ImageMeasurement> MeasureImage(image::ImageSource& source, const LayerIma
     return Error(ErrorCode::kFailedPrecondition,
                  "the image is sealed: 'locket image inspect' shows its root hashes");
   }
-  const auto& layers = image.manifest.layers;
-  if (layers.size() != image.config.diff_ids.size()) {
-    return Error(ErrorCode::kInvalidArgument, "manifest and config differ in the number of layers");
+  LOCKET_TRY(image::CheckCanBeSealed(image.manifest, image.config));
+  LOCKET_TRY_ASSIGN(const auto converted, ConvertAll(source, image, options, progress));
+  image::ImageAccounts accounts;
+  std::vector<image::Descriptor> descriptors;
+  std::vector<LayerMeasurement> layers;
+  for (const auto& layer : converted) {
+    accounts.AddLayer(layer.accounts);
+    LOCKET_TRY_ASSIGN(const auto descriptor, image::DescriptorOf(layer));
+    descriptors.push_back(descriptor);
+    layers.push_back({.diff_id = layer.diff_id,
+                      .identity = layer.identity,
+                      .blob_digest = layer.blob_digest,
+                      .blob_size = descriptor.size});
   }
-  const auto& config = image.config;
-  ImageMeasurement measured{
-      .manifest = image.content.descriptor.digest, .platform = PlatformText(config), .layers = {}};
-  for (size_t i = 0; i < layers.size(); ++i) {
-    progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
-                   /*total=*/0);
-    auto layer = MeasureLayer(source, layers[i], config.diff_ids[i], options, progress);
-    if (!layer.ok()) progress.Clear();
-    LOCKET_TRY_ASSIGN(auto done, std::move(layer).While(LayerText(image.manifest, i)));
-    progress.Finish("measured");
-    measured.layers.push_back(done);
-  }
-  return measured;
+  LOCKET_TRY_ASSIGN(const std::string user,
+                    accounts.Resolve(image.config.user).While("resolve USER"));
+  LOCKET_TRY_ASSIGN(const auto sealed,
+                    image::MakeSealedDocuments(image.manifest, image.config, descriptors, user));
+  return ImageMeasurement{.manifest = image.content.descriptor.digest,
+                          .platform = PlatformText(image.config),
+                          .sealed_manifest = sealed.manifest.digest,
+                          .sealed_config = sealed.config.digest,
+                          .user = user,
+                          .layers = std::move(layers)};
 }
 
 }  // namespace locket::cli

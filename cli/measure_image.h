@@ -20,12 +20,17 @@ struct LayerMeasurement {
 };
 
 struct ImageMeasurement {
-  image::Digest manifest;
+  image::Digest manifest;  // the ordinary image's
   std::string platform;
+  // Of the sealed image that comes out: what initdata allows.
+  image::Digest sealed_manifest;
+  image::Digest sealed_config;
+  std::string user;
   std::vector<LayerMeasurement> layers;  // bottom first
 };
 
-// Pushes nothing. kFailedPrecondition: the image is sealed, so its root hashes stand in it.
+// Pushes nothing. kFailedPrecondition: the image is sealed, so its root hashes stand in it; or its
+// user cannot be resolved.
 Result<ImageMeasurement> MeasureImage(image::ImageSource& source, const LayerImageOptions& options,
                                       Progress& progress);
 

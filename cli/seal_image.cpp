@@ -4,36 +4,15 @@
 
 #include "base/file.h"
 #include "cli/parallel.h"
-#include "cli/tar_accounts.h"
 #include "image/convergent_key.h"
 #include "image/media_type.h"
+#include "image/seal_documents.h"
 #include "image/seal_layer.h"
 #include "image/sealed_image.h"
+#include "image/tar_accounts.h"
 
 namespace locket::cli {
 namespace {
-
-Status Check(const ImageDocuments& image) {
-  if (image::ClaimsToBeSealed(image.manifest)) {
-    return Error(ErrorCode::kFailedPrecondition, "the image is sealed already");
-  }
-  if (image.manifest.layers.empty()) {
-    return Error(ErrorCode::kInvalidArgument, "the image has no layers");
-  }
-  if (image.manifest.layers.size() != image.config.diff_ids.size()) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "the manifest has " + std::to_string(image.manifest.layers.size()) +
-                     " layers, the config " + std::to_string(image.config.diff_ids.size()));
-  }
-  for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
-    const std::string& media_type = image.manifest.layers[i].media_type;
-    if (image::IsTarLayer(media_type)) continue;
-    return Error(ErrorCode::kInvalidArgument, "layer " + std::to_string(i) + ": media type '" +
-                                                  media_type +
-                                                  "' is no tar layer that can be sealed");
-  }
-  return Ok();
-}
 
 Result<std::vector<bool>> Plan(const ImageDocuments& image, const SealImageOptions& options) {
   LOCKET_TRY_ASSIGN(auto encrypt, options.encrypt.For(image.manifest.layers.size()));
@@ -64,7 +43,7 @@ class Sealer {
                                   bool encrypt, const std::string& step) {
     progress_.Start("seal " + step, layer.size);
     LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
-    TarAccountsWatcher accounts;
+    image::TarAccountsWatcher accounts;
     const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
       if (options_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
       return blob->Read(out);
@@ -137,7 +116,7 @@ class Sealer {
   Progress& progress_;
   const std::filesystem::path directory_;
   int number_ = 0;  // of the next layer: one tar may stand in an image twice
-  ImageAccounts accounts_;
+  image::ImageAccounts accounts_;
   Background uploads_{1};  // last: its jobs use the rest
 };
 
@@ -155,32 +134,19 @@ Status PushManifest(const std::string& bytes, Name name, image::ImageTarget& tar
 
 Status PushDocuments(const ImageDocuments& image, Name name, image::ImageTarget& target,
                      SealImageReport& report) {
-  image::ImageConfig config = image.config;
-  config.user = report.user;
-  config.diff_ids.clear();
-  image::Manifest manifest{.media_type = std::string(image::kOciManifest),
-                           .config = report.config,
-                           .layers = {},
-                           .annotations = image.manifest.annotations,
-                           .extra = image.manifest.extra};
-  for (const auto& layer : report.layers) {
-    config.diff_ids.push_back(layer.descriptor.digest);
-    manifest.layers.push_back(layer.descriptor);
-  }
-  const std::string config_bytes = image::EncodeImageConfig(config);
-  report.config = image::DescriptorOf(image::kOciConfig, config_bytes);
-  manifest.config = report.config;
-  manifest.annotations[std::string(image::kVersionAnnotation)] = "1";
-  LOCKET_TRY(image::CheckSealedImage(manifest, config).While("check what was made"));
-  LOCKET_TRY(target.PutBlobBytes(report.config, config_bytes).While("push the config"));
-  return PushManifest(image::EncodeManifest(manifest), name, target, report)
-      .While("push the manifest");
+  std::vector<image::Descriptor> layers;
+  for (const auto& layer : report.layers) layers.push_back(layer.descriptor);
+  LOCKET_TRY_ASSIGN(const auto documents,
+                    image::MakeSealedDocuments(image.manifest, image.config, layers, report.user));
+  report.config = documents.config;
+  LOCKET_TRY(target.PutBlobBytes(report.config, documents.config_bytes).While("push the config"));
+  return PushManifest(documents.manifest_bytes, name, target, report).While("push the manifest");
 }
 
 Result<SealImageReport> Seal(image::ImageSource& source, const ImageDocuments& image, Name name,
                              image::ImageTarget& target, const SealImageOptions& options,
                              Progress& progress) {
-  LOCKET_TRY(Check(image));
+  LOCKET_TRY(image::CheckCanBeSealed(image.manifest, image.config));
   LOCKET_TRY_ASSIGN(const auto encrypt, Plan(image, options));
   LOCKET_TRY_ASSIGN(const TempDir directory,
                     TempDir::Create(options.temporary_directory, "locket-seal-"));

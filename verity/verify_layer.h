@@ -15,6 +15,8 @@ struct LayerIdentity {
   Sha256Digest root_hash;
   Salt salt;
   uint64_t data_size;
+
+  bool operator==(const LayerIdentity&) const = default;
 };
 
 // Takes the checked data area in order, `first_block` counting from 0. An error ends the check.

@@ -167,10 +167,22 @@ TEST_F(MeasureTest, MeasuresWhatSealingVerifyOnlyMakes) {
   }
   const json inspected = json::parse(cli_.Run({"image", "inspect", Source("app"), "--json"}).out);
   EXPECT_EQ(measured["manifest_digest"], inspected["manifest_digest"]);
+  EXPECT_EQ(measured["sealed_manifest_digest"], sealed["manifest_digest"]);
+  EXPECT_EQ(measured["sealed_config_digest"], sealed["config_digest"]);
+  EXPECT_EQ(measured["user"], "1000:1001") << "resolved with the lower layer's passwd";
+  const json base = json::parse(cli_.Run({"image", "measure", Source("base"), "--json"}).out);
   EXPECT_EQ(cli_.Run({"image", "measure", Source("base")}).out,
-            measured["layers"][0]["diff_id"].get<std::string>() + "  " +
+            "manifest  " + base["sealed_manifest_digest"].get<std::string>() + "\nlayers\n  " +
+                measured["layers"][0]["diff_id"].get<std::string>() + "  " +
                 measured["layers"][0]["root_hash"].get<std::string>() + "\n");
   EXPECT_FALSE(TemporaryFilesLeft());
+}
+
+TEST_F(MeasureTest, AUserThatCannotBeResolvedIsRefused) {
+  const auto lost = cli_.Run({"image", "measure", Source("lost")});
+  EXPECT_EQ(lost.exit_code, 1);
+  EXPECT_THAT(lost.err, HasSubstr("no user 'nobody-knows'"));
+  EXPECT_EQ(lost.out, "");
 }
 
 TEST_F(MeasureTest, SealedAndDamagedImagesAreRefused) {

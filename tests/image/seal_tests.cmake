@@ -1,5 +1,6 @@
 locket_test(image_seal_tests
   SOURCES ${CMAKE_CURRENT_LIST_DIR}/chunk_ring_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/convert_layer_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/data_area_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/seal_layer_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/sealed_vectors_test.cpp

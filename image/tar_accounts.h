@@ -11,7 +11,7 @@
 
 #include "base/result.h"
 
-namespace locket::cli {
+namespace locket::image {
 
 // What one layer does to one file of the image.
 struct LayerFile {
@@ -63,6 +63,10 @@ class ImageAccounts {
  public:
   void AddLayer(const LayerAccounts& layer);
 
+  // Nothing: the image has no such file, or one that cannot be read.
+  const std::optional<std::string>& passwd() const { return passwd_.content; }
+  const std::optional<std::string>& group() const { return group_.content; }
+
   // `user` of an image config as numbers, "uid:gid" (image/user.h says how). kFailedPrecondition: a
   // name that the image's files do not resolve.
   Result<std::string> Resolve(std::string_view user) const;
@@ -72,4 +76,4 @@ class ImageAccounts {
   LayerFile group_;
 };
 
-}  // namespace locket::cli
+}  // namespace locket::image

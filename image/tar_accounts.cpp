@@ -1,4 +1,4 @@
-#include "cli/tar_accounts.h"
+#include "image/tar_accounts.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 
 #include "image/user.h"
 
-namespace locket::cli {
+namespace locket::image {
 namespace {
 
 constexpr size_t kBlock = 512;
@@ -213,8 +213,7 @@ void ImageAccounts::AddLayer(const LayerAccounts& layer) {
 }
 
 Result<std::string> ImageAccounts::Resolve(std::string_view user) const {
-  auto numeric =
-      image::ResolveUser(user, passwd_.content.value_or(""), group_.content.value_or(""));
+  auto numeric = ResolveUser(user, passwd_.content.value_or(""), group_.content.value_or(""));
   if (numeric.ok()) return numeric->ToText();
   std::string why = numeric.error().message();
   for (const LayerFile* file : {&passwd_, &group_}) {
@@ -224,4 +223,4 @@ Result<std::string> ImageAccounts::Resolve(std::string_view user) const {
   return Error(ErrorCode::kFailedPrecondition, why + "; give the image a numeric USER");
 }
 
-}  // namespace locket::cli
+}  // namespace locket::image

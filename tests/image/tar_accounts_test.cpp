@@ -1,10 +1,10 @@
-#include "cli/tar_accounts.h"
+#include "image/tar_accounts.h"
 
 #include <gmock/gmock.h>
 
 #include <cstdio>
 
-namespace locket::cli {
+namespace locket::image {
 namespace {
 
 using ::testing::HasSubstr;
@@ -145,4 +145,4 @@ TEST(ImageAccountsTest, SaysWhyANameCannotBeResolved) {
 }
 
 }  // namespace
-}  // namespace locket::cli
+}  // namespace locket::image

@@ -1,0 +1,31 @@
+// Manifest and config of the sealed image that an ordinary one becomes. Who seals, who measures and
+// the host that converts go by the same rule, so that all arrive at one manifest digest.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "image/manifest.h"
+
+namespace locket::image {
+
+// Whether each layer is a tar and the config knows it. kFailedPrecondition: sealed already.
+// kInvalidArgument: what cannot be sealed; a layer is named by number and digest.
+Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config);
+
+struct SealedDocuments {
+  Descriptor manifest;
+  Descriptor config;
+  std::string manifest_bytes;
+  std::string config_bytes;
+};
+
+// Of the ordinary image `manifest` and `config`, once its layers are sealed: `layers`, bottom
+// first. `user` is the config's in numbers (ImageAccounts::Resolve). All else stays as it was.
+// kInvalidArgument: not a sealed image after all, and why.
+Result<SealedDocuments> MakeSealedDocuments(const Manifest& manifest, const ImageConfig& config,
+                                            const std::vector<Descriptor>& layers,
+                                            const std::string& user);
+
+}  // namespace locket::image
