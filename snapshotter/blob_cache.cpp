@@ -171,6 +171,16 @@ Status BlobCache::Keep(const std::string& digest, std::string_view content) {
   return ReplaceFileDurably(root_.blob(digest), content, 0400);
 }
 
+Status BlobCache::Adopt(const std::string& digest, const fs::path& path) {
+  LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_RDONLY));
+  if (::fchmod(fd.get(), 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
+  if (::fsync(fd.get()) != 0) return Error::FromErrno(errno, "fsync a blob");
+  if (::rename(path.c_str(), root_.blob(digest).c_str()) != 0) {
+    return Error::FromErrno(errno, "rename to '" + root_.blob(digest).string() + "'");
+  }
+  return SyncDirectory(root_.blobs());
+}
+
 Result<std::string> BlobCache::Read(const std::string& digest, size_t max_bytes) const {
   auto content = ReadFile(root_.blob(digest), max_bytes);
   if (content.ok() && image::Digest::Of(*content).ToText() == digest) return content;

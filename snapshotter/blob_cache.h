@@ -83,6 +83,13 @@ class BlobCache {
   // Stores checked bytes as a blob.
   Status Keep(const std::string& digest, std::string_view content);
 
+  // Makes the file at `path` (on the same file system) the blob, whose bytes its maker hashed. The
+  // file is gone afterwards, unless that failed.
+  Status Adopt(const std::string& digest, const std::filesystem::path& path);
+
+  // Removes the blob at once, however much room there is, unless somebody needs it (see Trim).
+  Status Discard(const std::string& digest);
+
   // A blob's bytes, checked. kFailedPrecondition: it is missing or damaged.
   Result<std::string> Read(const std::string& digest, size_t max_bytes) const;
 

@@ -95,6 +95,13 @@ Result<bool> BlobCache::RemoveUnused(const std::string& digest) {
   return !is_used;
 }
 
+Status BlobCache::Discard(const std::string& digest) {
+  const fs::path path = root_.blob(digest);
+  if (::access(root_.pin(digest).c_str(), F_OK) == 0 || HeldByVm(path)) return Ok();
+  LOCKET_TRY(RemoveUnused(digest));
+  return Ok();
+}
+
 void BlobCache::Touch(const std::string& digest) const {
   // The modification time says when it was used; the bytes never change. Losing one costs nothing
   // but a worse choice of what goes first.

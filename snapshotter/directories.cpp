@@ -131,6 +131,11 @@ Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& c
   for (const char* name : {"dev", "etc", "proc", "run", "sys", "tmp"}) {
     LOCKET_TRY(MakeDirectory(rootfs / name, 0755));
   }
+  if (deps_.converter != nullptr) {
+    std::vector<std::string> layers;
+    for (auto it = chain.rbegin(); it != chain.rend(); ++it) layers.push_back((*it)->layer->digest);
+    LOCKET_TRY(deps_.converter->WriteAccounts(layers, rootfs / "etc"));
+  }
   LOCKET_TRY_ASSIGN(const std::string description, DescribeRootfs(*snapshot.image, chain));
   return ReplaceFileDurably(deps_.root.rootfs_json(snapshot.id), description);
 }

@@ -12,7 +12,7 @@ namespace locket::snapshotter {
 
 // All of them, in the order of a snapshot's life. The crash test goes through this list and fails
 // when one is never reached.
-inline constexpr std::array<std::string_view, 12> kFailpoints{
+inline constexpr std::array<std::string_view, 15> kFailpoints{
     "ids-reserved",         // of the block of ids the store knows, none is used yet
     "directories-made",     // no record yet
     "before-write",         // the store has not heard of the change
@@ -25,6 +25,9 @@ inline constexpr std::array<std::string_view, 12> kFailpoints{
     "layer-fetched",        // config and layer, but neither manifest nor record
     "manifest-kept",        // no record yet
     "blob-removed",         // others may be left
+    "layer-sealed",         // an ordinary layer, in converting/
+    "layer-adopted",        // a blob that nothing refers to
+    "conversion-recorded",  // others of the image may be missing
 };
 
 // Kills the process (SIGKILL) when it passes `name` for the nth time: "<name>[:<n>]", once, before

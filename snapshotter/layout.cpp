@@ -48,8 +48,9 @@ Result<RootDirectory> RootDirectory::Open(const fs::path& root) {
                      "': another locket-snapshotter uses this root; stop it or choose another");
   }
   RootDirectory opened(absolute, std::move(lock));
-  for (const fs::path& path : {opened.snapshots(), opened.works(), absolute / "blobs",
-                               opened.blobs(), opened.pins(), opened.ingest()}) {
+  for (const fs::path& path :
+       {opened.snapshots(), opened.works(), absolute / "blobs", opened.blobs(), opened.pins(),
+        opened.ingest(), opened.converted(), opened.converting()}) {
     if (fs::is_directory(path, failed)) continue;
     LOCKET_TRY(MakeDirectory(path, 0700));
   }

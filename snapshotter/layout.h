@@ -23,6 +23,9 @@ class RootDirectory {
   std::filesystem::path blobs() const { return root_ / "blobs" / "sha256"; }
   std::filesystem::path pins() const { return root_ / "pins"; }
   std::filesystem::path ingest() const { return root_ / "ingest"; }
+  // What ordinary layers became, by diff ID; and what is being sealed.
+  std::filesystem::path converted() const { return root_ / "converted"; }
+  std::filesystem::path converting() const { return root_ / "converting"; }
 
   std::filesystem::path snapshot(uint64_t id) const { return snapshots() / std::to_string(id); }
   // Of an ordinary snapshot: its content; overlay's work directory is beside it, since a directory

@@ -84,12 +84,17 @@ Status Run(const Options& options, ReloadingFetcher& fetcher, const std::functio
   BlobCache blobs(root, fetcher,
                   {.high_bytes = options.cache_high_bytes, .low_bytes = options.cache_low_bytes});
   const SystemClock clock;
+  // Also when it has nothing to convert: it knows what was converted before.
+  LOCKET_TRY_ASSIGN(
+      const auto converter,
+      Converter::Open({.root = root, .blobs = blobs, .clock = clock, .options = options.convert}));
   LOCKET_TRY_ASSIGN(const auto snapshots,
                     Snapshots::Open({.root = root,
                                      .store = *store,
                                      .blobs = blobs,
                                      .clock = clock,
-                                     .keep_partials = options.keep_partial_downloads}));
+                                     .keep_partials = options.keep_partial_downloads,
+                                     .converter = converter.get()}));
   LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener)));
   log::Info("serving", {{"address", options.address.string()},
                         {"root", root.path().string()},
@@ -100,6 +105,7 @@ Status Run(const Options& options, ReloadingFetcher& fetcher, const std::functio
   sd_notify(0, "STOPPING=1");
   log::Info("stopping", {{"signal", received}});
   blobs.Stop();
+  converter->Stop();
   server->Shutdown(kGrace);
   return Ok();
 }

@@ -86,10 +86,34 @@ Status TakeRegistry(const std::string& key, const toml::value& value, Options& o
   return Wrong(key, "is unknown");
 }
 
+Status TakePatterns(const std::string& key, const toml::value& value,
+                    std::vector<std::string>& out) {
+  const Error wrong = Wrong(key, "must be a list of patterns, as \"registry.example/team/*\"");
+  if (!value.is_array()) return wrong;
+  std::vector<std::string> patterns;
+  for (const toml::value& pattern : value.as_array()) {
+    if (!pattern.is_string() || pattern.as_string().str.empty()) return wrong;
+    patterns.push_back(pattern.as_string().str);
+  }
+  out = std::move(patterns);
+  return Ok();
+}
+
+Status TakeConvert(const std::string& key, const toml::value& value, ConvertOptions& options) {
+  if (key == "convert_images") return TakePatterns(key, value, options.images);
+  if (key == "convert_except") return TakePatterns(key, value, options.except);
+  if (!value.is_boolean()) return Wrong(key, "must be true or false");
+  options.enabled = value.as_boolean();
+  return Ok();
+}
+
 Status TakeKey(const std::string& key, const toml::value& value, Options& options) {
   if (key == "root") return TakePath(key, value, options.root);
   if (key == "address") return TakePath(key, value, options.address);
   if (key == "log_level" || key == "log_format") return TakeLog(key, value, options);
+  if (key == "convert" || key == "convert_images" || key == "convert_except") {
+    return TakeConvert(key, value, options.convert);
+  }
   if (key.starts_with("registry.")) return TakeRegistry(key, value, options);
   if (key == "cache.high_bytes") {
     return TakeNumber(key, value, 0, kMaxBytes, options.cache_high_bytes);

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "snapshotter/convert_selection.h"
 
 namespace locket::snapshotter {
 
@@ -30,6 +31,7 @@ struct Options {
   uint64_t cache_high_bytes = 10ULL << 30;
   uint64_t cache_low_bytes = 8ULL << 30;
   std::chrono::seconds keep_partial_downloads = std::chrono::hours(24);
+  ConvertOptions convert{};
   bool operator==(const Options&) const = default;
 };
 

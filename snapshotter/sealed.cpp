@@ -70,9 +70,14 @@ bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
 Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::string& ref) {
   LOCKET_TRY_ASSIGN(const RemoteTarget target, FindTarget(request, ref));
   if (!target.existing) return FetchLayer(request, target);
-  // Heals a cache that lost a blob; costs a stat(2) otherwise.
+  // Heals a cache that lost a blob; costs a stat(2) otherwise. No registry has one that was made
+  // here, so it is made again, if the labels tell of what.
   LOCKET_TRY_ASSIGN(const image::Descriptor blob, ToDescriptor(*target.existing->layer));
   const BlobCache::Pin pin(deps_.blobs, {target.existing->layer->digest});
+  if (deps_.converter != nullptr && !deps_.blobs.Has(blob.digest.ToText(), blob.size)) {
+    LOCKET_TRY_ASSIGN(const bool present, FetchLayer(request, target));
+    if (present) return true;
+  }
   LOCKET_TRY(deps_.blobs.Ensure(target.existing->image->reference, blob));
   return true;
 }
@@ -97,6 +102,13 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
                         .While("image '" + cri->image_ref + "'"));
   LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(manifest_text));
   if (!image::ClaimsToBeSealed(manifest)) {
+    if (deps_.converter != nullptr && deps_.converter->Converts(cri->image_ref)) {
+      return ConvertLayer(request, target,
+                          {.reference = cri->image_ref,
+                           .manifest_digest = cri->manifest_digest,
+                           .manifest = manifest},
+                          cri->layer_digest);
+    }
     if (!target.sealed_parent()) return false;
     return Mixed("an ordinary layer of '" + cri->image_ref + "' on top of a sealed one");
   }
@@ -135,6 +147,38 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
   LOCKET_TRY(deps_.blobs.Keep(source.manifest_digest, manifest_text).While(while_checking));
   PassFailpoint("manifest-kept");
   LOCKET_TRY(CommitLayer(request, target, source, ToSealedBlob(layer)));
+  return true;
+}
+
+Result<bool> Snapshots::ConvertLayer(const CreateRequest& request, const RemoteTarget& target,
+                                     const OrdinaryImage& image,
+                                     const image::Digest& layer_digest) {
+  const std::string doing = "convert image '" + image.reference + "'";
+  const size_t index = target.chain.size();
+  const auto& layers = image.manifest.layers;
+  if (index >= layers.size() || layers[index].digest != layer_digest) {
+    return Error(ErrorCode::kInvalidArgument,
+                 doing + ": layer " + std::to_string(index) + " is not " + layer_digest.ToText());
+  }
+  if (index > 0 && !target.sealed_parent()) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 doing + ": its lower layers are unpacked on this host already, by an image that " +
+                     "was not to be converted, or before any was: remove the images that have " +
+                     "them and pull this one again");
+  }
+  LOCKET_TRY_ASSIGN(const auto converted,
+                    deps_.converter->Convert(image, request.gave_up).While(doing));
+  if (!IsBottomOf(target.chain, converted->manifest)) {
+    return Mixed(doing + " on top of layers that are not its own");
+  }
+  if (converted->chain_ids[index].ToText() != target.ref) {
+    return Error(ErrorCode::kInvalidArgument,
+                 doing + ": chain ID '" + target.ref + "' is not its layer's");
+  }
+  const ImageSource source{.reference = image.reference,
+                           .manifest_digest = converted->manifest_digest.ToText(),
+                           .config_digest = converted->manifest.config.digest.ToText()};
+  LOCKET_TRY(CommitLayer(request, target, source, ToSealedBlob(converted->manifest.layers[index])));
   return true;
 }
 

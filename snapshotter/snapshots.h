@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "snapshotter/blob_cache.h"
+#include "snapshotter/converter.h"
 #include "snapshotter/layout.h"
 #include "snapshotter/name_locks.h"
 #include "snapshotter/snapshot.h"
@@ -26,12 +27,14 @@ struct SnapshotsDeps {
   BlobCache& blobs;
   const Clock& clock;
   std::chrono::seconds keep_partials = std::chrono::hours(24);
+  Converter* converter = nullptr;  // nullptr: ordinary images are unpacked by containerd
 };
 
 struct CreateRequest {
   std::string key;
   std::string parent{};
   Labels labels{};
+  Converter::GaveUp gave_up{};  // ends waiting for a conversion, not the conversion
 };
 
 // Thread-safe. Requests that wait for a registry or a disk hold up only those about the same names,
@@ -45,8 +48,9 @@ class Snapshots {
   static Result<std::unique_ptr<Snapshots>> Open(const SnapshotsDeps& deps);
 
   // A writable snapshot. With a `containerd.io/snapshot.ref` label it may be the layer of a sealed
-  // image: then that layer is fetched and committed, and the answer is kAlreadyExists. A layer
-  // that is sealed but cannot be had is an error, never an ordinary snapshot.
+  // image: then that layer is fetched and committed, and the answer is kAlreadyExists. So it is for
+  // the layer of an ordinary image that is to be converted, once the whole image is. A layer that
+  // is sealed or to be converted but cannot be had is an error, never an ordinary snapshot.
   Result<std::vector<Mount>> Prepare(const CreateRequest& request);
   Result<std::vector<Mount>> View(const CreateRequest& request);
 
@@ -127,6 +131,8 @@ class Snapshots {
   Result<bool> PrepareRemote(const CreateRequest& request, const std::string& ref);
   Result<RemoteTarget> FindTarget(const CreateRequest& request, const std::string& ref);
   Result<bool> FetchLayer(const CreateRequest& request, const RemoteTarget& target);
+  Result<bool> ConvertLayer(const CreateRequest& request, const RemoteTarget& target,
+                            const OrdinaryImage& image, const image::Digest& layer_digest);
   Status CommitLayer(const CreateRequest& request, const RemoteTarget& target,
                      const ImageSource& image, const SealedBlob& layer);
 

@@ -104,11 +104,13 @@ class SnapshotsService final : public pb::Snapshots::Service {
  public:
   explicit SnapshotsService(snapshotter::Snapshots& snapshots) : snapshots_(snapshots) {}
 
-  grpc::Status Prepare(grpc::ServerContext*, const pb::PrepareSnapshotRequest* request,
+  grpc::Status Prepare(grpc::ServerContext* context, const pb::PrepareSnapshotRequest* request,
                        pb::PrepareSnapshotResponse* response) override {
-    const auto mounts = snapshots_.Prepare({.key = request->key(),
-                                            .parent = request->parent(),
-                                            .labels = FromProto(request->labels())});
+    const auto mounts =
+        snapshots_.Prepare({.key = request->key(),
+                            .parent = request->parent(),
+                            .labels = FromProto(request->labels()),
+                            .gave_up = [context] { return context->IsCancelled(); }});
     if (!mounts.ok()) return Fail("Prepare", request->key(), mounts.error());
     FillMounts(*mounts, *response);
     return grpc::Status::OK;

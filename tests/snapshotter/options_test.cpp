@@ -29,6 +29,9 @@ root = "/r"
 address = "/a.sock"
 log_level = "debug"
 log_format = "json"
+convert = true
+convert_images = ["a/*", "b"]
+convert_except = []
 [registry]
 hosts_dir = "/h"
 credentials = "/c.json"
@@ -44,21 +47,23 @@ low_bytes = 10
 keep_partial_downloads_s = 0
 )");
   ASSERT_TRUE(options.ok()) << options.error().message();
-  EXPECT_EQ(*options, (Options{.root = "/r",
-                               .address = "/a.sock",
-                               .log_level = log::Level::kDebug,
-                               .log_format = log::Format::kJson,
-                               .hosts_dir = "/h",
-                               .credentials = "/c.json",
-                               .credentials_dir = "/c.d",
-                               .ca_file = "/ca.pem",
-                               .registry_timeout = std::chrono::seconds(7),
-                               .registry_attempts = 3,
-                               .max_downloads = 5,
-                               .max_downloads_per_host = 2,
-                               .cache_high_bytes = 20,
-                               .cache_low_bytes = 10,
-                               .keep_partial_downloads = std::chrono::seconds(0)}));
+  EXPECT_EQ(*options,
+            (Options{.root = "/r",
+                     .address = "/a.sock",
+                     .log_level = log::Level::kDebug,
+                     .log_format = log::Format::kJson,
+                     .hosts_dir = "/h",
+                     .credentials = "/c.json",
+                     .credentials_dir = "/c.d",
+                     .ca_file = "/ca.pem",
+                     .registry_timeout = std::chrono::seconds(7),
+                     .registry_attempts = 3,
+                     .max_downloads = 5,
+                     .max_downloads_per_host = 2,
+                     .cache_high_bytes = 20,
+                     .cache_low_bytes = 10,
+                     .keep_partial_downloads = std::chrono::seconds(0),
+                     .convert = {.enabled = true, .images = {"a/*", "b"}, .except = {}}}));
 }
 
 TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
@@ -81,6 +86,10 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"[cache]\nhigh_bytes = -1", "key 'cache.high_bytes': must be a number, 0 to"},
       {"[cache]\nlow_bytes = '1'", "key 'cache.low_bytes': must be a number"},
       {"[cache]\nhigh_bytes = 1\nlow_bytes = 2", "must not be more than cache.high_bytes"},
+      {"convert = 1", "key 'convert': must be true or false"},
+      {"convert_images = 'a'", "key 'convert_images': must be a list of patterns"},
+      {"convert_except = ['a', '']", "key 'convert_except': must be a list of patterns"},
+      {"convert_except = [1]", "key 'convert_except': must be a list of patterns"},
       {"'\xCD'[", "not UTF-8 from byte 1"},
       {"root = ", "toml"},
   };

@@ -24,12 +24,20 @@ class Machine {
   // As after kill -9: nothing of the process is left but what it wrote.
   Status Restart() {
     snapshots.reset();
+    converter.reset();
     blobs.emplace(root, fetcher);
+    if (convert.enabled) {
+      auto made =
+          Converter::Open({.root = root, .blobs = *blobs, .clock = clock, .options = convert});
+      if (!made.ok()) return std::move(made).error();
+      converter = std::move(made).value();
+    }
     auto opened = Snapshots::Open({.root = root,
                                    .store = store,
                                    .blobs = *blobs,
                                    .clock = clock,
-                                   .keep_partials = std::chrono::seconds(0)});
+                                   .keep_partials = std::chrono::seconds(0),
+                                   .converter = converter.get()});
     if (!opened.ok()) return std::move(opened).error();
     snapshots = std::move(opened).value();
     return Ok();
@@ -66,7 +74,9 @@ class Machine {
   FakeStore store;
   FakeFetcher fetcher;
   FakeClock clock;
+  ConvertOptions convert;  // of the next Restart
   std::optional<BlobCache> blobs;
+  std::unique_ptr<Converter> converter;
   std::unique_ptr<Snapshots> snapshots;
 };
 

@@ -1,0 +1,147 @@
+// The half of Converter that works on one layer: fetch, seal, give to the blob cache, remember. A
+// kill on the way leaves files that start-up removes, or a blob that nothing refers to.
+#include "image/convert_layer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "snapshotter/converter.h"
+#include "snapshotter/converter_jobs.h"
+#include "snapshotter/failpoint.h"
+
+namespace locket::snapshotter {
+namespace fs = std::filesystem;
+namespace {
+
+// Left to those who write less: the store, and other snapshots.
+constexpr uint64_t kSpareBytes = 64U << 20;
+
+// How large a data area may become: its hash area takes another 127th.
+uint64_t RoomFor(const fs::path& directory) {
+  std::error_code failed;
+  const auto space = fs::space(directory, failed);
+  if (failed) return verity::kMaxDataSize;  // writing will tell
+  const uint64_t free_bytes = space.available > kSpareBytes ? space.available - kSpareBytes : 0;
+  return std::min(free_bytes / 128 * 127 / verity::kBlockSize * verity::kBlockSize,
+                  verity::kMaxDataSize);
+}
+
+Result<size_t> ReadSome(int fd, std::span<std::byte> out) {
+  while (true) {
+    const ssize_t got = ::read(fd, out.data(), out.size());
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno != EINTR) return Error::FromErrno(errno, "read the fetched layer");
+  }
+}
+
+bool IsWorthKeeping(const Status& outcome) {
+  if (outcome.ok()) return false;  // the sealed one takes its place
+  const ErrorCode code = outcome.error().code();
+  return code == ErrorCode::kCancelled || code == ErrorCode::kResourceExhausted ||
+         code == ErrorCode::kUnavailable;
+}
+
+}  // namespace
+
+void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
+  auto converted = ConvertLayer(*job).While("layer " + job->blob.digest.ToText());
+  const std::lock_guard lock(mutex_);
+  layers_.erase(job->diff_id);
+  for (const auto& image : job->wanted_by) {
+    if (!converted.ok()) {
+      Conclude(*image, converted.error());
+      continue;
+    }
+    if (image->outcome) continue;
+    image->pins.push_back(*converted);
+    if (--image->num_missing == 0) Enqueue([this, image] { FinishImage(image); });
+  }
+}
+
+Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const LayerJob& job) {
+  if (auto pin = FindConverted(job.diff_id)) return pin;
+  const std::string source = job.blob.digest.ToText();
+  const fs::path path = deps_.root.converting() / job.diff_id.Hex();
+  Result<std::shared_ptr<const BlobCache::Pin>> adopted =
+      Error(ErrorCode::kInternal, "not converted");
+  {
+    const BlobCache::Pin pin(deps_.blobs, {source});
+    LOCKET_TRY(deps_.blobs.Ensure(job.reference, job.blob));
+    auto layer = SealBlob(job, path);
+    if (layer.ok())
+      adopted = Adopt(*layer, path);
+    else
+      adopted = std::move(layer).error();
+  }
+  const Status outcome = adopted.ok() ? Ok() : Status(adopted.error());
+  if (IsWorthKeeping(outcome)) return adopted;
+  if (const Status gone = deps_.blobs.Discard(source); !gone.ok()) {
+    log::Warning("leaving a layer that was converted to the next clean-up",
+                 {{"blob", source}, log::Field(gone.error())});
+  }
+  return adopted;
+}
+
+// nullptr: it was not converted, or its blob is gone.
+std::shared_ptr<const BlobCache::Pin> Converter::FindConverted(const image::Digest& diff_id) {
+  const auto layer = records_->Find(diff_id);
+  if (!layer) return nullptr;
+  const auto descriptor = image::DescriptorOf(*layer);
+  if (!descriptor.ok()) return nullptr;
+  const std::string digest = layer->blob_digest.ToText();
+  auto pin = std::make_shared<const BlobCache::Pin>(deps_.blobs, std::vector<std::string>{digest});
+  if (!deps_.blobs.Has(digest, descriptor->size)) return nullptr;
+  deps_.blobs.Touch(digest);
+  return pin;
+}
+
+Result<image::ConvertedLayer> Converter::SealBlob(const LayerJob& job, const fs::path& path) {
+  auto layer = TrySealing(job, path);
+  if (layer.ok() || layer.error().code() != ErrorCode::kResourceExhausted) return layer;
+  // Rather what nobody needs now goes than that somebody does not get what he needs.
+  LOCKET_TRY_ASSIGN(const TrimResult trimmed, deps_.blobs.TrimTo({}));
+  return trimmed.num_removed > 0 ? TrySealing(job, path) : layer;
+}
+
+Result<image::ConvertedLayer> Converter::TrySealing(const LayerJob& job, const fs::path& path) {
+  LOCKET_TRY_ASSIGN(const UniqueFd fd,
+                    OpenFile(deps_.root.blob(job.blob.digest.ToText()), O_RDONLY));
+  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
+    if (stop_.stop_requested()) {
+      return Error(ErrorCode::kCancelled, "the snapshotter is stopping");
+    }
+    return ReadSome(fd.get(), out);
+  };
+  uint64_t tar_bytes = 0;
+  const uint64_t room = RoomFor(deps_.root.converting());
+  const image::SealLayerOptions how{
+      .durable = false,  // the blob cache sees to that
+      .max_data_size = room,
+      .on_tar_bytes = [&](std::span<const std::byte> bytes) { tar_bytes += bytes.size(); }};
+  auto layer = image::ConvertLayer(how, read, job.diff_id, path);
+  const bool is_full =
+      !layer.ok() && layer.error().code() == ErrorCode::kResourceExhausted && tar_bytes > room / 2;
+  if (!is_full) return layer;
+  return Error(ErrorCode::kResourceExhausted,
+               layer.error().message() + "; '" + deps_.root.converting().string() +
+                   "' has room for " + std::to_string(room) +
+                   ": remove images, or give the directory more space");
+}
+
+Result<std::shared_ptr<const BlobCache::Pin>> Converter::Adopt(const image::ConvertedLayer& layer,
+                                                               const fs::path& path) {
+  PassFailpoint("layer-sealed");
+  const std::string digest = layer.blob_digest.ToText();
+  auto pin = std::make_shared<const BlobCache::Pin>(deps_.blobs, std::vector<std::string>{digest});
+  LOCKET_TRY(deps_.blobs.Adopt(digest, path));
+  PassFailpoint("layer-adopted");
+  LOCKET_TRY(records_->Put(layer));
+  PassFailpoint("conversion-recorded");
+  return pin;
+}
+
+}  // namespace locket::snapshotter

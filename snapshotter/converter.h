@@ -1,0 +1,125 @@
+// Ordinary images as sealed ones, made on this host: what `locket image seal --encrypt-layers none`
+// would have pushed, byte for byte, so that a tenant can pin its digest beforehand
+// (docs/decisions/0013).
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "image/manifest.h"
+#include "snapshotter/blob_cache.h"
+#include "snapshotter/convert_records.h"
+#include "snapshotter/convert_selection.h"
+#include "snapshotter/layout.h"
+
+namespace locket::snapshotter {
+
+// An image as containerd asks for it.
+struct OrdinaryImage {
+  std::string reference;
+  image::Digest manifest_digest;
+  image::Manifest manifest;
+};
+
+// Its sealed image. Manifest, config and layers are complete in the blob cache and stay there while
+// this lives.
+struct ConvertedImage {
+  image::Digest manifest_digest;
+  image::Manifest manifest;
+  std::vector<image::Digest> chain_ids;  // of the ordinary image: as containerd names its layers
+  std::vector<std::shared_ptr<const BlobCache::Pin>> pins{};
+};
+
+struct ConverterDeps {
+  const RootDirectory& root;
+  BlobCache& blobs;
+  const Clock& clock;
+  ConvertOptions options{};
+};
+
+// Thread-safe. Layers are fetched and sealed by threads of its own, several at once, however many
+// ask and whether they go on waiting; a layer that images share is converted once.
+class Converter {
+ public:
+  // Says that the caller waits no longer; asked again and again.
+  using GaveUp = std::function<bool()>;
+
+  // Removes what an earlier process did not finish.
+  static Result<std::unique_ptr<Converter>> Open(const ConverterDeps& deps);
+  Converter(const Converter&) = delete;
+  ~Converter();
+
+  bool Converts(const std::string& reference) const {
+    return snapshotter::Converts(deps_.options, reference);
+  }
+
+  // Waits until every layer is converted. kCancelled: the caller gave up, and the conversion goes
+  // on; or Stop was called. Errors of the layers name the layer; those of the registry keep their
+  // code. What was converted until then is kept.
+  Result<std::shared_ptr<const ConvertedImage>> Convert(const OrdinaryImage& image,
+                                                        const GaveUp& gave_up);
+
+  // The image's /etc/passwd and /etc/group as far as it has them, for the stub that containerd
+  // resolves names with. `layers` are blob digests, bottom first; those it did not convert count
+  // for nothing.
+  Status WriteAccounts(std::span<const std::string> layers,
+                       const std::filesystem::path& etc_directory) const;
+
+  // Lets go of images nobody asked for lately, and of records whose blob is gone.
+  Status Cleanup();
+
+  // Ends what is under way and refuses what comes. A layer half done begins anew another time.
+  void Stop();
+
+ private:
+  struct ImageJob;
+  struct LayerJob;
+  using ImageResult = Result<std::shared_ptr<const ConvertedImage>>;
+
+  Converter(const ConverterDeps& deps, std::unique_ptr<ConvertRecords> records);
+  void Work();
+  void Enqueue(std::function<void()> task);
+  void LetGoOfOld();
+  bool IsWhole(const ConvertedImage& image) const;
+
+  void PlanImage(const std::shared_ptr<ImageJob>& job);
+  Result<image::ImageConfig> ReadConfig(const OrdinaryImage& image);
+  void FinishImage(const std::shared_ptr<ImageJob>& job);
+  ImageResult MakeImage(const ImageJob& job);
+  void Conclude(ImageJob& job, ImageResult outcome);  // mutex_ is held
+
+  void RunLayer(const std::shared_ptr<LayerJob>& job);
+  Result<std::shared_ptr<const BlobCache::Pin>> ConvertLayer(const LayerJob& job);
+  std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& diff_id);
+  Result<image::ConvertedLayer> SealBlob(const LayerJob& job, const std::filesystem::path& path);
+  Result<image::ConvertedLayer> TrySealing(const LayerJob& job, const std::filesystem::path& path);
+  Result<std::shared_ptr<const BlobCache::Pin>> Adopt(const image::ConvertedLayer& layer,
+                                                      const std::filesystem::path& path);
+
+  const ConverterDeps deps_;
+  const std::unique_ptr<ConvertRecords> records_;
+  std::stop_source stop_;
+
+  std::mutex mutex_;                  // guards what follows; std, for the condition variables
+  std::condition_variable_any work_;  // there is a task
+  std::condition_variable changed_;   // an image has its outcome
+  std::deque<std::function<void()>> tasks_;
+  std::map<image::Digest, std::shared_ptr<ImageJob>> images_;  // by manifest; shared with waiters
+  std::map<image::Digest, std::shared_ptr<LayerJob>> layers_;  // under way, by diff ID
+
+  std::vector<std::jthread> workers_;  // last: they use the rest
+};
+
+}  // namespace locket::snapshotter

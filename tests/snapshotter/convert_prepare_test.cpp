@@ -1,0 +1,196 @@
+// Conversion as containerd sees it.
+#include <future>
+
+#include "image/rootfs_description.h"
+#include "tests/snapshotter/cached_digests.h"
+#include "tests/snapshotter/ordinary_image.h"
+#include "tests/snapshotter/snapshots_fixture.h"
+
+namespace locket::snapshotter {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class ConvertPrepareTest : public SnapshotsTest {
+ protected:
+  void SetUp() override {
+    machine_.convert.enabled = true;
+    SnapshotsTest::SetUp();
+    image_.AddTo(machine_.fetcher);
+  }
+
+  // As containerd does for each layer; returns the name of the top snapshot.
+  std::string PullAll(const TestImage& image) {
+    std::string parent;
+    for (size_t i = 0; i < image.layers.size(); ++i) {
+      ExpectError(snapshots().Prepare(image.Pull(i, parent, Key())), ErrorCode::kAlreadyExists,
+                  "is there");
+      const std::vector<std::string> filters{"labels.\"containerd.io/snapshot.ref\"==" +
+                                             image.chain_ids[i] + ",parent==\"" + parent + "\""};
+      const auto found = snapshots().List(filters);
+      EXPECT_THAT(*found, SizeIs(1)) << image.chain_ids[i] << " on '" << parent << "'";
+      if (found->empty()) return "";
+      parent = found->front().name;
+    }
+    return parent;
+  }
+  std::string Key() { return "k8s.io/" + std::to_string(++sequence_) + "/extract-1 sha256:x"; }
+
+  const TestImage image_ = MakeVariedImage("127.0.0.1:5000/debian:12");
+  int sequence_ = 0;
+};
+
+TEST_F(ConvertPrepareTest, AContainerGetsTheSealedImage) {
+  const std::string top = PullAll(image_);
+  EXPECT_THAT(machine_.Directories(), IsEmpty()) << "nothing is unpacked";
+  const auto mounts = snapshots().Prepare({.key = "k8s.io/9/web", .parent = top});
+  ASSERT_TRUE(mounts.ok()) << mounts.error().message();
+  const uint64_t id = snapshots().Stat("k8s.io/9/web")->id;
+  const auto description =
+      image::DecodeRootfsDescription(*ReadFile(machine_.root.rootfs_json(id), 1 << 20));
+  ASSERT_TRUE(description.ok()) << description.error().message();
+  const TestImage expected = Sealed(image_, "1000:1001");
+  EXPECT_EQ(description->image_ref, image_.reference);
+  EXPECT_EQ(description->manifest_digest.ToText(), expected.manifest_digest());
+  EXPECT_EQ(*ReadFile(description->manifest_path, 1 << 20), expected.manifest);
+  EXPECT_EQ(*ReadFile(description->config_path, 1 << 20), expected.config);
+  ASSERT_THAT(description->layers, SizeIs(4));
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(*ReadFile(description->layers[i].path, 64 << 20), expected.layers[i]) << i;
+  }
+  EXPECT_EQ(*ReadFile(machine_.root.rootfs(id) / "etc/passwd", 1 << 20),
+            "root:x:0:0\napp:x:1000:1001\n")
+      << "containerd looks up the user 'app' there";
+}
+
+TEST_F(ConvertPrepareTest, ASecondPullCostsNothingAlsoAfterARestart) {
+  const std::string top = PullAll(image_);
+  const int fetches = machine_.fetcher.num_blob_fetches();
+  ASSERT_TRUE(machine_.Restart().ok());
+  EXPECT_EQ(PullAll(image_), top);
+  EXPECT_EQ(machine_.fetcher.num_blob_fetches(), fetches);
+}
+
+TEST_F(ConvertPrepareTest, APullInterruptedByARestartGoesOn) {
+  ExpectError(snapshots().Prepare(image_.Pull(0, "", Key())), ErrorCode::kAlreadyExists, "there");
+  ASSERT_TRUE(machine_.Restart().ok());
+  EXPECT_NE(PullAll(image_), "");
+}
+
+TEST_F(ConvertPrepareTest, ALostBlobIsMadeAgainByThePull) {
+  const std::string top = PullAll(image_);
+  const std::string lost = snapshots().Stat(top)->layer->digest;
+  for (const bool restart : {false, true}) {
+    fs::remove(machine_.root.blob(lost));
+    if (restart) {
+      ASSERT_TRUE(machine_.Restart().ok());
+    }
+    EXPECT_EQ(PullAll(image_), top);
+    EXPECT_TRUE(fs::exists(machine_.root.blob(lost)));
+  }
+}
+
+TEST_F(ConvertPrepareTest, SealedImagesAndExceptionsAreWhatTheyWere) {
+  const TestImage sealed = MakeImage("127.0.0.1:5000/sealed:1", "AB");
+  sealed.AddTo(machine_.fetcher);
+  const std::string top = PullAll(sealed);
+  EXPECT_EQ(snapshots().Stat(top)->image->manifest_digest, sealed.manifest_digest());
+  const TestImage pause = MakeOrdinaryImage("registry.k8s.io/pause:3.9", {Gzip(TopTar())});
+  pause.AddTo(machine_.fetcher);
+  const auto prepared = snapshots().Prepare(pause.Pull(0, "", Key()));
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message();
+  EXPECT_TRUE(
+      snapshots().Prepare({.key = Key(), .labels = {{"containerd.io/snapshot.ref", "x"}}}).ok())
+      << "nobody says which image it is";
+}
+
+TEST_F(ConvertPrepareTest, ImagesShareTheirLowerLayers) {
+  const TestImage base = MakeOrdinaryImage("127.0.0.1:5000/base:1", {Gzip(BaseTar())});
+  base.AddTo(machine_.fetcher);
+  PullAll(base);
+  const int fetches = machine_.fetcher.num_blob_fetches();
+  const std::string top = PullAll(image_);
+  EXPECT_EQ(machine_.fetcher.num_blob_fetches(), fetches + 3) << "config and two other layers";
+  EXPECT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+}
+
+TEST_F(ConvertPrepareTest, LayersOnWhatIsUnpackedAlreadyAreRefusedWithTheWayOut) {
+  CommitBase("ordinary");
+  ExpectError(snapshots().Prepare(image_.Pull(1, "ordinary", Key())),
+              ErrorCode::kFailedPrecondition,
+              "are unpacked on this host already, by an image that was not to be converted, or "
+              "before any was: remove the images that have them and pull this one again");
+  const TestImage sealed = MakeImage("127.0.0.1:5000/sealed:1", "A");
+  sealed.AddTo(machine_.fetcher);
+  ExpectError(snapshots().Prepare(image_.Pull(1, PullAll(sealed), Key())),
+              ErrorCode::kFailedPrecondition, "on top of layers that are not its own");
+}
+
+TEST_F(ConvertPrepareTest, LabelsThatContradictTheImageAreRefused) {
+  CreateRequest request = image_.Pull(0, "", Key());
+  request.labels["containerd.io/snapshot/cri.layer-digest"] = image_.layer_digests[1];
+  ExpectError(snapshots().Prepare(request), ErrorCode::kInvalidArgument, "layer 0 is not");
+  request = image_.Pull(0, "", Key());
+  request.labels["containerd.io/snapshot.ref"] = image_.chain_ids[1];
+  ExpectError(snapshots().Prepare(request), ErrorCode::kInvalidArgument, "is not its layer's");
+  EXPECT_THAT(machine_.Names(), IsEmpty());
+}
+
+// Breaks every fetch and every write in turn: the pull fails with that reason or not at all, never
+// turns into an ordinary snapshot, and works when repeated.
+TEST_F(ConvertPrepareTest, WhateverBreaksNoOrdinarySnapshotComesOfALayerToConvert) {
+  for (const bool break_store : {false, true}) {
+    for (int nth = 1;; ++nth) {
+      SCOPED_TRACE((break_store ? "store call " : "fetch ") + std::to_string(nth));
+      Machine machine;
+      machine.convert.enabled = true;
+      image_.AddTo(machine.fetcher);
+      ASSERT_TRUE(machine.Restart().ok());
+      break_store ? machine.store.FailCall(nth) : machine.fetcher.FailCall(nth);
+      const auto pulled = machine.snapshots->Prepare(image_.Pull(0, "", "k/1/extract-1 x"));
+      ASSERT_FALSE(pulled.ok()) << "containerd would unpack this";
+      if (pulled.error().code() == ErrorCode::kAlreadyExists) {
+        EXPECT_GT(nth, break_store ? 1 : 5);
+        break;
+      }
+      ExpectError(pulled, ErrorCode::kUnavailable, "injected");
+      EXPECT_THAT(machine.Names(), IsEmpty());
+      ASSERT_TRUE(machine.Restart().ok());
+      ExpectError(machine.snapshots->Prepare(image_.Pull(0, "", "k/2/extract-1 x")),
+                  ErrorCode::kAlreadyExists, "is there");
+    }
+  }
+}
+
+TEST_F(ConvertPrepareTest, ACallerThatGaveUpFindsTheLayerLater) {
+  machine_.fetcher.Hold();
+  CreateRequest request = image_.Pull(0, "", Key());
+  request.gave_up = [] { return true; };
+  ExpectError(snapshots().Prepare(request), ErrorCode::kCancelled, "the conversion goes on");
+  EXPECT_THAT(machine_.Names(), IsEmpty());
+  machine_.fetcher.Release();
+  EXPECT_NE(PullAll(image_), "");
+  EXPECT_EQ(machine_.fetcher.num_blob_fetches(), 4);
+}
+
+TEST_F(ConvertPrepareTest, ConvertedBlobsGoWithTheLastSnapshotAndComeAgain) {
+  std::vector<std::string> names;
+  for (std::string name = PullAll(image_); !name.empty(); name = snapshots().Stat(name)->parent) {
+    names.push_back(name);
+  }
+  machine_.clock.Advance(std::chrono::minutes(11));
+  ASSERT_TRUE(snapshots().Cleanup().ok());
+  for (const std::string& name : names) {
+    EXPECT_THAT(CachedDigests(*machine_.blobs), Not(IsEmpty()));
+    ASSERT_TRUE(snapshots().Remove(name).ok());
+  }
+  EXPECT_THAT(CachedDigests(*machine_.blobs), IsEmpty());
+  ASSERT_TRUE(snapshots().Cleanup().ok());
+  EXPECT_TRUE(fs::is_empty(machine_.root.converted()));
+  EXPECT_NE(PullAll(image_), "");
+}
+
+}  // namespace
+}  // namespace locket::snapshotter
