@@ -20,9 +20,9 @@ Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config) {
   for (size_t i = 0; i < manifest.layers.size(); ++i) {
     const Descriptor& layer = manifest.layers[i];
     if (IsTarLayer(layer.media_type)) continue;
-    return Error(ErrorCode::kInvalidArgument,
-                 "layer " + std::to_string(i) + " (" + layer.digest.ToText() + "): media type '" +
-                     layer.media_type + "' is no tar layer that can be sealed");
+    return Error(ErrorCode::kInvalidArgument, "layer " + std::to_string(i) + ": media type '" +
+                                                  layer.media_type +
+                                                  "' is no tar layer that can be sealed");
   }
   return Ok();
 }

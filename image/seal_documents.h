@@ -11,7 +11,7 @@
 namespace locket::image {
 
 // Whether each layer is a tar and the config knows it. kFailedPrecondition: sealed already.
-// kInvalidArgument: what cannot be sealed; a layer is named by number and digest.
+// kInvalidArgument: what cannot be sealed; a layer is named by its number.
 Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config);
 
 struct SealedDocuments {

@@ -93,7 +93,7 @@ std::shared_ptr<const BlobCache::Pin> Converter::FindConverted(const image::Dige
   const auto descriptor = image::DescriptorOf(*layer);
   if (!descriptor.ok()) return nullptr;
   const std::string digest = layer->blob_digest.ToText();
-  auto pin = std::make_shared<const BlobCache::Pin>(deps_.blobs, std::vector<std::string>{digest});
+  auto pin = PinOne(layer->blob_digest);
   if (!deps_.blobs.Has(digest, descriptor->size)) return nullptr;
   deps_.blobs.Touch(digest);
   return pin;
@@ -116,15 +116,13 @@ Result<image::ConvertedLayer> Converter::TrySealing(const LayerJob& job, const f
     }
     return ReadSome(fd.get(), out);
   };
-  uint64_t tar_bytes = 0;
   const uint64_t room = RoomFor(deps_.root.converting());
-  const image::SealLayerOptions how{
-      .durable = false,  // the blob cache sees to that
-      .max_data_size = room,
-      .on_tar_bytes = [&](std::span<const std::byte> bytes) { tar_bytes += bytes.size(); }};
+  const image::SealLayerOptions how{.durable = false,  // the blob cache sees to that
+                                    .max_data_size = room};
   auto layer = image::ConvertLayer(how, read, job.diff_id, path);
-  const bool is_full =
-      !layer.ok() && layer.error().code() == ErrorCode::kResourceExhausted && tar_bytes > room / 2;
+  // A layer meets other limits, too; this one is named in the message.
+  const bool is_full = !layer.ok() && layer.error().code() == ErrorCode::kResourceExhausted &&
+                       layer.error().message().find(std::to_string(room)) != std::string::npos;
   if (!is_full) return layer;
   return Error(ErrorCode::kResourceExhausted,
                layer.error().message() + "; '" + deps_.root.converting().string() +
@@ -136,7 +134,7 @@ Result<std::shared_ptr<const BlobCache::Pin>> Converter::Adopt(const image::Conv
                                                                const fs::path& path) {
   PassFailpoint("layer-sealed");
   const std::string digest = layer.blob_digest.ToText();
-  auto pin = std::make_shared<const BlobCache::Pin>(deps_.blobs, std::vector<std::string>{digest});
+  auto pin = PinOne(layer.blob_digest);
   LOCKET_TRY(deps_.blobs.Adopt(digest, path));
   PassFailpoint("layer-adopted");
   LOCKET_TRY(records_->Put(layer));

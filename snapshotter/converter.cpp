@@ -17,7 +17,8 @@ namespace {
 
 // How often somebody who waits is asked whether he still does: gRPC has no way to wake him.
 constexpr std::chrono::milliseconds kAskEvery{100};
-// From one Prepare of a pull to the next there is no snapshot yet that keeps a layer.
+// From one Prepare of a pull to the next there is no snapshot yet that keeps a layer; a pull that
+// is not gone on with ends some time.
 constexpr std::chrono::minutes kKeepIdle{10};
 constexpr unsigned kMinWorkers = 2;  // one downloads while the other seals
 constexpr unsigned kMaxWorkers = 8;
@@ -101,6 +102,12 @@ void Converter::LetGoOfOld() {
   });
 }
 
+void Converter::Release(const image::Digest& manifest_digest) {
+  const std::lock_guard lock(mutex_);
+  const auto found = images_.find(manifest_digest);
+  if (found != images_.end() && found->second->outcome) images_.erase(found);
+}
+
 bool Converter::IsWhole(const ConvertedImage& image) const {
   const auto is_there = [this](const image::Descriptor& blob) {
     return deps_.blobs.Has(blob.digest.ToText(), blob.size);
@@ -109,12 +116,16 @@ bool Converter::IsWhole(const ConvertedImage& image) const {
          fs::exists(deps_.root.blob(image.manifest_digest.ToText()));
 }
 
+std::shared_ptr<const BlobCache::Pin> Converter::PinOne(const image::Digest& blob) const {
+  return std::make_shared<const BlobCache::Pin>(deps_.blobs,
+                                                std::vector<std::string>{blob.ToText()});
+}
+
 Result<image::ImageConfig> Converter::ReadConfig(const OrdinaryImage& image) {
   const image::Descriptor& blob = image.manifest.config;
   if (blob.size > image::kMaxConfigBytes) {
     return Error(ErrorCode::kInvalidArgument, "its config is over 4 MiB");
   }
-  const BlobCache::Pin pin(deps_.blobs, {blob.digest.ToText()});
   LOCKET_TRY(deps_.blobs.Ensure(image.reference, blob));
   LOCKET_TRY_ASSIGN(const std::string text,
                     deps_.blobs.Read(blob.digest.ToText(), image::kMaxConfigBytes));
@@ -125,8 +136,10 @@ Result<image::ImageConfig> Converter::ReadConfig(const OrdinaryImage& image) {
 
 void Converter::PlanImage(const std::shared_ptr<ImageJob>& job) {
   job->started = deps_.clock.Steady();
+  auto pin = PinOne(job->image.manifest.config.digest);
   auto config = ReadConfig(job->image);
   const std::lock_guard lock(mutex_);
+  job->config_pin = std::move(pin);
   if (!config.ok()) return Conclude(*job, std::move(config).error());
   job->config = std::move(*config);
   const auto& diff_ids = job->config->diff_ids;
@@ -168,6 +181,7 @@ void Converter::Conclude(ImageJob& job, ImageResult outcome) {
   }
   job.outcome = std::move(outcome);
   job.pins.clear();
+  job.config_pin.reset();
   changed_.notify_all();
 }
 
@@ -198,8 +212,8 @@ Converter::ImageResult Converter::MakeImage(const ImageJob& job) {
   const std::string manifest = documents.manifest.digest.ToText();
   const std::string config_digest = documents.config.digest.ToText();
   auto pins = job.pins;
-  pins.push_back(std::make_shared<const BlobCache::Pin>(
-      deps_.blobs, std::vector<std::string>{manifest, config_digest}));
+  pins.push_back(PinOne(documents.config.digest));
+  pins.push_back(PinOne(documents.manifest.digest));
   LOCKET_TRY(deps_.blobs.Keep(config_digest, documents.config_bytes));
   LOCKET_TRY(deps_.blobs.Keep(manifest, documents.manifest_bytes));
   LOCKET_TRY_ASSIGN(auto decoded, image::DecodeManifest(documents.manifest_bytes));

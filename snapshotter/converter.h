@@ -71,6 +71,9 @@ class Converter {
   Result<std::shared_ptr<const ConvertedImage>> Convert(const OrdinaryImage& image,
                                                         const GaveUp& gave_up);
 
+  // The image's layers have their snapshots, which keep its blobs from now on.
+  void Release(const image::Digest& manifest_digest);
+
   // The image's /etc/passwd and /etc/group as far as it has them, for the stub that containerd
   // resolves names with. `layers` are blob digests, bottom first; those it did not convert count
   // for nothing.
@@ -93,6 +96,8 @@ class Converter {
   void Enqueue(std::function<void()> task);
   void LetGoOfOld();
   bool IsWhole(const ConvertedImage& image) const;
+
+  std::shared_ptr<const BlobCache::Pin> PinOne(const image::Digest& blob) const;
 
   void PlanImage(const std::shared_ptr<ImageJob>& job);
   Result<image::ImageConfig> ReadConfig(const OrdinaryImage& image);

@@ -18,8 +18,9 @@ struct Converter::ImageJob {
   const OrdinaryImage image;
   std::optional<image::ImageConfig> config{};
   std::vector<std::shared_ptr<const BlobCache::Pin>> pins{};  // of the layers done so far
-  size_t num_missing = 0;                                     // layers
-  size_t num_waiting = 0;                                     // callers
+  std::shared_ptr<const BlobCache::Pin> config_pin{};
+  size_t num_missing = 0;  // layers
+  size_t num_waiting = 0;  // callers
   std::optional<ImageResult> outcome{};
   std::chrono::steady_clock::time_point started{};
   std::chrono::steady_clock::time_point last_used{};

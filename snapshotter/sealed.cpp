@@ -179,6 +179,7 @@ Result<bool> Snapshots::ConvertLayer(const CreateRequest& request, const RemoteT
                            .manifest_digest = converted->manifest_digest.ToText(),
                            .config_digest = converted->manifest.config.digest.ToText()};
   LOCKET_TRY(CommitLayer(request, target, source, ToSealedBlob(converted->manifest.layers[index])));
+  if (index + 1 == layers.size()) deps_.converter->Release(image.manifest_digest);
   return true;
 }
 

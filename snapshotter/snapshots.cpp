@@ -323,8 +323,8 @@ Result<Usage> Snapshots::UsageOf(const std::string& key) {
 
 Status Snapshots::Cleanup() {
   LOCKET_TRY(RemoveStrayDirectories().While("clean up"));
-  if (deps_.converter != nullptr) LOCKET_TRY(deps_.converter->Cleanup().While("clean up"));
   LOCKET_TRY(deps_.blobs.Trim().While("clean up"));
+  if (deps_.converter != nullptr) LOCKET_TRY(deps_.converter->Cleanup().While("clean up"));
   return deps_.blobs.RemoveStalePartials(deps_.keep_partials);
 }
 

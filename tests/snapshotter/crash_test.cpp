@@ -9,6 +9,7 @@
 #include "snapshotter/failpoint.h"
 #include "tests/snapshotter/image_fixture.h"
 #include "tests/snapshotter/loopback_registry.h"
+#include "tests/snapshotter/ordinary_image.h"
 #include "tests/snapshotter/server_fixture.h"
 
 namespace locket::snapshotter {
@@ -87,9 +88,17 @@ class CrashTest : public ServerTest {
     for (const char* layers : {"AB", "AC", "D"}) {
       const std::string name = "/i" + std::to_string(images_.size()) + ":1";
       images_.push_back(MakeImage(registry_.host() + name, layers));
-      images_.back().AddTo(registry_);
+      kept_.push_back(images_.back());
     }
-    Configure("[cache]\nhigh_bytes = 0\nlow_bytes = 0\nkeep_partial_downloads_s = 0\n");
+    // Not sealed: converted. They share their lowest layer.
+    for (const char* content : {"one", "other"}) {
+      images_.push_back(MakeOrdinaryImage(registry_.host() + "/" + content + ":1",
+                                          {Gzip(BaseTar()), Plain(TopTar(content))}, "app"));
+      kept_.push_back(Sealed(images_.back(), "1000:1001"));
+    }
+    for (const TestImage& image : images_) image.AddTo(registry_);
+    Configure(
+        "convert = true\n[cache]\nhigh_bytes = 0\nlow_bytes = 0\nkeep_partial_downloads_s = 0\n");
   }
 
   // These say false once the server is gone.
@@ -196,6 +205,12 @@ class CrashTest : public ServerTest {
     CheckDirectories(infos);
     CheckBlobs(infos, /*all_are_used=*/true);
     EXPECT_EQ(NumEntries(root() / "ingest"), 0U) << "bytes of a partial download are left";
+    EXPECT_EQ(NumEntries(root() / "converting"), 0U) << "bytes of a conversion are left";
+    for (const auto& entry : fs::directory_iterator(root() / "converted")) {
+      const auto record = image::DecodeConvertedLayer(*ReadFile(entry.path(), 1 << 20));
+      ASSERT_TRUE(record.ok()) << record.error().message();
+      EXPECT_TRUE(fs::exists(root() / "blobs/sha256" / record->blob_digest.Hex()));
+    }
   }
 
   void CheckDirectories(const std::vector<pb::Info>& infos) {
@@ -229,15 +244,16 @@ class CrashTest : public ServerTest {
     };
     for (const pb::Info& info : infos) {
       if (!IsSealedLayer(info)) continue;
-      for (const TestImage& image : images_) {
-        if (LabelOf(info, "containerd.io/snapshot/cri.manifest-digest") != image.manifest_digest())
+      for (size_t i = 0; i < images_.size(); ++i) {
+        if (LabelOf(info, "containerd.io/snapshot/cri.manifest-digest") !=
+            images_[i].manifest_digest())
           continue;
-        use(image.manifest);
-        use(image.config);
-        for (const std::string& layer : image.layers) {
-          if (image::Digest::Of(layer).ToText() ==
+        use(kept_[i].manifest);
+        use(kept_[i].config);
+        for (size_t layer = 0; layer < kept_[i].layers.size(); ++layer) {
+          if (images_[i].layer_digests[layer] ==
               LabelOf(info, "containerd.io/snapshot/cri.layer-digest")) {
-            use(layer);
+            use(kept_[i].layers[layer]);
           }
         }
       }
@@ -284,6 +300,7 @@ class CrashTest : public ServerTest {
 
   LoopbackRegistry registry_;
   std::vector<TestImage> images_;
+  std::vector<TestImage> kept_;  // the same as the server keeps them: sealed
   Ledger ledger_;
   std::atomic<int> num_requests_ = 0;
   std::atomic<bool> ended_ = false;
@@ -323,6 +340,7 @@ class FailpointTest : public CrashTest, public ::testing::WithParamInterface<std
  protected:
   bool WholeLife(const std::string& name) {
     return OrdinaryCycle(name, /*stays=*/false) && SealedCycle(images_[0], "on-sealed." + name) &&
+           SealedCycle(images_.back(), "on-sealed.converted." + name) &&
            OrdinaryCycle(name + "-last", /*stays=*/true);
   }
 };
