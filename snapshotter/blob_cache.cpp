@@ -22,6 +22,11 @@ std::optional<uint64_t> FileSize(const fs::path& path) {
   return static_cast<uint64_t>(status.st_size);
 }
 
+uint64_t FileSize(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
 // The digest that a file of blobs() or ingest() is named after, if it is one.
 std::optional<std::string> DigestOfFile(const fs::path& path) {
   std::string digest = "sha256:" + path.filename().string();
@@ -98,13 +103,16 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
     // Looked at under the lock: a download that just landed is not started again.
     if (Has(digest, blob.size)) {
       Touch(digest);
+      ++hits_;
       return Ok();
     }
+    ++misses_;
     const auto flight = std::make_shared<Flight>(Flight{.reference = reference});
     flights_.emplace(digest, flight);
     lock.unlock();
     Status outcome = Download(reference, blob).While("fetch blob " + digest);
     lock.lock();
+    if (!outcome.ok()) ++failed_downloads_;
     flight->outcome = outcome;
     flights_.erase(digest);
     changed_.notify_all();
@@ -120,6 +128,15 @@ Status BlobCache::ReserveOrTrim(int fd, const image::Descriptor& blob) {
   return trimmed.num_removed > 0 ? Reserve(fd, blob.size, root_.ingest()) : reserved;
 }
 
+Status BlobCache::Fetch(const std::string& reference, const image::Descriptor& blob, int fd) {
+  const uint64_t before = FileSize(fd);
+  Status fetched = fetcher_.FetchBlob(reference, blob, fd, stop_.get_token());
+  const uint64_t after = FileSize(fd);
+  // Wrong bytes are gone again by now: what they cost is not known.
+  if (after > before) downloaded_bytes_ += after - before;
+  return fetched;
+}
+
 Status BlobCache::Download(const std::string& reference, const image::Descriptor& blob) {
   if (stop_.stop_requested()) return Error(ErrorCode::kCancelled, "the snapshotter is stopping");
   const std::string digest = blob.digest.ToText();
@@ -127,11 +144,11 @@ Status BlobCache::Download(const std::string& reference, const image::Descriptor
   LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(partial, O_RDWR | O_CREAT, 0600));
   PassFailpoint("partial-opened");
   LOCKET_TRY(ReserveOrTrim(fd.get(), blob));
-  const bool resumed = FileSize(partial).value_or(0) > 0;
-  Status fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
+  const bool resumed = FileSize(fd.get()) > 0;
+  Status fetched = Fetch(reference, blob, fd.get());
   if (!fetched.ok() && fetched.error().code() == ErrorCode::kDataLoss && resumed) {
     // What an earlier process left may have lost bytes in a power cut: once more from nothing.
-    fetched = fetcher_.FetchBlob(reference, blob, fd.get(), stop_.get_token());
+    fetched = Fetch(reference, blob, fd.get());
   }
   if (!fetched.ok()) {
     if (fetched.error().code() == ErrorCode::kDataLoss) {
@@ -167,7 +184,7 @@ Result<std::string> BlobCache::Manifest(const std::string& reference, const imag
 }
 
 Status BlobCache::Keep(const std::string& digest, std::string_view content) {
-  if (Has(digest, content.size())) return Ok();
+  if (Read(digest, content.size()).ok()) return Ok();
   return ReplaceFileDurably(root_.blob(digest), content, 0400);
 }
 
@@ -181,12 +198,38 @@ Status BlobCache::Adopt(const std::string& digest, const fs::path& path) {
   return SyncDirectory(root_.blobs());
 }
 
+Result<std::string> BlobCache::EnsureContent(const std::string& reference,
+                                             const image::Descriptor& blob) {
+  const std::string digest = blob.digest.ToText();
+  LOCKET_TRY(Ensure(reference, blob));
+  auto content = Read(digest, blob.size);
+  if (content.ok()) return content;
+  // Whoever reads it in this moment finds it missing instead of damaged, and does the same.
+  if (::unlink(root_.blob(digest).c_str()) != 0 && errno != ENOENT) {
+    return Error::FromErrno(errno, "remove '" + root_.blob(digest).string() + "'");
+  }
+  LOCKET_TRY(Ensure(reference, blob));
+  return Read(digest, blob.size);
+}
+
 Result<std::string> BlobCache::Read(const std::string& digest, size_t max_bytes) const {
   auto content = ReadFile(root_.blob(digest), max_bytes);
   if (content.ok() && image::Digest::Of(*content).ToText() == digest) return content;
   return Error(ErrorCode::kFailedPrecondition, "blob " + digest + " is missing or damaged in '" +
                                                    root_.blobs().string() +
                                                    "': remove the image and pull it again");
+}
+
+CacheFigures BlobCache::figures() const {
+  CacheFigures figures{.hits = hits_,
+                       .misses = misses_,
+                       .failed_downloads = failed_downloads_,
+                       .downloaded_bytes = downloaded_bytes_,
+                       .evicted_blobs = evicted_blobs_,
+                       .evicted_bytes = evicted_bytes_};
+  const std::lock_guard lock(mutex_);
+  figures.downloads_running = flights_.size();
+  return figures;
 }
 
 Status BlobCache::RemoveLeftovers() {

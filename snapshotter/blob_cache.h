@@ -3,6 +3,7 @@
 // next pull, until the cache is larger than it may be.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -43,6 +44,24 @@ struct TrimResult {
   uint64_t num_removed = 0;
   uint64_t bytes_removed = 0;
   uint64_t bytes_left = 0;
+};
+
+// Since the process started, but for the first.
+struct CacheFigures {
+  uint64_t downloads_running = 0;
+  uint64_t hits = 0;    // somebody wanted a blob that was there
+  uint64_t misses = 0;  // it was not; those who wait for a download under way do not count
+  uint64_t failed_downloads = 0;
+  uint64_t downloaded_bytes = 0;  // also of downloads that failed
+  uint64_t evicted_blobs = 0;
+  uint64_t evicted_bytes = 0;
+};
+
+// Of a blob that was read again.
+enum class Verdict {
+  kGood,
+  kRemoved,  // its bytes were not the digest's
+  kBusy,     // they are not, but a pull is at it: ask again
 };
 
 // Digests are text, "sha256:<64 hex digits>", checked where they come from outside. Thread-safe.
@@ -90,6 +109,9 @@ class BlobCache {
   // Removes the blob at once, however much room there is, unless somebody needs it (see Trim).
   Status Discard(const std::string& digest);
 
+  // The bytes of a small blob, checked; fetched if they are missing or damaged. Errors as Ensure's.
+  Result<std::string> EnsureContent(const std::string& reference, const image::Descriptor& blob);
+
   // A blob's bytes, checked. kFailedPrecondition: it is missing or damaged.
   Result<std::string> Read(const std::string& digest, size_t max_bytes) const;
 
@@ -111,8 +133,14 @@ class BlobCache {
   // All blobs on disk, least recently used first.
   Result<std::vector<CachedBlob>> List() const;
 
-  // Whether the bytes are the digest's. kNotFound: there is no such blob.
-  Result<bool> Verify(const std::string& digest) const;
+  // Hears after each piece how many bytes were read; false ends it.
+  using OnProgress = std::function<bool(uint64_t done_bytes)>;
+
+  // Reads a blob again. One that is damaged goes, so that its next use fetches it; a VM that has it
+  // open keeps its file. kNotFound: there is no such blob. kCancelled: `progress` said so.
+  Result<Verdict> Verify(const std::string& digest, const OnProgress& progress = nullptr);
+
+  CacheFigures figures() const;
 
   // Removes the temporary files that a crash in Keep left. At start-up only, before any Keep.
   Status RemoveLeftovers();
@@ -130,16 +158,24 @@ class BlobCache {
   };
 
   Result<bool> RemoveUnused(const std::string& digest);
+  Result<Verdict> RemoveDamaged(const std::string& digest, int fd);
   Status ReserveOrTrim(int fd, const image::Descriptor& blob);
   Status Download(const std::string& reference, const image::Descriptor& blob);
+  Status Fetch(const std::string& reference, const image::Descriptor& blob, int fd);
 
   const RootDirectory& root_;
   Fetcher& fetcher_;
   const CacheLimits limits_;
   IsUsed is_used_ = [](const std::string&) { return true; };
   std::stop_source stop_;
+  std::atomic<uint64_t> hits_ = 0;
+  std::atomic<uint64_t> misses_ = 0;
+  std::atomic<uint64_t> failed_downloads_ = 0;
+  std::atomic<uint64_t> downloaded_bytes_ = 0;
+  std::atomic<uint64_t> evicted_blobs_ = 0;
+  std::atomic<uint64_t> evicted_bytes_ = 0;
 
-  std::mutex mutex_;  // guards what follows; std, for the condition variable
+  mutable std::mutex mutex_;  // guards what follows; std, for the condition variable
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Flight>> flights_;  // shared: leader and those who wait
   std::multiset<std::string> pins_;

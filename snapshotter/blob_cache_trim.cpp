@@ -15,8 +15,6 @@ namespace locket::snapshotter {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr size_t kReadBytes = 1U << 20;
-
 // QEMU takes OFD read locks on the images it has open (`locking=auto`, docs of -blockdev), which
 // live as long as the VM, whoever started it.
 bool HeldByVm(const fs::path& path) {
@@ -67,6 +65,8 @@ Result<TrimResult> BlobCache::TrimTo(const CacheLimits& limits) {
     ++result.num_removed;
     result.bytes_removed += blob.size_bytes;
     result.bytes_left -= blob.size_bytes;
+    ++evicted_blobs_;
+    evicted_bytes_ += blob.size_bytes;
   }
   return result;
 }
@@ -114,22 +114,6 @@ Status BlobCache::SetPinned(const std::string& digest, bool pinned) {
     return Error::FromErrno(errno, "remove '" + root_.pin(digest).string() + "'");
   }
   return SyncDirectory(root_.pins());
-}
-
-Result<bool> BlobCache::Verify(const std::string& digest) const {
-  const auto fd = OpenFile(root_.blob(digest), O_RDONLY);
-  if (!fd.ok()) {
-    return Error(ErrorCode::kNotFound, "the cache has no blob " + digest);
-  }
-  image::DigestHasher hasher;
-  std::vector<std::byte> buffer(kReadBytes);
-  while (true) {
-    const ssize_t got = ::read(fd->get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error::FromErrno(errno, "read '" + root_.blob(digest).string() + "'");
-    if (got == 0) return hasher.Finish().ToText() == digest;
-    hasher.Update(std::span(buffer).first(static_cast<size_t>(got)));
-  }
 }
 
 }  // namespace locket::snapshotter

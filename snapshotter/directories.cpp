@@ -1,9 +1,11 @@
 // The half of Snapshots that makes and removes directories. One without a record belongs to nobody,
 // so a kill at any moment leaves nothing that start-up cannot tell apart.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <span>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -33,12 +35,10 @@ Status ListPaths(const fs::path& directory, std::vector<fs::path>& found) {
   return Ok();
 }
 
-// All that MakeDirectories makes is there.
-bool IsWhole(const RootDirectory& root, const Snapshot& snapshot) {
-  std::error_code failed;
-  if (snapshot.sealed()) return fs::file_size(root.rootfs_json(snapshot.id), failed) > 0 && !failed;
-  return (!NeedsContent(snapshot) || fs::is_directory(root.snapshot(snapshot.id), failed)) &&
-         (!NeedsWork(snapshot) || fs::is_directory(root.work(snapshot.id), failed));
+// Not synced: start-up and Mounts make a stub again that a power cut took.
+Status WriteStub(const fs::path& path, std::string_view content) {
+  LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+  return WriteFull(fd.get(), std::as_bytes(std::span(content)));
 }
 
 Result<struct stat> StatContent(const RootDirectory& root, const Snapshot& parent) {
@@ -53,10 +53,22 @@ Result<struct stat> StatContent(const RootDirectory& root, const Snapshot& paren
 
 }  // namespace
 
+bool Snapshots::IsWhole(const Snapshot& snapshot) const {
+  const RootDirectory& root = deps_.root;
+  std::error_code failed;
+  if (snapshot.layer) return true;  // a blob and no directory
+  if (snapshot.sealed()) {
+    return fs::is_directory(root.rootfs(snapshot.id), failed) &&
+           fs::file_size(root.rootfs_json(snapshot.id), failed) > 0 && !failed;
+  }
+  return (!NeedsContent(snapshot) || fs::is_directory(root.snapshot(snapshot.id), failed)) &&
+         (!NeedsWork(snapshot) || fs::is_directory(root.work(snapshot.id), failed));
+}
+
 Status Snapshots::RepairDirectories() {
   LOCKET_TRY(RemoveStrayDirectories());
   for (const auto& [id, snapshot] : table_.all()) {
-    if (snapshot->layer || IsWhole(deps_.root, *snapshot)) continue;
+    if (IsWhole(*snapshot)) continue;
     const Status repaired = RepairDirectory(*snapshot);
     // One snapshot less is better than none at all.
     if (!repaired.ok())
@@ -73,7 +85,9 @@ Status Snapshots::RepairDirectory(const Snapshot& snapshot) {
                  doing + ": its content is gone: remove the image and pull it again");
   }
   log::Warning("making the lost directory of a snapshot again", {{"snapshot", snapshot.name}});
+  std::unique_lock lock(mutex_);
   LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot.parent).While(doing));
+  lock.unlock();
   LOCKET_TRY(RemoveDirectories(snapshot.id).While(doing));
   return MakeDirectories(snapshot, chain).While(doing);
 }
@@ -122,8 +136,10 @@ Status Snapshots::MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain&
   return Ok();
 }
 
-// CRI mounts the stub for a moment to read /etc/passwd, and containerd looks for some directories
-// in a root file system; the real one exists in the guest alone.
+// CRI mounts the stub for a moment to look users up, and containerd looks for some directories in a
+// root file system; the real one exists in the guest alone. Numbers pass without an entry, and
+// sealing leaves no name in an image's config; `root` is the one name that means the same
+// everywhere.
 Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain) {
   LOCKET_TRY(MakeDirectory(deps_.root.snapshot(snapshot.id), 0700));
   const fs::path rootfs = deps_.root.rootfs(snapshot.id);
@@ -131,6 +147,8 @@ Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& c
   for (const char* name : {"dev", "etc", "proc", "run", "sys", "tmp"}) {
     LOCKET_TRY(MakeDirectory(rootfs / name, 0755));
   }
+  LOCKET_TRY(WriteStub(rootfs / "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"));
+  LOCKET_TRY(WriteStub(rootfs / "etc/group", "root:x:0:\n"));
   if (deps_.converter != nullptr) {
     std::vector<std::string> layers;
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) layers.push_back((*it)->layer->digest);

@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/version.h"
+#include "snapshotter/cache_service.h"
 #include "snapshotter/failpoint.h"
+#include "snapshotter/metrics.h"
 #include "snapshotter/options.h"
 #include "snapshotter/registry_fetcher.h"
 #include "snapshotter/reloading_fetcher.h"
@@ -76,6 +78,30 @@ void Reload(int argc, const char* const* argv, ReloadingFetcher& fetcher) {
   sd_notify(0, "READY=1");
 }
 
+// What a scrape shows of the cache; an unreadable disk shows as an empty one.
+Gauges LookAt(BlobCache& blobs, const Snapshots& snapshots) {
+  Gauges gauges{.cache = blobs.figures(), .snapshots = snapshots.size()};
+  const auto listed = blobs.List();
+  if (!listed.ok()) return gauges;
+  gauges.blobs = listed->size();
+  for (const CachedBlob& blob : *listed) {
+    gauges.blob_bytes += blob.size_bytes;
+    if (!blob.used && !blob.held && !blob.pinned) gauges.unused_blob_bytes += blob.size_bytes;
+  }
+  return gauges;
+}
+
+// Nothing: none are wanted.
+Result<std::unique_ptr<Metrics>> ServeMetrics(const Options& options, BlobCache& blobs,
+                                              const Snapshots& snapshots) {
+  if (options.metrics_address.empty()) return std::unique_ptr<Metrics>();
+  LOCKET_TRY_ASSIGN(auto metrics, Metrics::Serve(options.metrics_address, [&blobs, &snapshots] {
+                      return LookAt(blobs, snapshots);
+                    }));
+  log::Info("serving metrics", {{"address", metrics->address()}});
+  return metrics;
+}
+
 Status Run(const Options& options, ReloadingFetcher& fetcher, const std::function<void()>& reload) {
   const sigset_t signals = BlockSignals();
   LOCKET_TRY_ASSIGN(const RootDirectory root, RootDirectory::Open(options.root));
@@ -95,7 +121,12 @@ Status Run(const Options& options, ReloadingFetcher& fetcher, const std::functio
                                      .clock = clock,
                                      .keep_partials = options.keep_partial_downloads,
                                      .converter = converter.get()}));
-  LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener)));
+  CacheAdmin admin(*snapshots, blobs);
+  const auto cache_service = MakeCacheService(admin);
+  LOCKET_TRY_ASSIGN(const auto metrics, ServeMetrics(options, blobs, *snapshots));
+  LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener),
+                                                              {.services = {cache_service.get()},
+                                                               .metrics = metrics.get()}));
   log::Info("serving", {{"address", options.address.string()},
                         {"root", root.path().string()},
                         {"version", kVersion}});

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "base/version.h"
+#include "snapshotter/metrics_address.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -107,6 +108,13 @@ Status TakeConvert(const std::string& key, const toml::value& value, ConvertOpti
   return Ok();
 }
 
+Status TakeMetricsAddress(const std::string& key, const toml::value& value, Options& options) {
+  if (!value.is_string()) return Wrong(key, "must be a string");
+  options.metrics_address = value.as_string().str;
+  if (options.metrics_address.empty()) return Ok();
+  return CheckMetricsAddress(options.metrics_address).While("key '" + key + "'");
+}
+
 Status TakeKey(const std::string& key, const toml::value& value, Options& options) {
   if (key == "root") return TakePath(key, value, options.root);
   if (key == "address") return TakePath(key, value, options.address);
@@ -124,13 +132,14 @@ Status TakeKey(const std::string& key, const toml::value& value, Options& option
   if (key == "cache.keep_partial_downloads_s") {
     return TakeSeconds(key, value, 0, options.keep_partial_downloads);
   }
+  if (key == "metrics.address") return TakeMetricsAddress(key, value, options);
   return Wrong(key, "is unknown");
 }
 
 Status TakeTable(const toml::value& table, const std::string& prefix, Options& options) {
   for (const auto& [name, value] : table.as_table()) {
     const std::string key = prefix + name;
-    if (value.is_table() && (key == "registry" || key == "cache")) {
+    if (value.is_table() && (key == "registry" || key == "cache" || key == "metrics")) {
       LOCKET_TRY(TakeTable(value, key + ".", options));
     } else {
       LOCKET_TRY(TakeKey(key, value, options));

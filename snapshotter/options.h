@@ -32,6 +32,7 @@ struct Options {
   uint64_t cache_low_bytes = 8ULL << 30;
   std::chrono::seconds keep_partial_downloads = std::chrono::hours(24);
   ConvertOptions convert{};
+  std::string metrics_address{};  // empty: none
   bool operator==(const Options&) const = default;
 };
 

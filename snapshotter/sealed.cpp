@@ -50,12 +50,6 @@ SealedBlob ToSealedBlob(const image::Descriptor& layer) {
       .digest = layer.digest.ToText(), .size_bytes = layer.size, .media_type = layer.media_type};
 }
 
-Result<image::Descriptor> ToDescriptor(const SealedBlob& layer) {
-  LOCKET_TRY_ASSIGN(const image::Digest digest, image::Digest::FromText(layer.digest));
-  return image::Descriptor{
-      .media_type = layer.media_type, .digest = digest, .size = layer.size_bytes};
-}
-
 // `chain` (nearest first) holds the lowest layers of `manifest`.
 bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
   if (chain.size() > manifest.layers.size()) return false;
@@ -67,12 +61,18 @@ bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
 
 }  // namespace
 
+Result<image::Descriptor> DescriptorOf(const SealedBlob& layer) {
+  LOCKET_TRY_ASSIGN(const image::Digest digest, image::Digest::FromText(layer.digest));
+  return image::Descriptor{
+      .media_type = layer.media_type, .digest = digest, .size = layer.size_bytes};
+}
+
 Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::string& ref) {
   LOCKET_TRY_ASSIGN(const RemoteTarget target, FindTarget(request, ref));
   if (!target.existing) return FetchLayer(request, target);
   // Heals a cache that lost a blob; costs a stat(2) otherwise. No registry has one that was made
   // here, so it is made again, if the labels tell of what.
-  LOCKET_TRY_ASSIGN(const image::Descriptor blob, ToDescriptor(*target.existing->layer));
+  LOCKET_TRY_ASSIGN(const image::Descriptor blob, DescriptorOf(*target.existing->layer));
   const BlobCache::Pin pin(deps_.blobs, {target.existing->layer->digest});
   if (deps_.converter != nullptr && !deps_.blobs.Has(blob.digest.ToText(), blob.size)) {
     LOCKET_TRY_ASSIGN(const bool present, FetchLayer(request, target));
@@ -130,9 +130,9 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
   if (manifest.config.size > image::kMaxConfigBytes) {
     return Error(ErrorCode::kInvalidArgument, while_checking + ": its config is over 4 MiB");
   }
-  LOCKET_TRY(deps_.blobs.Ensure(cri->image_ref, manifest.config).While(while_checking));
-  LOCKET_TRY_ASSIGN(const std::string config_text,
-                    deps_.blobs.Read(source.config_digest, image::kMaxConfigBytes));
+  LOCKET_TRY_ASSIGN(
+      const std::string config_text,
+      deps_.blobs.EnsureContent(cri->image_ref, manifest.config).While(while_checking));
   LOCKET_TRY_ASSIGN(const image::ImageConfig config,
                     image::DecodeImageConfig(config_text).While(while_checking));
   if (const auto sound = image::CheckSealedImage(manifest, config); !sound.ok()) {

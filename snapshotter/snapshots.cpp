@@ -97,6 +97,11 @@ Status Snapshots::Write(const StoreChange& change) {
   return Ok();
 }
 
+size_t Snapshots::size() const {
+  const std::lock_guard lock(mutex_);
+  return table_.all().size();
+}
+
 Result<SnapshotPtr> Snapshots::Get(const std::string& name) {
   const std::lock_guard lock(mutex_);
   return table_.Get(name);
@@ -139,7 +144,8 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
                           .labels = request.labels,
                           .usage = {},
                           .image = sealed ? chain.front()->image : std::nullopt};
-  Status made = MakeDirectories(snapshot, chain);
+  Status made = sealed ? RestoreBlobs(*snapshot.image, chain) : Ok();
+  if (made.ok()) made = MakeDirectories(snapshot, chain);
   PassFailpoint("directories-made");
   if (made.ok()) made = Write({.put = {snapshot}});
   if (made.ok()) return MountsFor(snapshot, chain);
@@ -192,6 +198,7 @@ Result<std::vector<Mount>> Snapshots::Mounts(const std::string& key) {
   }
   LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot->parent));
   lock.unlock();
+  if (snapshot->sealed()) LOCKET_TRY(RestoreContainer(*snapshot, chain));
   return MountsFor(*snapshot, chain);
 }
 

@@ -37,6 +37,11 @@ struct CreateRequest {
   Converter::GaveUp gave_up{};  // ends waiting for a conversion, not the conversion
 };
 
+struct RepairReport {
+  uint64_t num_healed = 0;
+  std::vector<std::string> not_healed{};  // what is still wrong, and why
+};
+
 // Thread-safe. Requests that wait for a registry or a disk hold up only those about the same names,
 // and those that write to the store at the same time share its sync. What was acknowledged outlives
 // a power cut; of the directories themselves that is not promised (docs/decisions/0007): start-up
@@ -54,7 +59,8 @@ class Snapshots {
   Result<std::vector<Mount>> Prepare(const CreateRequest& request);
   Result<std::vector<Mount>> View(const CreateRequest& request);
 
-  // kFailedPrecondition: it is committed, so it has none.
+  // What the cache has lost of a sealed image is fetched again first; errors are then the
+  // registry's. kFailedPrecondition: it is committed, so it has none.
   Result<std::vector<Mount>> Mounts(const std::string& key);
 
   // One write to the store, whatever the size. kFailedPrecondition: `key` is not active, or lies on
@@ -80,6 +86,12 @@ class Snapshots {
   // Deletes what nothing refers to: directories of removed snapshots, blobs beyond the cache's
   // limits, old partial downloads.
   Status Cleanup();
+
+  // Looks at all snapshots: fetches lost blobs again, and makes lost directories again as far as
+  // their content is known. Blobs of the right size are taken for right: BlobCache::Verify reads.
+  RepairReport Repair();
+
+  size_t size() const;  // how many there are
 
  private:
   // What a Prepare with snapshot.ref found.
@@ -119,11 +131,18 @@ class Snapshots {
   // directories.cpp
   Status RepairDirectories();
   Status RepairDirectory(const Snapshot& snapshot);
+  bool IsWhole(const Snapshot& snapshot) const;  // all that MakeDirectories makes is there
   Status RemoveStrayDirectories();
   Status RemoveDirectories(uint64_t id);
   Status MakeDirectories(const Snapshot& snapshot, const Chain& chain);
   Status MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain& chain);
   Status MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain);
+
+  // heal.cpp. `layers`: those of the image that are needed.
+  bool HasBlobs(const ImageSource& image, const Chain& layers) const;
+  Status RestoreBlobs(const ImageSource& image, const Chain& layers);
+  Status RestoreContainer(const Snapshot& snapshot, const Chain& chain);
+  Status RepairSnapshot(const SnapshotPtr& snapshot);
 
   // sealed.cpp. The text of rootfs.json for a container on `chain`.
   Result<std::string> DescribeRootfs(const ImageSource& image, const Chain& chain) const;
@@ -143,9 +162,12 @@ class Snapshots {
   uint64_t next_id_;
   uint64_t reserved_ids_;  // the store knows that those below may be in use
 
-  std::mutex mutex_;  // guards what follows; never held over a write
+  mutable std::mutex mutex_;  // guards what follows; never held over a write
   SnapshotTable table_;
   std::multiset<uint64_t> busy_ids_;
 };
+
+// A sealed layer as its registry knows it.
+Result<image::Descriptor> DescriptorOf(const SealedBlob& layer);
 
 }  // namespace locket::snapshotter

@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "proto/snapshots.grpc.pb.h"
+#include "snapshotter/grpc_status.h"
+#include "snapshotter/request_times.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -25,52 +27,6 @@ constexpr int kAcceptAgainMs = 100;  // after the process or the machine ran out
 constexpr int kMinIdleThreads = 2;
 constexpr int kMaxIdleThreads = 32;
 constexpr int kInfosPerMessage = 100;  // containerd's own batch
-
-grpc::StatusCode ToGrpc(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return grpc::StatusCode::INVALID_ARGUMENT;
-    case ErrorCode::kNotFound:
-      return grpc::StatusCode::NOT_FOUND;
-    case ErrorCode::kAlreadyExists:
-      return grpc::StatusCode::ALREADY_EXISTS;
-    case ErrorCode::kPermissionDenied:
-      return grpc::StatusCode::PERMISSION_DENIED;
-    case ErrorCode::kFailedPrecondition:
-      return grpc::StatusCode::FAILED_PRECONDITION;
-    case ErrorCode::kResourceExhausted:
-      return grpc::StatusCode::RESOURCE_EXHAUSTED;
-    case ErrorCode::kUnavailable:
-      return grpc::StatusCode::UNAVAILABLE;
-    case ErrorCode::kDeadlineExceeded:
-      return grpc::StatusCode::DEADLINE_EXCEEDED;
-    case ErrorCode::kDataLoss:
-      return grpc::StatusCode::DATA_LOSS;
-    case ErrorCode::kInternal:
-      return grpc::StatusCode::INTERNAL;
-    case ErrorCode::kUnimplemented:
-      return grpc::StatusCode::UNIMPLEMENTED;
-    case ErrorCode::kCancelled:
-      return grpc::StatusCode::CANCELLED;
-  }
-  return grpc::StatusCode::UNKNOWN;
-}
-
-// What containerd asks and answers by in its normal life is no news; the rest is, once, here.
-grpc::Status Fail(const char* request, const std::string& key, const Error& error) {
-  switch (error.code()) {
-    case ErrorCode::kNotFound:
-    case ErrorCode::kAlreadyExists:
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kFailedPrecondition:
-    case ErrorCode::kCancelled:
-      log::Debug("request refused", {{"request", request}, {"key", key}, log::Field(error)});
-      break;
-    default:
-      log::Error("request failed", {{"request", request}, {"key", key}, log::Field(error)});
-  }
-  return {ToGrpc(error.code()), error.message()};
-}
 
 Labels FromProto(const google::protobuf::Map<std::string, std::string>& labels) {
   return {labels.begin(), labels.end()};
@@ -203,8 +159,8 @@ class SnapshotsService final : public pb::Snapshots::Service {
 
 class GrpcServer final : public SnapshotsServer {
  public:
-  GrpcServer(snapshotter::Snapshots& snapshots, Listener listener)
-      : service_(snapshots), listener_(std::move(listener)) {}
+  GrpcServer(snapshotter::Snapshots& snapshots, Listener listener, const ServerExtras& extras)
+      : service_(snapshots), extras_(extras), listener_(std::move(listener)) {}
 
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
 
@@ -214,6 +170,8 @@ class GrpcServer final : public SnapshotsServer {
     grpc::EnableDefaultHealthCheckService(true);  // grpc.health.v1
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
+    for (grpc::Service* service : extras_.services) builder.RegisterService(service);
+    if (extras_.metrics != nullptr) TimeRequests(builder, *extras_.metrics);
     // The defaults end and start a thread for nearly every request once three run at a time.
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinIdleThreads);
@@ -253,6 +211,7 @@ class GrpcServer final : public SnapshotsServer {
   }
 
   SnapshotsService service_;
+  const ServerExtras extras_;
   const Listener listener_;
   UniqueFd stop_;
   std::unique_ptr<grpc::Server> server_;
@@ -262,8 +221,9 @@ class GrpcServer final : public SnapshotsServer {
 }  // namespace
 
 Result<std::unique_ptr<SnapshotsServer>> SnapshotsServer::Start(Snapshots& snapshots,
-                                                                Listener listener) {
-  auto server = std::make_unique<GrpcServer>(snapshots, std::move(listener));
+                                                                Listener listener,
+                                                                const ServerExtras& extras) {
+  auto server = std::make_unique<GrpcServer>(snapshots, std::move(listener), extras);
   LOCKET_TRY(server->Start());
   return std::unique_ptr<SnapshotsServer>(std::move(server));
 }

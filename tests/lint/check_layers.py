@@ -35,6 +35,7 @@ CONFINED = {
     r"sodium\.h": r"image/cosign_key\.cpp",
     r"openssl/": r"(verity|image|attest|key-broker|cli)/.*",
     r"grpc": r"(snapshotter|cli)/.*",
+    r"prometheus/": r"snapshotter/metrics\.cpp",
     r"isa-l/": r"erofs/decompressor\.cpp",
     r"lz4\.h": r"erofs/lz4_[a-z]+\.cpp",
     r"httplib\.h": r"(attest|key-broker|cli)/.*",

@@ -257,18 +257,77 @@ TEST_F(TrimTest, ABlobOnItsWayIsNotRemoved) {
   fetcher_.Hold();
   auto asked = std::async(std::launch::async, [&] { return cache_.Ensure("r/i:1", blob_); });
   fetcher_.WaitForWaiter();
+  EXPECT_EQ(cache_.figures().downloads_running, 1U);
   Keep(bytes_);
   EXPECT_EQ(NumRemoved({}), 0U);
   fetcher_.Release();
   EXPECT_TRUE(asked.get().ok());
 }
 
-TEST_F(TrimTest, VerifyTellsDamageFromAbsence) {
+TEST_F(TrimTest, VerifyRemovesDamageAndTellsItFromAbsence) {
   const std::string digest = Keep("content");
-  EXPECT_TRUE(*cache_.Verify(digest));
+  EXPECT_EQ(*cache_.Verify(digest), Verdict::kGood);
   ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest), "Content").ok());
-  EXPECT_FALSE(*cache_.Verify(digest));
-  EXPECT_EQ(cache_.Verify(digest_).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(*cache_.Verify(digest), Verdict::kRemoved);
+  EXPECT_EQ(cache_.Verify(digest).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(TrimTest, VerifyLeavesADamagedBlobThatSomebodyIsAt) {
+  const std::string digest = Keep("content");
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest), "Content").ok());
+  {
+    const BlobCache::Pin pin(cache_, {digest});
+    EXPECT_EQ(*cache_.Verify(digest), Verdict::kBusy);
+  }
+  EXPECT_EQ(*cache_.Verify(digest), Verdict::kRemoved);
+}
+
+TEST_F(TrimTest, VerifyDoesNotRemoveTheGoodBlobThatCameInPlaceOfADamagedOne) {
+  const std::string digest = Keep("content");
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest), "Content").ok());
+  const auto verdict = cache_.Verify(digest, [&](uint64_t) {
+    return ReplaceFileDurably(root_.blob(digest), "content", 0400).ok();
+  });
+  EXPECT_EQ(*verdict, Verdict::kRemoved) << "the file that was read";
+  EXPECT_EQ(*cache_.Verify(digest), Verdict::kGood);
+}
+
+TEST_F(TrimTest, VerifyTellsHowFarItIsAndEndsWhenNobodyWaits) {
+  const std::string digest = Keep(std::string((1 << 20) + 1, 'x'));
+  std::vector<uint64_t> steps;
+  EXPECT_TRUE(
+      cache_.Verify(digest, [&](uint64_t done) { return steps.push_back(done), true; }).ok());
+  EXPECT_THAT(steps, ElementsAre(1 << 20, (1 << 20) + 1));
+  const auto ended = cache_.Verify(digest, [](uint64_t) { return false; });
+  ASSERT_FALSE(ended.ok());
+  EXPECT_EQ(ended.error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(*cache_.Verify(digest), Verdict::kGood) << "it is still there";
+}
+
+TEST_F(BlobCacheTest, ContentThatIsDamagedIsFetchedAgain) {
+  EXPECT_EQ(*cache_.EnsureContent("r/i:1", blob_), bytes_);
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest_), std::string(bytes_.size(), 'x')).ok());
+  EXPECT_EQ(*cache_.EnsureContent("r/i:1", blob_), bytes_);
+  EXPECT_EQ(fetcher_.num_blob_fetches(), 2);
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest_), std::string(bytes_.size(), 'x')).ok());
+  fetcher_.FailCall(1);
+  EXPECT_EQ(cache_.EnsureContent("r/i:1", blob_).error().code(), ErrorCode::kUnavailable);
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest_), std::string(bytes_.size(), 'x')).ok());
+  ASSERT_TRUE(cache_.Keep(digest_, bytes_).ok());
+  EXPECT_EQ(*cache_.Read(digest_, 1 << 20), bytes_) << "Keep replaces what is damaged";
+}
+
+TEST_F(BlobCacheTest, FiguresCountWhatCameAndWhatWasThere) {
+  fetcher_.BreakOffAfter(60'000, Error(ErrorCode::kUnavailable, "gone"));
+  EXPECT_FALSE(cache_.Ensure("r/i:1", blob_).ok());
+  EXPECT_TRUE(cache_.Ensure("r/i:1", blob_).ok());
+  EXPECT_TRUE(cache_.Ensure("r/i:1", blob_).ok());
+  const CacheFigures figures = cache_.figures();
+  EXPECT_EQ(figures.misses, 2U);
+  EXPECT_EQ(figures.hits, 1U);
+  EXPECT_EQ(figures.failed_downloads, 1U);
+  EXPECT_EQ(figures.downloaded_bytes, bytes_.size()) << "none came twice";
+  EXPECT_EQ(figures.downloads_running, 0U);
 }
 
 TEST_F(BlobCacheTest, StalePartialsGoUnlessSomebodyIsAtThem) {

@@ -45,25 +45,27 @@ max_downloads_per_host = 2
 high_bytes = 20
 low_bytes = 10
 keep_partial_downloads_s = 0
+[metrics]
+address = "127.0.0.1:9100"
 )");
   ASSERT_TRUE(options.ok()) << options.error().message();
-  EXPECT_EQ(*options,
-            (Options{.root = "/r",
-                     .address = "/a.sock",
-                     .log_level = log::Level::kDebug,
-                     .log_format = log::Format::kJson,
-                     .hosts_dir = "/h",
-                     .credentials = "/c.json",
-                     .credentials_dir = "/c.d",
-                     .ca_file = "/ca.pem",
-                     .registry_timeout = std::chrono::seconds(7),
-                     .registry_attempts = 3,
-                     .max_downloads = 5,
-                     .max_downloads_per_host = 2,
-                     .cache_high_bytes = 20,
-                     .cache_low_bytes = 10,
-                     .keep_partial_downloads = std::chrono::seconds(0),
-                     .convert = {.enabled = true, .images = {"a/*", "b"}, .except = {}}}));
+  EXPECT_EQ(*options, (Options{.root = "/r",
+                               .address = "/a.sock",
+                               .log_level = log::Level::kDebug,
+                               .log_format = log::Format::kJson,
+                               .hosts_dir = "/h",
+                               .credentials = "/c.json",
+                               .credentials_dir = "/c.d",
+                               .ca_file = "/ca.pem",
+                               .registry_timeout = std::chrono::seconds(7),
+                               .registry_attempts = 3,
+                               .max_downloads = 5,
+                               .max_downloads_per_host = 2,
+                               .cache_high_bytes = 20,
+                               .cache_low_bytes = 10,
+                               .keep_partial_downloads = std::chrono::seconds(0),
+                               .convert = {.enabled = true, .images = {"a/*", "b"}, .except = {}},
+                               .metrics_address = "127.0.0.1:9100"}));
 }
 
 TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
@@ -90,6 +92,8 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"convert_images = 'a'", "key 'convert_images': must be a list of patterns"},
       {"convert_except = ['a', '']", "key 'convert_except': must be a list of patterns"},
       {"convert_except = [1]", "key 'convert_except': must be a list of patterns"},
+      {"[metrics]\naddress = 9100", "key 'metrics.address': must be a string"},
+      {"[metrics]\naddress = 'x:1'", "key 'metrics.address': 'x:1' is no IP address and port"},
       {"'\xCD'[", "not UTF-8 from byte 1"},
       {"root = ", "toml"},
   };

@@ -25,7 +25,7 @@ class Machine {
   Status Restart() {
     snapshots.reset();
     converter.reset();
-    blobs.emplace(root, fetcher);
+    blobs.emplace(root, fetcher, limits);
     if (convert.enabled) {
       auto made =
           Converter::Open({.root = root, .blobs = *blobs, .clock = clock, .options = convert});
@@ -75,6 +75,7 @@ class Machine {
   FakeFetcher fetcher;
   FakeClock clock;
   ConvertOptions convert;  // of the next Restart
+  CacheLimits limits{};    // none: what nothing needs goes at once
   std::optional<BlobCache> blobs;
   std::unique_ptr<Converter> converter;
   std::unique_ptr<Snapshots> snapshots;

@@ -1,0 +1,86 @@
+// The half of Snapshots that gets back what the disk has lost. Every record of a sealed image names
+// where it came from, so a blob that is gone is a matter of one download.
+#include <algorithm>
+
+#include "base/log.h"
+#include "snapshotter/snapshots.h"
+
+namespace locket::snapshotter {
+namespace fs = std::filesystem;
+
+bool Snapshots::HasBlobs(const ImageSource& image, const Chain& layers) const {
+  std::error_code failed;
+  return fs::exists(deps_.root.blob(image.manifest_digest), failed) &&
+         fs::exists(deps_.root.blob(image.config_digest), failed) &&
+         std::ranges::all_of(layers, [&](const SnapshotPtr& layer) {
+           return deps_.blobs.Has(layer->layer->digest, layer->layer->size_bytes);
+         });
+}
+
+// Nothing is pinned: the records that refer to these blobs are there.
+Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers) {
+  if (!HasBlobs(source, layers)) {
+    log::Warning("fetching again what is gone from the cache", {{"image", source.reference}});
+  }
+  const std::string doing = "image '" + source.reference + "'";
+  LOCKET_TRY_ASSIGN(const image::Digest digest,
+                    image::Digest::FromText(source.manifest_digest).While(doing));
+  LOCKET_TRY_ASSIGN(const std::string text,
+                    deps_.blobs.Manifest(source.reference, digest).While(doing));
+  LOCKET_TRY(deps_.blobs.Keep(source.manifest_digest, text).While(doing));
+  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text).While(doing));
+  LOCKET_TRY(deps_.blobs.EnsureContent(source.reference, manifest.config).While(doing));
+  for (const SnapshotPtr& layer : layers) {
+    LOCKET_TRY_ASSIGN(const image::Descriptor blob, DescriptorOf(*layer->layer).While(doing));
+    LOCKET_TRY(deps_.blobs.Ensure(source.reference, blob).While(doing));
+  }
+  return Ok();
+}
+
+// Of a snapshot whose parents are sealed layers.
+Status Snapshots::RestoreContainer(const Snapshot& snapshot, const Chain& chain) {
+  if (IsWhole(snapshot) && HasBlobs(*snapshot.image, chain)) return Ok();
+  const NameLocks::Hold hold(names_, {.exclusive = {snapshot.name}, .shared = {snapshot.parent}});
+  LOCKET_TRY_ASSIGN(const SnapshotPtr now, Get(snapshot.name));
+  if (now->id != snapshot.id) {
+    return Error(ErrorCode::kNotFound, "snapshot '" + snapshot.name + "' was replaced meanwhile");
+  }
+  LOCKET_TRY(RestoreBlobs(*snapshot.image, chain));
+  return IsWhole(snapshot) ? Ok() : RepairDirectory(snapshot);
+}
+
+Status Snapshots::RepairSnapshot(const SnapshotPtr& snapshot) {
+  if (snapshot->layer) return RestoreBlobs(*snapshot->image, {snapshot});
+  if (snapshot->sealed()) {
+    std::unique_lock lock(mutex_);
+    LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot->parent));
+    lock.unlock();
+    return RestoreContainer(*snapshot, chain);
+  }
+  const NameLocks::Hold hold(names_, {.exclusive = {snapshot->name}, .shared = {snapshot->parent}});
+  // Removed while others were repaired: nothing to do.
+  const auto now = Get(snapshot->name);
+  return now.ok() && (*now)->id == snapshot->id ? RepairDirectory(*snapshot) : Ok();
+}
+
+RepairReport Snapshots::Repair() {
+  Chain all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, snapshot] : table_.all()) all.push_back(snapshot);
+  }
+  RepairReport report;
+  for (const SnapshotPtr& snapshot : all) {
+    const bool has_blobs = !snapshot->layer || HasBlobs(*snapshot->image, {snapshot});
+    if (IsWhole(*snapshot) && has_blobs) continue;
+    const Status repaired = RepairSnapshot(snapshot);
+    if (repaired.ok()) {
+      ++report.num_healed;
+    } else if (Get(snapshot->name).ok()) {
+      report.not_healed.push_back(repaired.error().message());
+    }
+  }
+  return report;
+}
+
+}  // namespace locket::snapshotter

@@ -1,0 +1,88 @@
+#include "snapshotter/metrics.h"
+
+#include <gmock/gmock.h>
+
+#include "snapshotter/metrics_address.h"
+#include "tests/snapshotter/http_get.h"
+
+namespace locket::snapshotter {
+namespace {
+
+using ::testing::HasSubstr;
+
+Gauges SomeGauges() {
+  return {.cache = {.downloads_running = 1,
+                    .hits = 2,
+                    .misses = 3,
+                    .failed_downloads = 4,
+                    .downloaded_bytes = 5,
+                    .evicted_blobs = 6,
+                    .evicted_bytes = 7},
+          .blobs = 8,
+          .blob_bytes = 9,
+          .unused_blob_bytes = 10,
+          .snapshots = 11};
+}
+
+TEST(MetricsTest, AScrapeShowsEachFigureUnderItsName) {
+  const auto metrics = Metrics::Serve("127.0.0.1:0", SomeGauges);
+  ASSERT_TRUE(metrics.ok()) << metrics.error().message();
+  const std::string text = HttpGet((*metrics)->address(), "/metrics");
+  EXPECT_THAT(text, HasSubstr("200 OK"));
+  const char* lines[] = {"downloads_running 1",
+                         "cache_hits_total 2",
+                         "cache_misses_total 3",
+                         "downloads_failed_total 4",
+                         "downloaded_bytes_total 5",
+                         "evicted_blobs_total 6",
+                         "evicted_bytes_total 7",
+                         "cache_blobs 8",
+                         "cache_bytes 9",
+                         "cache_unused_bytes 10",
+                         "snapshots 11"};
+  for (const char* line : lines) {
+    EXPECT_THAT(text, HasSubstr("\nlocket_snapshotter_" + std::string(line) + "\n"));
+  }
+  EXPECT_THAT(text, HasSubstr("# TYPE locket_snapshotter_cache_hits_total counter"));
+  EXPECT_THAT(text, HasSubstr("# TYPE locket_snapshotter_cache_bytes gauge"));
+}
+
+TEST(MetricsTest, RequestsAreCountedByMethodAndCodeInBuckets) {
+  const auto metrics = Metrics::Serve("127.0.0.1:0", SomeGauges);
+  ASSERT_TRUE(metrics.ok());
+  (*metrics)->Observe("s/Prepare", "OK", std::chrono::milliseconds(3));
+  (*metrics)->Observe("s/Prepare", "OK", std::chrono::milliseconds(30));
+  (*metrics)->Observe("s/Prepare", "NOT_FOUND", std::chrono::milliseconds(3));
+  const std::string text = HttpGet((*metrics)->address(), "/metrics");
+  const std::string ok = "code=\"OK\",method=\"s/Prepare\"";
+  EXPECT_THAT(text, HasSubstr("request_seconds_count{" + ok + "} 2"));
+  EXPECT_THAT(text, HasSubstr("request_seconds_bucket{" + ok + ",le=\"0.005\"} 1"));
+  EXPECT_THAT(text, HasSubstr("request_seconds_bucket{" + ok + ",le=\"0.05\"} 2"));
+  EXPECT_THAT(text, HasSubstr("{code=\"NOT_FOUND\",method=\"s/Prepare\"} 1"));
+}
+
+TEST(MetricsTest, AnAddressThatIsTakenIsNamed) {
+  const auto first = Metrics::Serve("127.0.0.1:0", SomeGauges);
+  ASSERT_TRUE(first.ok());
+  const auto second = Metrics::Serve((*first)->address(), SomeGauges);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(second.error().message(), HasSubstr("serve metrics at '" + (*first)->address()));
+}
+
+TEST(MetricsAddressTest, TakesNumericAddressesAndPortsOnly) {
+  for (const char* good : {"127.0.0.1:0", "0.0.0.0:9100", "[::1]:65535"}) {
+    EXPECT_TRUE(CheckMetricsAddress(good).ok()) << good;
+  }
+  for (const char* bad :
+       {"", "9100", ":9100", "localhost:9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+        "127.0.0.1:80s", "127.0.0.1:+1", "::1:9100", "127.0.0.1:1,0.0.0.0:2"}) {
+    const auto checked = CheckMetricsAddress(bad);
+    ASSERT_FALSE(checked.ok()) << bad;
+    EXPECT_EQ(checked.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(checked.error().message(), HasSubstr("is no IP address and port"));
+  }
+}
+
+}  // namespace
+}  // namespace locket::snapshotter
