@@ -19,9 +19,17 @@ bool Snapshots::HasBlobs(const ImageSource& image, const Chain& layers) const {
 
 // Nothing is pinned: the records that refer to these blobs are there.
 Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers) {
-  if (!HasBlobs(source, layers)) {
+  const bool lost = !HasBlobs(source, layers);
+  if (lost)
     log::Warning("fetching again what is gone from the cache", {{"image", source.reference}});
-  }
+  Status fetched = FetchBlobs(source, layers);
+  if (!lost || fetched.ok() || fetched.error().code() != ErrorCode::kNotFound) return fetched;
+  // No registry has what was converted here; a pull makes it again.
+  return Error(ErrorCode::kNotFound,
+               fetched.error().message() + "; if the image was converted here, pull it again");
+}
+
+Status Snapshots::FetchBlobs(const ImageSource& source, const Chain& layers) {
   const std::string doing = "image '" + source.reference + "'";
   LOCKET_TRY_ASSIGN(const image::Digest digest,
                     image::Digest::FromText(source.manifest_digest).While(doing));

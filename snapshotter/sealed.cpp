@@ -67,9 +67,20 @@ Result<image::Descriptor> DescriptorOf(const SealedBlob& layer) {
       .media_type = layer.media_type, .digest = digest, .size = layer.size_bytes};
 }
 
+bool Snapshots::IsToConvert(const CreateRequest& request) const {
+  const auto image_ref = request.labels.find(std::string(kImageRefLabel));
+  return deps_.converter != nullptr && image_ref != request.labels.end() &&
+         deps_.converter->Converts(image_ref->second);
+}
+
 Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::string& ref) {
   LOCKET_TRY_ASSIGN(const RemoteTarget target, FindTarget(request, ref));
   if (!target.existing) return FetchLayer(request, target);
+  // An ordinary layer that another namespace has, or that containerd has forgotten with its
+  // metadata: it would unpack it once more, perhaps under the very name that this one has.
+  if (!target.existing->layer) {
+    return IsToConvert(request) ? FetchLayer(request, target) : IsWhole(*target.existing);
+  }
   // Heals a cache that lost a blob; costs a stat(2) otherwise. No registry has one that was made
   // here, so it is made again, if the labels tell of what.
   LOCKET_TRY_ASSIGN(const image::Descriptor blob, DescriptorOf(*target.existing->layer));
@@ -190,7 +201,7 @@ Status Snapshots::CommitLayer(const CreateRequest& request, const RemoteTarget& 
   const NameLocks::Hold hold(names_, {.exclusive = {layer_lock}, .shared = {request.parent}});
   // Whoever else waited for the same download may have been here first.
   LOCKET_TRY_ASSIGN(const RemoteTarget now_there, FindTarget(request, target.ref));
-  if (now_there.existing) return Ok();
+  if (now_there.existing && now_there.existing->layer) return Ok();
   const int64_t now = Now();
   LOCKET_TRY_ASSIGN(const uint64_t id, TakeId());
   Snapshot snapshot{.id = id,

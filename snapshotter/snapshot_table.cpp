@@ -1,5 +1,7 @@
 #include "snapshotter/snapshot_table.h"
 
+#include <optional>
+
 namespace locket::snapshotter {
 namespace {
 
@@ -9,9 +11,12 @@ void Count(std::unordered_map<std::string, size_t>& counts, const std::string& k
   if (found->second == 0) counts.erase(found);
 }
 
-std::string RefOf(const Snapshot& snapshot) {
+// Of a layer that can be found by its chain ID; others: nothing.
+std::optional<std::string> RefOf(const Snapshot& snapshot) {
+  if (snapshot.kind != Kind::kCommitted) return std::nullopt;
   const auto label = snapshot.labels.find(std::string(kSnapshotRefLabel));
-  return label == snapshot.labels.end() ? std::string() : label->second;
+  if (label == snapshot.labels.end()) return std::nullopt;
+  return label->second;
 }
 
 }  // namespace
@@ -45,7 +50,7 @@ void SnapshotTable::Insert(const Snapshot& snapshot) {
   auto kept = std::make_shared<const Snapshot>(snapshot);
   by_name_[kept->name] = kept;
   if (!kept->parent.empty()) Count(num_children_, kept->parent, 1);
-  if (kept->layer) layers_[{RefOf(*kept), kept->parent}].insert(kept->id);
+  if (const auto ref = RefOf(*kept)) layers_[{*ref, kept->parent}].insert(kept->id);
   CountReferences(*kept, 1);
   by_id_.emplace(kept->id, std::move(kept));
 }
@@ -57,8 +62,8 @@ void SnapshotTable::Erase(uint64_t id) {
   by_id_.erase(found);
   by_name_.erase(old->name);
   if (!old->parent.empty()) Count(num_children_, old->parent, -1);
-  if (old->layer) {
-    const auto layer = layers_.find({RefOf(*old), old->parent});
+  if (const auto ref = RefOf(*old)) {
+    const auto layer = layers_.find({*ref, old->parent});
     layer->second.erase(id);
     if (layer->second.empty()) layers_.erase(layer);
   }
@@ -78,7 +83,11 @@ Result<SnapshotPtr> SnapshotTable::Get(const std::string& name) const {
 
 SnapshotPtr SnapshotTable::FindLayer(const std::string& ref, const std::string& parent) const {
   const auto found = layers_.find({ref, parent});
-  return found == layers_.end() ? nullptr : by_id_.at(*found->second.begin());
+  if (found == layers_.end()) return nullptr;
+  for (const uint64_t id : found->second) {
+    if (by_id_.at(id)->layer) return by_id_.at(id);
+  }
+  return by_id_.at(*found->second.begin());
 }
 
 Result<Chain> SnapshotTable::ChainOf(const std::string& name) const {

@@ -30,7 +30,7 @@ class SnapshotTable {
   // snapshot. kInvalidArgument: `name` is not committed.
   Result<Chain> ChainOf(const std::string& name) const;
 
-  // The committed layer of a sealed image that carries this label `containerd.io/snapshot.ref` on
+  // The committed layer, sealed or not, that carries this label `containerd.io/snapshot.ref` on
   // this parent. nullptr: there is none.
   SnapshotPtr FindLayer(const std::string& ref, const std::string& parent) const;
 

@@ -141,11 +141,13 @@ class Snapshots {
   // heal.cpp. `layers`: those of the image that are needed.
   bool HasBlobs(const ImageSource& image, const Chain& layers) const;
   Status RestoreBlobs(const ImageSource& image, const Chain& layers);
+  Status FetchBlobs(const ImageSource& image, const Chain& layers);
   Status RestoreContainer(const Snapshot& snapshot, const Chain& chain);
   Status RepairSnapshot(const SnapshotPtr& snapshot);
 
   // sealed.cpp. The text of rootfs.json for a container on `chain`.
   Result<std::string> DescribeRootfs(const ImageSource& image, const Chain& chain) const;
+  bool IsToConvert(const CreateRequest& request) const;
   // True: the layer is there as a committed snapshot.
   Result<bool> PrepareRemote(const CreateRequest& request, const std::string& ref);
   Result<RemoteTarget> FindTarget(const CreateRequest& request, const std::string& ref);

@@ -117,6 +117,37 @@ TEST_F(HealTest, ABlobWithoutARecordServesTheNextPullAndElseGoes) {
   EXPECT_THAT(CachedDigests(*machine_.blobs), SizeIs(5 + 3));
 }
 
+// containerd commits an unpacked layer with the label it prepared it with.
+TEST_F(HealTest, AnOrdinaryLayerThatContainerdForgotIsFoundByItsChainId) {
+  const TestImage pause = MakeImage("127.0.0.1:5000/pause:1", "xy");
+  pause.AddTo(machine_.fetcher);
+  const auto unpack = [&](size_t index, const std::string& parent, const std::string& name) {
+    const CreateRequest request = pause.Pull(index, parent, Key());
+    ASSERT_TRUE(snapshots().Prepare(request).ok());
+    ASSERT_TRUE(snapshots().Commit(name, request.key, request.labels).ok());
+  };
+  unpack(0, "", "k8s.io/2/base");
+  unpack(1, "k8s.io/2/base", "k8s.io/4/top");
+  ASSERT_TRUE(machine_.Restart().ok());
+  ExpectError(snapshots().Prepare(pause.Pull(0, "", Key())), ErrorCode::kAlreadyExists, "is there");
+  EXPECT_EQ(Find(pause.chain_ids[0], ""), "k8s.io/2/base");
+  ExpectError(snapshots().Prepare(pause.Pull(1, "k8s.io/2/base", Key())), ErrorCode::kAlreadyExists,
+              "is there");
+
+  fs::remove_all(machine_.root.snapshot(snapshots().Stat("k8s.io/4/top")->id));
+  EXPECT_TRUE(snapshots().Prepare(pause.Pull(1, "k8s.io/2/base", Key())).ok())
+      << "a layer without its content is unpacked again";
+  ASSERT_TRUE(snapshots().Remove("k8s.io/4/top").ok());
+  EXPECT_TRUE(snapshots().Prepare(pause.Pull(1, "k8s.io/2/base", Key())).ok());
+}
+
+TEST_F(HealTest, AnActiveSnapshotIsNoLayerToBeFound) {
+  const TestImage pause = MakeImage("127.0.0.1:5000/pause:1", "x");
+  pause.AddTo(machine_.fetcher);
+  ASSERT_TRUE(snapshots().Prepare(pause.Pull(0, "", Key())).ok());
+  EXPECT_TRUE(snapshots().Prepare(pause.Pull(0, "", Key())).ok()) << "nobody has committed it";
+}
+
 TEST_F(HealTest, RepairHealsAllAtOnceAndNamesWhatItCannot) {
   const std::string top = PullAll(image_);
   ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
