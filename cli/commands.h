@@ -31,6 +31,7 @@ void AddPodCommands(CLI::App& app, Context& context, const std::vector<std::stri
                     Selected& selected);
 // `app` is the whole program, and must stand when the command runs.
 void AddCompletionCommand(CLI::App& app, Context& context, Selected& selected);
+void AddCacheCommands(CLI::App& app, Context& context, Selected& selected);
 void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected);
 
 }  // namespace locket::cli

@@ -12,6 +12,7 @@
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
+#include "cli/grpc_code.h"
 #include "proto/cri.grpc.pb.h"
 
 namespace locket::cli {
@@ -20,35 +21,6 @@ namespace {
 namespace cri = runtime::v1;
 
 constexpr std::string_view kImageLabel = "dev.locket.image";
-
-ErrorCode CodeOf(grpc::StatusCode code) {
-  switch (code) {
-    case grpc::StatusCode::INVALID_ARGUMENT:
-      return ErrorCode::kInvalidArgument;
-    case grpc::StatusCode::NOT_FOUND:
-      return ErrorCode::kNotFound;
-    case grpc::StatusCode::ALREADY_EXISTS:
-      return ErrorCode::kAlreadyExists;
-    case grpc::StatusCode::PERMISSION_DENIED:
-      return ErrorCode::kPermissionDenied;
-    case grpc::StatusCode::FAILED_PRECONDITION:
-      return ErrorCode::kFailedPrecondition;
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      return ErrorCode::kResourceExhausted;
-    case grpc::StatusCode::UNAVAILABLE:
-      return ErrorCode::kUnavailable;
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return ErrorCode::kDeadlineExceeded;
-    case grpc::StatusCode::DATA_LOSS:
-      return ErrorCode::kDataLoss;
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return ErrorCode::kUnimplemented;
-    case grpc::StatusCode::CANCELLED:
-      return ErrorCode::kCancelled;
-    default:
-      return ErrorCode::kInternal;
-  }
-}
 
 ContainerState StateOf(cri::ContainerState state) {
   switch (state) {
@@ -212,6 +184,15 @@ Result<std::string> CriClient::Version(Timeout timeout) {
                     impl_->Call<cri::VersionResponse>(impl_->runtime(), &Runtime::Version,
                                                       cri::VersionRequest(), timeout));
   return answer.runtime_name() + " " + answer.runtime_version();
+}
+
+Result<std::string> CriClient::Config(Timeout timeout) {
+  cri::StatusRequest request;
+  request.set_verbose(true);
+  LOCKET_TRY_ASSIGN(const auto answer, impl_->Call<cri::StatusResponse>(
+                                           impl_->runtime(), &Runtime::Status, request, timeout));
+  const auto config = answer.info().find("config");
+  return config == answer.info().end() ? std::string() : config->second;
 }
 
 Result<std::string> CriClient::RunPod(const PodSpec& pod, Timeout timeout) {

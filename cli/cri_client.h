@@ -84,6 +84,8 @@ class CriClient {
   using Timeout = std::chrono::milliseconds;
   // Error codes are containerd's; kDeadlineExceeded: no answer within `timeout`.
   Result<std::string> Version(Timeout timeout);
+  // What it says of its own configuration: JSON, or nothing if it says nothing.
+  Result<std::string> Config(Timeout timeout);
   Result<std::string> RunPod(const PodSpec& pod, Timeout timeout);  // the pod's id
   Result<std::string> PullImage(const std::string& image, const PodSpec& pod, Timeout timeout);
   Result<std::string> CreateContainer(const std::string& pod_id, const PodSpec& pod,

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <set>
 #include <sstream>
 
 #include "base/file.h"
@@ -110,6 +111,56 @@ Check Cri(const DoctorHost& host) {
   return Missing(std::move(feature), version.error().message());
 }
 
+bool TakesSealedLayers(const nlohmann::json& snapshotter) {
+  static const std::set<std::string> kOwn{"aufs",  "blockfile", "btrfs",     "devmapper",
+                                          "erofs", "native",    "overlayfs", "zfs"};
+  return snapshotter.is_string() && !snapshotter.get<std::string>().empty() &&
+         !kOwn.contains(snapshotter.get<std::string>());
+}
+
+// What CRI's Status says of the section `containerd`; what it does not say is taken for right.
+Status CheckCriConfig(const std::string& text) {
+  const auto config = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object() || !config.contains("containerd") || !config["containerd"].is_object()) {
+    return Ok();
+  }
+  const auto& containerd = config["containerd"];
+  if (containerd.value("disableSnapshotAnnotations", nlohmann::json()) == true) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "disable_snapshot_annotations is true, so containerd does not say which layer it "
+                 "wants");
+  }
+  bool has_handler = false;
+  bool takes = TakesSealedLayers(containerd.value("snapshotter", nlohmann::json("locket")));
+  const auto runtimes = containerd.value("runtimes", nlohmann::json::object());
+  for (const auto& [name, runtime] : runtimes.items()) {
+    if (!runtime.is_object() ||
+        runtime.value("runtimeType", nlohmann::json()) != "io.containerd.locket.v2") {
+      continue;
+    }
+    has_handler = true;
+    takes = takes || TakesSealedLayers(runtime.value("snapshotter", nlohmann::json()));
+  }
+  if (!has_handler) {
+    return Error(ErrorCode::kFailedPrecondition, "no runtime is of type io.containerd.locket.v2");
+  }
+  if (takes) return Ok();
+  return Error(
+      ErrorCode::kFailedPrecondition,
+      "snapshotter is " + containerd["snapshotter"].dump() + ", which cannot take sealed layers");
+}
+
+Check CriConfig(const DoctorHost& host) {
+  Feature feature{"cri-config", Need::kPod,
+                  "sealed images: containerd leaves them to the snapshotter",
+                  "merge deploy/containerd.toml into containerd's configuration and restart it"};
+  const auto config = host.probe_cri_config(Below(host, host.cri_socket).string());
+  if (!config.ok()) return Missing(std::move(feature), config.error().message());
+  const Status right = CheckCriConfig(*config);
+  if (!right.ok()) return Missing(std::move(feature), right.error().message());
+  return Present(std::move(feature), "snapshotter, annotations and runtime are set");
+}
+
 Check Snapshotter(const DoctorHost& host) {
   Feature feature{"snapshotter", Need::kPod, "pods: pulls and keeps sealed layers",
                   "start locket-snapshotter, or point LOCKET_SNAPSHOTTER_SOCKET to its socket"};
@@ -187,6 +238,7 @@ std::vector<Check> Examine(const DoctorHost& host) {
                             "put containerd-shim-locket-v2 into containerd's PATH"}));
   checks.push_back(GuestImage(host));
   checks.push_back(Cri(host));
+  checks.push_back(CriConfig(host));
   checks.push_back(Snapshotter(host));
   checks.push_back(Kvm(host));
   checks.push_back(Broker(host));
@@ -235,7 +287,35 @@ void PrintChecks(const std::vector<Check>& checks, std::ostream& out) {
                              : "No pod can run here until what is MISSING is there.\n");
 }
 
-std::string ChecksAsJson(const std::vector<Check>& checks) {
+std::vector<Fix> RunFixes(const DoctorFixes& fixes) {
+  std::vector<Fix> done;
+  const auto repaired = fixes.repair_snapshots();
+  Fix snapshots{.name = "snapshots", .ok = repaired.ok(), .detail = {}};
+  if (repaired.ok()) {
+    snapshots.ok = repaired->second.empty();
+    snapshots.detail = std::to_string(repaired->first) + " healed" +
+                       (snapshots.ok ? "" : "; not healed: " + repaired->second);
+  } else {
+    snapshots.detail = repaired.error().message();
+  }
+  done.push_back(std::move(snapshots));
+  const Status collected = fixes.collect_garbage();
+  done.push_back({.name = "garbage",
+                  .ok = collected.ok(),
+                  .detail = collected.ok() ? "containerd removes snapshots that it does not know"
+                                           : collected.error().message()});
+  return done;
+}
+
+void PrintFixes(const std::vector<Fix>& fixes, std::ostream& out) {
+  for (const Fix& fix : fixes) {
+    std::string name = fix.name;
+    name.resize(std::max<size_t>(name.size() + 1, 15), ' ');
+    out << (fix.ok ? "fixed     " : "NOT FIXED ") << name << fix.detail << "\n";
+  }
+}
+
+std::string ChecksAsJson(const std::vector<Check>& checks, const std::vector<Fix>& fixes) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Check& check : checks) {
     list.push_back({{"name", check.name},
@@ -245,7 +325,10 @@ std::string ChecksAsJson(const std::vector<Check>& checks) {
                     {"detail", check.detail},
                     {"way_out", check.way_out}});
   }
-  const nlohmann::ordered_json all = {{"can_run_pods", CanRunPods(checks)}, {"checks", list}};
+  nlohmann::ordered_json all = {{"can_run_pods", CanRunPods(checks)}, {"checks", list}};
+  for (const Fix& fix : fixes) {
+    all["fixes"].push_back({{"name", fix.name}, {"ok", fix.ok}, {"detail", fix.detail}});
+  }
   return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -42,6 +42,8 @@ struct DoctorHost {
   std::function<Status()> probe_kvm;
   // Connects and asks for the version: "containerd 1.6.20".
   std::function<Result<std::string>(const std::string& socket)> probe_cri;
+  // Asks for the configuration of its CRI plugin, as JSON.
+  std::function<Result<std::string>(const std::string& socket)> probe_cri_config;
   // A TCP connection to the broker's address.
   std::function<Status(const std::string& url)> probe_broker;
 };
@@ -51,8 +53,29 @@ std::vector<Check> Examine(const DoctorHost& host);
 // Can a pod run?
 bool CanRunPods(const std::vector<Check>& checks);
 
+// Something that `--fix` put right, or could not.
+struct Fix {
+  std::string name;
+  bool ok;
+  std::string detail;
+
+  bool operator==(const Fix&) const = default;
+};
+
+// What can be put right without asking: what the snapshotter has lost, and what it has that
+// containerd no longer knows.
+struct DoctorFixes {
+  // The number of snapshots healed; those that could not be, one a line.
+  std::function<Result<std::pair<uint64_t, std::string>>()> repair_snapshots;
+  std::function<Status()> collect_garbage;  // containerd's
+};
+
+std::vector<Fix> RunFixes(const DoctorFixes& fixes);
+
 void PrintChecks(const std::vector<Check>& checks, std::ostream& out);
-std::string ChecksAsJson(const std::vector<Check>& checks);
+void PrintFixes(const std::vector<Fix>& fixes, std::ostream& out);
+// `fixes` are in it if there are any.
+std::string ChecksAsJson(const std::vector<Check>& checks, const std::vector<Fix>& fixes = {});
 
 // Whether the kernel really runs a guest: /dev/kvm alone does not prove it (nested, seccomp'ed or
 // broken KVM). A child process makes a VM with one page, runs `hlt`, and is killed after `timeout`.

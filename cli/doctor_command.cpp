@@ -1,7 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <ostream>
 
+#include "cli/cache_client.h"
+#include "cli/collect_garbage.h"
 #include "cli/commands.h"
 #include "cli/cri_client.h"
 #include "cli/doctor.h"
@@ -10,6 +13,7 @@ namespace locket::cli {
 namespace {
 
 constexpr std::chrono::seconds kProbeTimeout{5};
+constexpr std::chrono::seconds kFixTimeout{60};
 
 struct Options {
   std::string guest_image_dir;
@@ -17,6 +21,7 @@ struct Options {
   std::string snapshotter_socket;
   std::string broker_url;
   bool json = false;
+  bool fix = false;
 };
 
 Options Defaults(const Context& context) {
@@ -25,7 +30,7 @@ Options Defaults(const Context& context) {
       .guest_image_dir = env("LOCKET_GUEST_IMAGE_DIR").value_or("/usr/lib/locket/guest-image"),
       .cri_socket = env("LOCKET_CRI_SOCKET").value_or(std::string(kDefaultCriSocket)),
       .snapshotter_socket =
-          env("LOCKET_SNAPSHOTTER_SOCKET").value_or("/run/locket/snapshotter.sock"),
+          env("LOCKET_SNAPSHOTTER_SOCKET").value_or(std::string(kDefaultSnapshotterSocket)),
       .broker_url = env("LOCKET_BROKER_URL").value_or(""),
   };
 }
@@ -46,10 +51,28 @@ DoctorHost RealHost(const Options& options, const Context& context) {
       .probe_cri = [](const std::string& socket) -> Result<std::string> {
         return CriClient(socket, /*interrupt_fd=*/-1).Version(kProbeTimeout);
       },
+      .probe_cri_config = [](const std::string& socket) -> Result<std::string> {
+        return CriClient(socket, /*interrupt_fd=*/-1).Config(kProbeTimeout);
+      },
       .probe_broker = [](const std::string& url) { return ProbeTcp(url, kProbeTimeout); },
   };
   if (!options.broker_url.empty()) host.broker_url = options.broker_url;
   return host;
+}
+
+DoctorFixes RealFixes(const Options& options) {
+  return {
+      .repair_snapshots = [&options]() -> Result<std::pair<uint64_t, std::string>> {
+        LOCKET_TRY_ASSIGN(const Repaired repaired,
+                          CacheClient(options.snapshotter_socket).Repair());
+        std::string not_healed;
+        for (const std::string& problem : repaired.not_healed) {
+          not_healed += (not_healed.empty() ? "" : "\n") + problem;
+        }
+        return std::pair(repaired.num_healed, not_healed);
+      },
+      .collect_garbage = [&options] { return CollectGarbage(options.cri_socket, kFixTimeout); },
+  };
 }
 
 }  // namespace
@@ -57,7 +80,8 @@ DoctorHost RealHost(const Options& options, const Context& context) {
 void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected) {
   CLI::App* doctor = app.add_subcommand("doctor", "Say what this host lacks, feature by feature");
   doctor->footer(
-      "Exits 0 if a pod can run here, 1 if not.\n\nExamples:\n  locket doctor\n  locket doctor "
+      "Exits 0 if a pod can run here (and --fix fixed all), 1 if not.\n\nExamples:\n  locket "
+      "doctor\n  locket doctor "
       "--json | jq '.checks[] | select(.ok | not)'");
   auto options = std::make_shared<Options>(Defaults(context));
   doctor
@@ -71,16 +95,22 @@ void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected) {
                    "locket-snapshotter's socket (LOCKET_SNAPSHOTTER_SOCKET)")
       ->capture_default_str();
   doctor->add_option("--broker-url", options->broker_url, "Broker to reach (LOCKET_BROKER_URL)");
+  doctor->add_flag("--fix", options->fix,
+                   "First fetch what the snapshotter has lost, and let containerd remove snapshots "
+                   "that it has forgotten");
   doctor->add_flag("--json", options->json, "Print JSON");
   doctor->callback([&context, &selected, options] {
     selected.run = [&context, options]() -> Result<int> {
+      const auto fixes = options->fix ? RunFixes(RealFixes(*options)) : std::vector<Fix>();
       const auto checks = Examine(RealHost(*options, context));
       if (options->json) {
-        context.out << ChecksAsJson(checks);
+        context.out << ChecksAsJson(checks, fixes);
       } else {
+        PrintFixes(fixes, context.out);
         PrintChecks(checks, context.out);
       }
-      return CanRunPods(checks) ? 0 : 1;
+      const bool fixed = std::ranges::all_of(fixes, &Fix::ok);
+      return CanRunPods(checks) && fixed ? 0 : 1;
     };
   });
 }

@@ -1,11 +1,10 @@
 #include <algorithm>
-#include <array>
-#include <ctime>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "cli/pod.h"
+#include "cli/utc_time.h"
 
 namespace locket::cli {
 namespace {
@@ -27,15 +26,6 @@ const char* Word(ContainerState state) {
   return "unknown";
 }
 
-std::string Time(int64_t nanoseconds) {
-  const std::time_t when = nanoseconds / 1'000'000'000;
-  std::tm parts{};
-  ::gmtime_r(&when, &parts);
-  std::array<char, 32> text{};
-  const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), size};
-}
-
 using Json = nlohmann::ordered_json;
 
 Json AsJson(const std::vector<PodInfo>& pods, const std::vector<ContainerInfo>& containers) {
@@ -48,13 +38,13 @@ Json AsJson(const std::vector<PodInfo>& pods, const std::vector<ContainerInfo>& 
                         {"name", container.name},
                         {"image", container.image_reference},
                         {"state", Word(container.state)},
-                        {"created", Time(container.created_ns)}});
+                        {"created", UtcTime(container.created_ns)}});
     }
     list.push_back({{"id", pod.id},
                     {"name", pod.name},
                     {"state", pod.ready ? "ready" : "stopped"},
                     {"runtime_handler", pod.runtime_handler},
-                    {"created", Time(pod.created_ns)},
+                    {"created", UtcTime(pod.created_ns)},
                     {"containers", inside}});
   }
   return list;
@@ -74,7 +64,7 @@ void PrintTable(const std::vector<PodInfo>& pods, const std::vector<ContainerInf
     const bool none = inside == containers.end();
     out << std::setw(column) << pod.name << std::setw(15) << pod.id.substr(0, kShownIdChars)
         << std::setw(9) << (pod.ready ? "ready" : "stopped") << std::setw(11)
-        << (none ? "-" : Word(inside->state)) << std::setw(22) << Time(pod.created_ns)
+        << (none ? "-" : Word(inside->state)) << std::setw(22) << UtcTime(pod.created_ns)
         << (none ? "-" : inside->image_reference) << "\n";
   }
 }

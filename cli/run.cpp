@@ -76,6 +76,7 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   AddBrokerCommands(app, context, selected);
   AddInitdataCommands(app, context, selected);
   AddPodCommands(app, context, after_dashes, selected);
+  AddCacheCommands(app, context, selected);
   AddDoctorCommand(app, context, selected);
   AddCompletionCommand(app, context, selected);
   AddVersionCommand(app, context, selected);

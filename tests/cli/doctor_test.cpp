@@ -39,6 +39,7 @@ class DoctorTest : public CliTest {
     host_.probe_cri = [](const std::string&) -> Result<std::string> {
       return std::string("containerd 1.6");
     };
+    host_.probe_cri_config = [this](const std::string&) { return cri_config_; };
     host_.probe_broker = [](const std::string&) { return Ok(); };
   }
 
@@ -69,8 +70,16 @@ class DoctorTest : public CliTest {
     return {};
   }
 
+  static std::string CriConfig(const std::string& snapshotter, const std::string& runtime,
+                               const std::string& more = "") {
+    return R"({"containerd":{"snapshotter":")" + snapshotter +
+           R"(","disableSnapshotAnnotations":)" + "false" + more +
+           R"(,"runtimes":{"r":{"runtimeType":")" + runtime + "\"}}}}";
+  }
+
   DoctorHost host_;
   UniqueFd snapshotter_;
+  Result<std::string> cri_config_ = CriConfig("locket", "io.containerd.locket.v2");
 };
 
 TEST_F(DoctorTest, FindsNothingMissingOnAHostThatHasEverything) {
@@ -83,6 +92,7 @@ TEST_F(DoctorTest, EveryMissingThingSaysWhyWhatForAndTheWayOut) {
   host_.probe_cri = [](const std::string& socket) -> Result<std::string> {
     return Error(ErrorCode::kUnavailable, "connect to containerd at '" + socket + "'");
   };
+  cri_config_ = Error(ErrorCode::kUnavailable, "connect to containerd");
   const auto checks = Examine(host_);
   for (const auto& check : checks) {
     EXPECT_FALSE(check.ok) << check.name;
@@ -121,6 +131,53 @@ TEST_F(DoctorTest, OnlyWhatPodsNeedStopsThem) {
     EXPECT_TRUE(CanRunPods(Examine(host_))) << name;
     std::filesystem::rename(Path("aside"), Path(path));
   }
+}
+
+TEST_F(DoctorTest, ContainerdsConfigurationIsReadForWhatSealedImagesNeed) {
+  Furnish();
+  const std::string ours = "io.containerd.locket.v2";
+  EXPECT_TRUE(Find("cri-config").ok);
+  cri_config_ = CriConfig("overlayfs", ours);
+  EXPECT_EQ(Find("cri-config").detail,
+            "snapshotter is \"overlayfs\", which cannot take sealed layers");
+  EXPECT_FALSE(CanRunPods(Examine(host_)));
+  cri_config_ = CriConfig("overlayfs", ours + R"(","snapshotter":"locket)");
+  EXPECT_TRUE(Find("cri-config").ok) << "the runtime has a snapshotter of its own";
+  cri_config_ = CriConfig("locket", ours, R"(,"disableSnapshotAnnotations":true)");
+  EXPECT_THAT(Find("cri-config").detail, HasSubstr("disable_snapshot_annotations is true"));
+  cri_config_ = CriConfig("locket", "io.containerd.runc.v2");
+  EXPECT_THAT(Find("cri-config").detail,
+              HasSubstr("no runtime is of type io.containerd.locket.v2"));
+  cri_config_ = Error(ErrorCode::kUnavailable, "nobody there");
+  EXPECT_EQ(Find("cri-config").detail, "nobody there");
+  for (const char* silent : {"", "[]", "{", R"({"registry":{}})"}) {
+    cri_config_ = std::string(silent);
+    EXPECT_TRUE(Find("cri-config").ok) << silent;
+  }
+}
+
+TEST_F(DoctorTest, FixesSayWhatTheyDidAndWhatTheyCouldNot) {
+  DoctorFixes host{.repair_snapshots = []() -> Result<std::pair<uint64_t, std::string>> {
+                     return std::pair(uint64_t{3}, std::string());
+                   },
+                   .collect_garbage = [] { return Ok(); }};
+  auto fixes = RunFixes(host);
+  ASSERT_EQ(fixes.size(), 2U);
+  EXPECT_EQ(fixes[0], (Fix{.name = "snapshots", .ok = true, .detail = "3 healed"}));
+  EXPECT_TRUE(fixes[1].ok);
+  host.repair_snapshots = []() -> Result<std::pair<uint64_t, std::string>> {
+    return std::pair(uint64_t{1}, std::string("no registry"));
+  };
+  host.collect_garbage = []() -> Status { return Error(ErrorCode::kUnavailable, "no containerd"); };
+  fixes = RunFixes(host);
+  std::ostringstream text;
+  PrintFixes(fixes, text);
+  EXPECT_EQ(text.str(),
+            "NOT FIXED snapshots      1 healed; not healed: no registry\n"
+            "NOT FIXED garbage        no containerd\n");
+  const auto json = nlohmann::json::parse(ChecksAsJson({}, fixes));
+  EXPECT_EQ(json["fixes"][1]["detail"], "no containerd");
+  EXPECT_FALSE(nlohmann::json::parse(ChecksAsJson({})).contains("fixes"));
 }
 
 TEST_F(DoctorTest, KvmThatDoesNotWorkIsNotOk) {
@@ -193,6 +250,12 @@ TEST_F(DoctorTest, CommandTakesItsPlacesFromTheEnvironment) {
     EXPECT_THAT(doctor.out, HasSubstr(place));
   }
   EXPECT_FALSE(nlohmann::json::parse(doctor.out)["can_run_pods"].get<bool>());
+  const auto fixed = cli_.Run({"doctor", "--fix"});
+  EXPECT_EQ(fixed.exit_code, 1);
+  EXPECT_THAT(fixed.out, HasSubstr("NOT FIXED snapshots      no locket-snapshotter at '" +
+                                   Path("other.sock")));
+  EXPECT_THAT(fixed.out,
+              HasSubstr("NOT FIXED garbage        ask containerd at '" + Path("none.sock")));
 }
 
 TEST(ProbeKvmTest, SaysWhatIsWrongWithAFileThatIsNoKvm) {

@@ -1,0 +1,12 @@
+// Moments as all commands print them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace locket::cli {
+
+// "2026-11-24T09:30:00Z"
+std::string UtcTime(int64_t nanoseconds_since_1970);
+
+}  // namespace locket::cli
