@@ -5,9 +5,11 @@
 #include <functional>
 #include <iosfwd>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "base/unique_fd.h"
 
 namespace locket::cli {
@@ -20,6 +22,9 @@ struct Context {
   // From this call on SIGINT and SIGTERM end nothing by themselves, but make the descriptor
   // readable.
   std::function<Result<UniqueFd>()> catch_signals;
+  // Asks whoever sits at the terminal. Unset: nobody does.
+  std::function<Result<Secret>(const std::string& prompt, const std::stop_token& stop)>
+      ask_passphrase{};
 };
 
 }  // namespace locket::cli

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "cli/copy_image.h"
 #include "cli/image_commands.h"
+#include "cli/signature_image.h"
 #include "cli/stop_on_signal.h"
 
 namespace locket::cli {
@@ -15,6 +16,7 @@ namespace {
 struct CopyOptions {
   std::string source;
   std::string target;
+  bool no_signatures = false;
   bool json = false;
   ImageAccessOptions access;
 };
@@ -40,11 +42,16 @@ Result<int> Copy(const CopyOptions& options, Context& context) {
                                                              .stream = StreamTo(context),
                                                              .show_progress = true})
                                            .While(doing));
-  LOCKET_TRY_ASSIGN(const auto report, CopyImage(*source, *target,
-                                                 {.only_platform = !options.access.platform.empty(),
-                                                  .stop = stop->token()},
-                                                 progress)
-                                           .While(doing));
+  CopyImageOptions how{.only_platform = !options.access.platform.empty(), .stop = stop->token()};
+  size_t signatures = 0;
+  if (!options.no_signatures) {
+    how.before_name = [&](const std::vector<image::Descriptor>& documents) -> Status {
+      LOCKET_TRY_ASSIGN(signatures, CopySignatures(*access, from, to, documents, stop->token()));
+      return Ok();
+    };
+  }
+  LOCKET_TRY_ASSIGN(auto report, CopyImage(*source, *target, how, progress).While(doing));
+  report.signed_documents = signatures;
   PrintCopy(options.target, report, options.json, context);
   return 0;
 }
@@ -72,7 +79,8 @@ void PrintCopy(const std::string& target, const CopyReport& report, bool json, C
                                 {"media_type", report.top.media_type},
                                 {"blobs", report.blobs},
                                 {"blobs_sent", report.blobs_sent},
-                                {"bytes_sent", report.bytes_sent}}
+                                {"bytes_sent", report.bytes_sent},
+                                {"signed_documents", report.signed_documents}}
              .dump(2)
       << "\n";
 }
@@ -81,13 +89,16 @@ void AddCopy(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* copy = group.add_subcommand("copy", "Copy an image byte for byte");
   copy->footer(
       "Prints the digest of what was copied: a manifest or, with all its platforms, an "
-      "index.\n\nExamples:\n  locket image copy registry.example/app:1 mirror.example/app:1\n  "
+      "index. Signatures beside the image come along, from and to registries and "
+      "layouts.\n\nExamples:\n  locket image copy registry.example/app:1 mirror.example/app:1\n  "
       "locket image copy registry.example/app:1 oci:mirror:app\n  locket image copy oci:mirror:app "
       "oci-archive:app.tar\n  locket image copy registry.example/app:1 - | ssh host locket image "
       "copy - oci:images:app");
   auto options = std::make_shared<CopyOptions>();
   copy->add_option("SOURCE", options->source, kSourceHelp)->required();
   copy->add_option("TARGET", options->target, kTargetHelp)->required();
+  copy->add_flag("--no-signatures", options->no_signatures,
+                 "Leave the signatures that stand beside the image");
   AddAccess(*copy, options->access);
   copy->add_flag("--json", options->json, "Print the result as JSON");
   copy->callback([&context, &selected, options] {

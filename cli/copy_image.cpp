@@ -90,12 +90,16 @@ class Planner {
   size_t seen_ = 0;
 };
 
-Status Documents(const Plan& plan, image::ImageTarget& target, CopyReport& report) {
+Status Documents(const Plan& plan, image::ImageTarget& target, const CopyImageOptions& options,
+                 CopyReport& report) {
+  std::vector<Descriptor> documents;
+  for (const auto& document : plan.documents) documents.push_back(document.descriptor);
   for (size_t i = 0; i + 1 < plan.documents.size(); ++i) {
     const auto& document = plan.documents[i];
     LOCKET_TRY(target.PutNested(document.descriptor, document.bytes)
                    .While("put manifest " + document.descriptor.digest.ToText()));
   }
+  if (options.before_name) LOCKET_TRY(options.before_name(documents));
   const auto& top = plan.documents.back();
   LOCKET_TRY_ASSIGN(report.top, target.PutManifest(top.descriptor.media_type, top.bytes)
                                     .While("put manifest " + top.descriptor.digest.ToText()));
@@ -129,7 +133,7 @@ Result<CopyReport> CopyImage(image::ImageSource& source, image::ImageTarget& tar
                     .blobs = plan.blobs.size(),
                     .blobs_sent = sent,
                     .bytes_sent = bytes};
-  if (copied.ok()) copied = Documents(plan, target, report);
+  if (copied.ok()) copied = Documents(plan, target, options, report);
   if (!copied.ok()) {
     progress.Clear();
     return std::move(copied).error();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/progress.h"
@@ -16,6 +17,8 @@ struct CopyImageOptions {
   bool only_platform = false;  // of an index only the image that the source was opened for
   // Gives each manifest its new text; unset: as it is. Blobs stay, indexes follow.
   std::function<Result<std::string>(const image::ManifestContent& manifest)> rewrite{};
+  // Called with all documents, when everything is there but the one that gives the name.
+  std::function<Status(const std::vector<image::Descriptor>& documents)> before_name{};
   size_t transfers = 4;  // at once
   std::stop_token stop{};
 };
@@ -25,6 +28,7 @@ struct CopyReport {
   uint64_t blobs = 0;
   uint64_t blobs_sent = 0;
   uint64_t bytes_sent = 0;
+  uint64_t signed_documents = 0;  // whose signatures came along
 };
 
 // Blobs first, then manifests, the one with the name last: until then the target shows no image. A

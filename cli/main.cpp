@@ -1,4 +1,5 @@
 // The only place that reads argv, the environment and signals.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -7,6 +8,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/file.h"
+#include "cli/passphrase.h"
 #include "cli/run.h"
 
 namespace {
@@ -25,6 +28,13 @@ locket::Result<locket::UniqueFd> CatchSignals() {
   return fd;
 }
 
+// The terminal itself, as standard error may go elsewhere.
+locket::Result<locket::Secret> AskAtTerminal(const std::string& prompt,
+                                             const std::stop_token& stop) {
+  LOCKET_TRY_ASSIGN(const locket::UniqueFd terminal, locket::OpenFile("/dev/tty", O_RDWR));
+  return locket::cli::AskPassphrase(terminal.get(), prompt, stop);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,5 +50,6 @@ int main(int argc, char** argv) {
       },
       .catch_signals = CatchSignals,
   };
+  if (::isatty(STDIN_FILENO) == 1) context.ask_passphrase = AskAtTerminal;
   return locket::cli::Run({argv + 1, argv + argc}, context);
 }

@@ -41,7 +41,7 @@ Secret ToSecret(std::string_view text) {
 }
 
 // A file's without the line feed that an editor puts at its end. Nothing: none was given.
-Result<std::optional<Secret>> Passphrase(const SignOptions& options, const Context& context) {
+Result<std::optional<Secret>> GivenPassphrase(const SignOptions& options, const Context& context) {
   std::optional<Secret> passphrase;
   if (!options.passphrase_file.empty()) {
     LOCKET_TRY_ASSIGN(const Secret file,
@@ -56,16 +56,23 @@ Result<std::optional<Secret>> Passphrase(const SignOptions& options, const Conte
   return passphrase;
 }
 
-Result<image::SigningKey> ReadSigningKey(const SignOptions& options, const Context& context) {
+Result<image::SigningKey> ReadSigningKey(const SignOptions& options, const Context& context,
+                                         const std::stop_token& stop) {
   LOCKET_TRY_ASSIGN(const Secret pem,
                     ReadSecretFile(options.key_file, image::kMaxSigningKeyBytes).While("--key"));
-  LOCKET_TRY_ASSIGN(const auto passphrase, Passphrase(options, context).While("--passphrase-file"));
+  LOCKET_TRY_ASSIGN(auto passphrase, GivenPassphrase(options, context).While("--passphrase-file"));
+  if (image::IsEncryptedKey(pem) && !passphrase && context.ask_passphrase) {
+    LOCKET_TRY_ASSIGN(Secret typed,
+                      context.ask_passphrase("Passphrase of '" + options.key_file + "': ", stop));
+    passphrase.emplace(std::move(typed));
+  }
   if (image::IsEncryptedKey(pem) && !passphrase) {
     return Error(ErrorCode::kFailedPrecondition,
                  "'" + options.key_file +
                      "' is encrypted: give its passphrase in the environment "
                      "variable " +
-                     kPassphraseVariable + " or in a file, --passphrase-file");
+                     kPassphraseVariable +
+                     " or in a file, --passphrase-file; there is no terminal to ask at");
   }
   return image::SigningKey::FromPem(pem, passphrase ? &*passphrase : nullptr)
       .While("'" + options.key_file + "'");
@@ -90,7 +97,7 @@ std::string Describe(const SignOptions& options, const std::vector<SignedDocumen
 
 Result<int> Sign(const SignOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
-  LOCKET_TRY_ASSIGN(const auto key, ReadSigningKey(options, context));
+  LOCKET_TRY_ASSIGN(const auto key, ReadSigningKey(options, context, stop->token()));
   LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto documents,
@@ -107,8 +114,9 @@ Result<int> Sign(const SignOptions& options, Context& context) {
 void AddSign(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* sign = group.add_subcommand("sign", "Sign an image as cosign does");
   sign->footer(
-      "The key is cosign's own or a P-256 key in PEM. Its passphrase comes from COSIGN_PASSWORD "
-      "or --passphrase-file.\n\nExamples:\n  locket image sign registry.example/app:1 --key "
+      "The key is cosign's own or a P-256 key in PEM. Its passphrase comes from "
+      "--passphrase-file, else from COSIGN_PASSWORD, else it is asked for at the "
+      "terminal.\n\nExamples:\n  locket image sign registry.example/app:1 --key "
       "cosign.key\n  locket image sign oci:sealed:app --key key.pem --reference "
       "registry.example/app");
   auto options = std::make_shared<SignOptions>();

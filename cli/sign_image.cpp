@@ -1,10 +1,10 @@
 #include "cli/sign_image.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/encoding.h"
+#include "cli/signature_image.h"
 #include "image/manifest.h"
 #include "image/media_type.h"
 
@@ -15,38 +15,10 @@ using image::Digest;
 using image::ImageLocation;
 using image::ImageSignature;
 using image::ImageSource;
-using image::Manifest;
 
 namespace {
 
 constexpr int kMaxIndexDepth = 4;
-
-Result<ImageLocation> SignatureLocation(const ImageLocation& image, const Digest& digest) {
-  ImageLocation location = image;
-  if (image.transport == image::Transport::kRegistry) {
-    location.reference->tag = image::SignatureTag(digest);
-    location.reference->digest.reset();
-    return location;
-  }
-  if (image.transport == image::Transport::kOciLayout) {
-    location.tag = image::SignatureTag(digest);
-    return location;
-  }
-  return Error(ErrorCode::kInvalidArgument,
-               "'" + image.ToText() + "': signatures are kept in registries and layouts only");
-}
-
-// The signatures' own manifest. Nothing: there is none.
-Result<std::optional<Manifest>> ReadSignatureManifest(
-    Result<std::unique_ptr<ImageSource>>& source) {
-  auto content = source.ok() ? (*source)->GetManifest() : source.error();
-  if (!content.ok() && content.error().code() == ErrorCode::kNotFound) {
-    return std::optional<Manifest>();
-  }
-  if (!content.ok()) return std::move(content).error();
-  LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content->bytes));
-  return std::optional(std::move(manifest));
-}
 
 Result<ImageSignature> ReadSignature(ImageSource& source, const Descriptor& layer) {
   const auto annotation = layer.annotations.find(std::string(image::kSignatureAnnotation));
@@ -58,12 +30,12 @@ Result<ImageSignature> ReadSignature(ImageSource& source, const Descriptor& laye
 }
 
 // Ok if one of the manifest's signatures is `key`'s over `digest`.
-Status CheckSignatures(ImageSource& source, const Manifest& signatures, const image::PublicKey& key,
+Status CheckSignatures(const SignatureImage& signatures, const image::PublicKey& key,
                        const Digest& digest) {
-  const std::string count = std::to_string(signatures.layers.size());
+  const std::string count = std::to_string(signatures.manifest.layers.size());
   Error reason(ErrorCode::kPermissionDenied, "the list of its signatures is empty");
-  for (const auto& layer : signatures.layers) {
-    const auto signature = ReadSignature(source, layer);
+  for (const auto& layer : signatures.manifest.layers) {
+    const auto signature = ReadSignature(*signatures.source, layer);
     auto good =
         signature.ok() ? image::CheckSignature(key, *signature, digest) : Status(signature.error());
     if (good.ok()) return Ok();
@@ -76,18 +48,10 @@ Status CheckSignatures(ImageSource& source, const Manifest& signatures, const im
 Status CheckDocument(ImageAccess& access, const ImageLocation& location,
                      const image::PublicKey& key, const Digest& digest) {
   LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location, digest));
-  auto source = access.OpenSource(place);
-  LOCKET_TRY_ASSIGN(const auto signatures, ReadSignatureManifest(source).While("signatures"));
-  if (signatures) return CheckSignatures(**source, *signatures, key, digest);
+  LOCKET_TRY_ASSIGN(const auto signatures, OpenSignatures(access, place));
+  if (signatures) return CheckSignatures(*signatures, key, digest);
   return Error(ErrorCode::kPermissionDenied,
                "not signed: there is no '" + image::SignatureTag(digest) + "'");
-}
-
-// What cosign writes, too: readers look at the layers only.
-std::string ConfigFor(const std::vector<Descriptor>& payloads) {
-  image::ImageConfig config{.architecture = "", .os = "", .diff_ids = {}};
-  for (const auto& payload : payloads) config.diff_ids.push_back(payload.digest);
-  return image::EncodeImageConfig(config);
 }
 
 class Signer {
@@ -102,12 +66,12 @@ class Signer {
 
   Result<SignedDocument> Sign(const Digest& digest) {
     LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location_, digest));
-    auto source = access_.OpenSource(place);
-    LOCKET_TRY_ASSIGN(auto there, ReadSignatureManifest(source).While("signatures"));
-    if (there && CheckSignatures(**source, *there, public_key_, digest).ok()) {
+    LOCKET_TRY_ASSIGN(auto there, OpenSignatures(access_, place));
+    if (there && CheckSignatures(*there, public_key_, digest).ok()) {
       return SignedDocument{.digest = digest, .was_signed = true};
     }
-    std::vector<Descriptor> layers = there ? std::move(there->layers) : std::vector<Descriptor>{};
+    std::vector<Descriptor> layers;
+    if (there) layers = std::move(there->manifest.layers);
     if (layers.size() >= image::kMaxLayers) {
       return Error(ErrorCode::kResourceExhausted, "it has 128 signatures already");
     }
@@ -123,15 +87,9 @@ class Signer {
     Descriptor layer = image::DescriptorOf(image::kSimpleSigning, payload);
     layer.annotations.emplace(image::kSignatureAnnotation, Base64Encode(signature));
     layers.push_back(layer);
-    const std::string config = ConfigFor(layers);
-    const Manifest manifest{.media_type = std::string(image::kOciManifest),
-                            .config = image::DescriptorOf(image::kOciConfig, config),
-                            .layers = std::move(layers)};
     LOCKET_TRY_ASSIGN(const auto target, access_.OpenTarget(place));
     LOCKET_TRY(target->PutBlobBytes(layer, payload));
-    LOCKET_TRY(target->PutBlobBytes(manifest.config, config));
-    LOCKET_TRY(target->PutManifest(image::kOciManifest, image::EncodeManifest(manifest)));
-    return Ok();
+    return PutSignatureManifest(*target, std::move(layers));
   }
 
   ImageAccess& access_;

@@ -6,13 +6,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/encoding.h"
 #include "base/file.h"
 #include "cli/context.h"
 #include "cli/run.h"
@@ -30,6 +33,8 @@ class CliHarness {
   CliHarness() : signal_(::eventfd(0, EFD_CLOEXEC)) {}
 
   std::map<std::string, std::string> environment;
+  // What the person at the terminal types. Unset: there is none.
+  std::optional<std::string> typed;
 
   // What a SIGINT would do, from any thread.
   void Interrupt() const {
@@ -52,6 +57,13 @@ class CliHarness {
           return UniqueFd(::fcntl(signal_.get(), F_DUPFD_CLOEXEC, 0));
         },
     };
+    if (typed) {
+      context.ask_passphrase = [this](const std::string&, const std::stop_token&) {
+        Secret secret(typed->size());
+        std::ranges::copy(AsBytes(*typed), secret.Reveal().begin());
+        return Result<Secret>(std::move(secret));
+      };
+    }
     const int exit_code = cli::Run(arguments, context);
     return {exit_code, out.str(), err.str()};
   }

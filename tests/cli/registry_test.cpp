@@ -91,6 +91,13 @@ TEST_F(RegistryTest, SignaturesAreKeptBesideTheImage) {
       RunCommand({"skopeo", "inspect", "--raw", "--tls-verify=false",
                   "docker://" + host_ + "/team/app:sha256-" + digest.substr(7) + ".sig"});
   EXPECT_THAT(payload->standard_output, HasSubstr("dev.cosignproject.cosign/signature"));
+
+  const std::string copied = host_ + "/other/app:1";
+  const auto copy = cli_.Run({"image", "copy", image, copied, "--json"});
+  ASSERT_EQ(copy.exit_code, 0) << copy.err;
+  EXPECT_EQ(json::parse(copy.out)["signed_documents"], 1);
+  const auto there = cli_.Run({"image", "verify", copied, "--signed-by", Path("pub")});
+  EXPECT_EQ(there.exit_code, 0) << there.err;
 }
 
 TEST_F(RegistryTest, CopiesAreByteExactAndBlobsOfTheRegistryAreMounted) {

@@ -1,9 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "base/encoding.h"
-#include "image/digest.h"
-#include "image/signature.h"
-#include "tests/cli/image_fixture.h"
+#include "tests/cli/sign_fixture.h"
 
 namespace locket::cli {
 namespace {
@@ -12,57 +10,6 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-class SignTest : public ImageTest {
- protected:
-  SignTest() {
-    for (const std::string name : {"mine", "other"}) {
-      RunTool({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-               "-out", Path(name + ".pem")});
-      RunTool(
-          {"openssl", "pkey", "-in", Path(name + ".pem"), "-pubout", "-out", Path(name + ".pub")});
-    }
-  }
-
-  CliResult Sign(const std::string& image, const std::string& key, bool as_json = false) {
-    std::vector<std::string> arguments = {"image", "sign", image, "--key", Path(key)};
-    if (as_json) arguments.emplace_back("--json");
-    return cli_.Run(arguments);
-  }
-  CliResult Verify(const std::string& image, const std::string& key) {
-    return cli_.Run({"image", "verify", image, "--signed-by", Path(key)});
-  }
-
-  json Index() const { return json::parse(Read(Path("sealed/index.json"))); }
-  // The blob that an index entry with this name points at.
-  json Document(const std::string& name) const {
-    const json index = Index();
-    for (const auto& entry : index["manifests"]) {
-      if (entry["annotations"]["org.opencontainers.image.ref.name"] == name) {
-        return json::parse(Read(BlobPath(entry["digest"])));
-      }
-    }
-    ADD_FAILURE() << "no '" << name << "'";
-    return {};
-  }
-  std::string PutBlob(const std::string& bytes) const {
-    const std::string digest = image::Digest::Of(bytes).ToText();
-    Write("sealed/blobs/sha256/" + digest.substr(7), bytes);
-    return digest;
-  }
-  void Name(const std::string& name, const std::string& media_type, const json& document) const {
-    const std::string bytes = document.dump();
-    json index = Index();
-    index["manifests"].push_back({{"mediaType", media_type},
-                                  {"digest", PutBlob(bytes)},
-                                  {"size", bytes.size()},
-                                  {"annotations", {{"org.opencontainers.image.ref.name", name}}}});
-    Write("sealed/index.json", index.dump());
-  }
-  static std::string TagOf(const json& sealed) {
-    return "sha256-" + sealed["manifest_digest"].get<std::string>().substr(7) + ".sig";
-  }
-};
 
 TEST_F(SignTest, SignatureIsVerifiedHereAndByOpenssl) {
   const json sealed = SealApp(Sealed());
@@ -192,6 +139,23 @@ TEST_F(SignTest, CosignsKeyTakesItsPassphraseFromEnvironmentOrFile) {
   EXPECT_EQ(
       cli_.Run({"image", "verify", Sealed(), "--signed-by", vectors + "encrypted.pub"}).exit_code,
       0);
+}
+
+TEST_F(SignTest, ThePassphraseIsAskedForAtTheTerminalIfNoneIsGiven) {
+  SealApp(Sealed());
+  const std::string vectors = std::string(LOCKET_SOURCE_DIR) + "/tests/vectors/cosign/";
+  const std::vector<std::string> sign = {"image", "sign", Sealed(), "--key",
+                                         vectors + "encrypted.key"};
+  cli_.typed = "wrong pony";
+  const auto wrong = cli_.Run(sign);
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_THAT(wrong.err,
+              AllOf(HasSubstr("the passphrase does not open the key"), Not(HasSubstr("pony"))));
+  cli_.environment["COSIGN_PASSWORD"] = "correct horse";
+  EXPECT_EQ(cli_.Run(sign).exit_code, 0) << "who gave one is not asked";
+  cli_.environment.clear();
+  cli_.typed = "correct horse";
+  EXPECT_THAT(cli_.Run(sign).out, HasSubstr("was signed"));
 }
 
 TEST_F(SignTest, NothingIsPushedForAnImageOrKeyThatCannotBe) {
