@@ -18,6 +18,10 @@ constexpr size_t kMaxOpenBlocks = 16;
 // Keeps node number 0 out of use: as an inode number it means "none" to some.
 constexpr uint64_t kReservedBytes = 64;
 
+// fsck.erofs (1.5) reads the header of an inode's xattrs before it looks whether there are any,
+// also behind the last inode.
+constexpr uint64_t kXattrHeaderBytes = 12;
+
 constexpr uint64_t kSpoolPiece = uint64_t{1} << 20;
 
 uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -161,6 +165,7 @@ std::string Writer::Content(const Plan& plan) const {
 void Writer::PlanAll() {
   Placement placement;
   uint64_t next_block = out_.next_block();
+  uint64_t inodes_end = 0;
   for (Plan& plan : plans_) {
     const Node& node = tree_.node(plan.id);
     const uint64_t xattr_bytes = xattrs_.EncodedSize(node.xattrs);
@@ -181,6 +186,7 @@ void Writer::PlanAll() {
       next_block += RoundUp(plan.size - tail, kBlockSize) / kBlockSize;
     }
     plan.address = placement.Place(kInodeBytes + xattr_bytes + tail);
+    inodes_end = std::max(inodes_end, plan.address + kInodeBytes);
     if (!S_ISDIR(node.mode)) continue;
     plan.links = 2;
     for (const auto& [name, child] : node.directory->children) {
@@ -188,7 +194,8 @@ void Writer::PlanAll() {
     }
   }
   metadata_block_ = next_block;
-  metadata_blocks_ = placement.blocks();
+  metadata_blocks_ = std::max(placement.blocks(),
+                              RoundUp(inodes_end + kXattrHeaderBytes, kBlockSize) / kBlockSize);
 }
 
 Status Writer::WriteDirectoryBlocks() {
@@ -258,7 +265,7 @@ Status Writer::WriteInodes() {
     LOCKET_TRY(WriteTail(*plan));
     compressed_ = compressed_ || plan->layout == DataLayout::kCompressed;
   }
-  return out_.PadToBlock();
+  return out_.AppendZeros(start + metadata_blocks_ * kBlockSize - out_.position());
 }
 
 Result<ImageInfo> Writer::Run(const std::array<std::byte, 16>& uuid, BlockSink& sink) {
