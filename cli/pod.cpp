@@ -20,9 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kQuery{10};      // calls that only ask
-constexpr seconds kStopGrace{10};  // for a container to end by itself
-constexpr seconds kStop{90};       // calls that stop: the VM gets its time to end
+constexpr seconds kQuery{10};  // calls that only ask
+constexpr seconds kStop{90};   // calls that stop: the VM gets its time to end
 constexpr milliseconds kLookAgain{100};
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as shells do
 constexpr const char* kLogName = "container.log";
