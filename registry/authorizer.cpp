@@ -116,7 +116,7 @@ Result<std::string> Authorizer::FetchToken(const AuthScope& scope,
   }
   const std::string doing = "token service '" + realm.scheme + "://" + realm.host + "'";
   LOCKET_TRY_ASSIGN(const auto credentials,
-                    credentials_.Find(scope.login_host, scope.repository).While(doing));
+                    credentials_(scope.login_host, scope.repository).While(doing));
   LOCKET_TRY_ASSIGN(
       HttpRequest request,
       TokenRequest(std::move(realm), credentials, TokenQuery(scope, challenge)).While(doing));
@@ -143,7 +143,7 @@ Result<bool> Authorizer::Answer(const AuthScope& scope, const HttpResponse& resp
     return true;
   }
   if (!basic) return false;
-  LOCKET_TRY_ASSIGN(const auto credentials, credentials_.Find(scope.login_host, scope.repository));
+  LOCKET_TRY_ASSIGN(const auto credentials, credentials_(scope.login_host, scope.repository));
   if (!credentials || credentials->is_identity_token()) return false;
   Remember(scope, BasicHeader(*credentials));
   return true;

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/mutex.h"
 #include "base/result.h"
@@ -33,9 +34,8 @@ Result<std::string> ParseTokenResponse(std::string_view json);
 // Thread-safe. Remembers what worked; an expired token is noticed by the 401 it earns.
 class Authorizer {
  public:
-  // `credentials` outlives the object.
-  Authorizer(HttpClient& http, const CredentialStore& credentials)
-      : http_(http), credentials_(credentials) {}
+  Authorizer(HttpClient& http, CredentialLookup credentials)
+      : http_(http), credentials_(std::move(credentials)) {}
 
   // "Authorization: ..." for these requests, or "".
   std::string HeaderFor(const AuthScope& scope);
@@ -51,7 +51,7 @@ class Authorizer {
   void Remember(const AuthScope& scope, std::string header);
 
   HttpClient& http_;
-  const CredentialStore& credentials_;
+  const CredentialLookup credentials_;
   Mutex mutex_;
   std::map<std::string, std::string> headers_ LOCKET_GUARDED_BY(mutex_);
 };

@@ -31,6 +31,7 @@ struct RetryPolicy {
 struct ClientOptions {
   std::filesystem::path certs_directory = "/etc/containerd/certs.d";
   CredentialStore credentials{};
+  CredentialLookup given{};         // asked before `credentials`
   std::filesystem::path ca_file{};  // empty: the system's
   RetryPolicy retry{};
   std::chrono::milliseconds connect_timeout{10'000};

@@ -1,6 +1,7 @@
 // Inside of RegistryClient.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,9 @@ class RegistryClient::Impl {
                .connect_timeout = options_.connect_timeout,
                .stall_bytes_per_second = options_.stall_bytes_per_second,
                .stall_timeout = options_.stall_timeout}),
-        authorizer_(http_, options_.credentials) {}
+        authorizer_(http_, [this](std::string_view host, std::string_view repository) {
+          return Credentials(host, repository);
+        }) {}
 
   enum class Need { kResolve, kPull, kPush };
 
@@ -66,6 +69,14 @@ class RegistryClient::Impl {
   }
 
  private:
+  Result<std::optional<registry::Credentials>> Credentials(std::string_view host,
+                                                           std::string_view repository) const {
+    if (options_.given) {
+      LOCKET_TRY_ASSIGN(auto given, options_.given(host, repository));
+      if (given) return given;
+    }
+    return options_.credentials.Find(host, repository);
+  }
   Result<std::vector<Session>> SessionsFor(const Call& call);
   static std::string Describe(const Call& call, const Session& session);
 

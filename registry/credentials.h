@@ -25,6 +25,10 @@ struct Credentials {
 using CredentialHelper = std::function<Result<std::optional<Credentials>>(
     const std::string& name, const std::string& server)>;
 
+// Who we are to `host` for `repository`. Nothing: go without. Called from any thread.
+using CredentialLookup = std::function<Result<std::optional<Credentials>>(
+    std::string_view host, std::string_view repository)>;
+
 // Immutable once loaded, so any thread may ask.
 class CredentialStore {
  public:

@@ -9,8 +9,10 @@
 #include "base/version.h"
 #include "snapshotter/cache_service.h"
 #include "snapshotter/failpoint.h"
+#include "snapshotter/image_proxy.h"
 #include "snapshotter/metrics.h"
 #include "snapshotter/options.h"
+#include "snapshotter/pull_secrets.h"
 #include "snapshotter/registry_fetcher.h"
 #include "snapshotter/reloading_fetcher.h"
 #include "snapshotter/snapshots_service.h"
@@ -29,10 +31,11 @@ int Fail(const Error& error, int status) {
   return status;
 }
 
-Result<std::unique_ptr<Fetcher>> MakeFetcher(const Options& options) {
+Result<std::unique_ptr<Fetcher>> MakeFetcher(const Options& options, PullSecrets& secrets) {
   RegistryFetcherOptions fetcher{.hosts_directory = options.hosts_dir,
                                  .credential_files = {},
                                  .credentials_directory = options.credentials_dir,
+                                 .pull_secrets = &secrets,
                                  .ca_file = options.ca_file,
                                  .timeout = options.registry_timeout,
                                  .attempts = options.registry_attempts,
@@ -64,11 +67,11 @@ Result<Listener> MakeListener(const Options& options) {
 }
 
 // What concerns registries is read again; a file that is wrong changes nothing.
-void Reload(int argc, const char* const* argv, ReloadingFetcher& fetcher) {
+void Reload(int argc, const char* const* argv, PullSecrets& secrets, ReloadingFetcher& fetcher) {
   sd_notify(0, "RELOADING=1");
   const auto line = ParseCommandLine(argc, argv);
-  auto made =
-      line.ok() ? MakeFetcher(line->options) : Result<std::unique_ptr<Fetcher>>(line.error());
+  auto made = line.ok() ? MakeFetcher(line->options, secrets)
+                        : Result<std::unique_ptr<Fetcher>>(line.error());
   if (made.ok()) {
     fetcher.Replace(std::move(made).value());
     log::Info("registry settings and credentials read again");
@@ -102,7 +105,19 @@ Result<std::unique_ptr<Metrics>> ServeMetrics(const Options& options, BlobCache&
   return metrics;
 }
 
-Status Run(const Options& options, ReloadingFetcher& fetcher, const std::function<void()>& reload) {
+// Nothing: the kubelet talks to containerd itself.
+Result<std::unique_ptr<ImageProxy>> StartProxy(const Options& options, PullSecrets& secrets) {
+  if (options.cri_address.empty()) return std::unique_ptr<ImageProxy>();
+  LOCKET_TRY_ASSIGN(Listener listener, Listener::Listen(options.cri_address));
+  LOCKET_TRY_ASSIGN(auto proxy,
+                    ImageProxy::Start(std::move(listener), options.cri_containerd, secrets));
+  log::Info("serving the kubelet's image service",
+            {{"address", options.cri_address.string()}, {"to", options.cri_containerd.string()}});
+  return proxy;
+}
+
+Status Run(const Options& options, PullSecrets& secrets, ReloadingFetcher& fetcher,
+           const std::function<void()>& reload) {
   const sigset_t signals = BlockSignals();
   LOCKET_TRY_ASSIGN(const RootDirectory root, RootDirectory::Open(options.root));
   LOCKET_TRY_ASSIGN(Listener listener, MakeListener(options));
@@ -127,6 +142,7 @@ Status Run(const Options& options, ReloadingFetcher& fetcher, const std::functio
   LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener),
                                                               {.services = {cache_service.get()},
                                                                .metrics = metrics.get()}));
+  LOCKET_TRY_ASSIGN(const auto proxy, StartProxy(options, secrets));
   log::Info("serving", {{"address", options.address.string()},
                         {"root", root.path().string()},
                         {"version", kVersion}});
@@ -137,6 +153,7 @@ Status Run(const Options& options, ReloadingFetcher& fetcher, const std::functio
   log::Info("stopping", {{"signal", received}});
   blobs.Stop();
   converter->Stop();
+  if (proxy) proxy->Shutdown(kGrace);
   server->Shutdown(kGrace);
   return Ok();
 }
@@ -154,10 +171,12 @@ int main(int argc, char** argv) {
   }
   const Options& options = line->options;
   log::Init("locket-snapshotter", options.log_level, options.log_format);
-  auto fetcher = MakeFetcher(options);
+  PullSecrets secrets;
+  auto fetcher = MakeFetcher(options, secrets);
   if (!fetcher.ok()) return Fail(fetcher.error(), line->check_config ? kUsage : EXIT_FAILURE);
   if (line->check_config) return EXIT_SUCCESS;
   ReloadingFetcher reloading(std::move(fetcher).value());
-  const auto done = Run(options, reloading, [&] { Reload(argc, argv, reloading); });
+  const auto done =
+      Run(options, secrets, reloading, [&] { Reload(argc, argv, secrets, reloading); });
   return done.ok() ? EXIT_SUCCESS : Fail(done.error(), EXIT_FAILURE);
 }

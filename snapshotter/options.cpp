@@ -122,6 +122,8 @@ Status TakeKey(const std::string& key, const toml::value& value, Options& option
   if (key == "convert" || key == "convert_images" || key == "convert_except") {
     return TakeConvert(key, value, options.convert);
   }
+  if (key == "cri.address") return TakePath(key, value, options.cri_address);
+  if (key == "cri.containerd") return TakePath(key, value, options.cri_containerd);
   if (key.starts_with("registry.")) return TakeRegistry(key, value, options);
   if (key == "cache.high_bytes") {
     return TakeNumber(key, value, 0, kMaxBytes, options.cache_high_bytes);
@@ -139,7 +141,8 @@ Status TakeKey(const std::string& key, const toml::value& value, Options& option
 Status TakeTable(const toml::value& table, const std::string& prefix, Options& options) {
   for (const auto& [name, value] : table.as_table()) {
     const std::string key = prefix + name;
-    if (value.is_table() && (key == "registry" || key == "cache" || key == "metrics")) {
+    if (value.is_table() &&
+        (key == "registry" || key == "cri" || key == "cache" || key == "metrics")) {
       LOCKET_TRY(TakeTable(value, key + ".", options));
     } else {
       LOCKET_TRY(TakeKey(key, value, options));
@@ -212,6 +215,13 @@ Result<Options> ParseConfig(std::string_view text, const Options& defaults) {
   }
   if (options.root.empty()) return Wrong("root", "must not be empty");
   if (options.address.empty()) return Wrong("address", "must not be empty");
+  const auto& cri = options.cri_address;
+  if (!cri.empty() && (cri == options.address || cri == options.cri_containerd)) {
+    return Wrong("cri.address", "must be a socket of its own");
+  }
+  if (!cri.empty() && options.cri_containerd.empty()) {
+    return Wrong("cri.containerd", "must not be empty");
+  }
   if (options.cache_low_bytes > options.cache_high_bytes) {
     return Wrong("cache.low_bytes", "must not be more than cache.high_bytes");
   }

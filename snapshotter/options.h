@@ -28,6 +28,8 @@ struct Options {
   int registry_attempts = 5;
   size_t max_downloads = 16;
   size_t max_downloads_per_host = 8;
+  std::filesystem::path cri_address{};  // empty: no proxy
+  std::filesystem::path cri_containerd = "/run/containerd/containerd.sock";
   uint64_t cache_high_bytes = 10ULL << 30;
   uint64_t cache_low_bytes = 8ULL << 30;
   std::chrono::seconds keep_partial_downloads = std::chrono::hours(24);

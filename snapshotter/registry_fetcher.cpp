@@ -115,6 +115,11 @@ Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOption
     files.insert(files.end(), more.begin(), more.end());
   }
   LOCKET_TRY_ASSIGN(client_options.credentials, registry::CredentialStore::Load(files));
+  if (options.pull_secrets != nullptr) {
+    client_options.given = [secrets = options.pull_secrets](std::string_view host,
+                                                            std::string_view repository)
+        -> Result<std::optional<registry::Credentials>> { return secrets->Find(host, repository); };
+  }
   LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));
   return std::unique_ptr<Fetcher>(std::make_unique<RegistryFetcher>(
       std::move(client),

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "snapshotter/fetcher.h"
+#include "snapshotter/pull_secrets.h"
 
 namespace locket::snapshotter {
 
@@ -16,6 +17,7 @@ struct RegistryFetcherOptions {
   std::filesystem::path hosts_directory;                // containerd's certs.d
   std::vector<std::filesystem::path> credential_files;  // docker's config.json format
   std::filesystem::path credentials_directory{};        // more of them, asked after those
+  PullSecrets* pull_secrets = nullptr;                  // asked before; outlives the fetcher
   std::filesystem::path ca_file{};                      // empty: the system's
   std::chrono::milliseconds timeout{30'000};            // without one byte from the registry
   int attempts = 5;           // of a request; a blob counts from the last byte that got through

@@ -2,18 +2,9 @@
 
 #include <google/protobuf/timestamp.pb.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/server_posix.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 
-#include <array>
-#include <cerrno>
-#include <thread>
-
-#include "base/log.h"
-#include "base/unique_fd.h"
 #include "proto/snapshots.grpc.pb.h"
+#include "snapshotter/grpc_acceptor.h"
 #include "snapshotter/grpc_status.h"
 #include "snapshotter/request_times.h"
 
@@ -23,7 +14,6 @@ namespace {
 namespace pb = ::containerd::services::snapshots::v1;
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
-constexpr int kAcceptAgainMs = 100;  // after the process or the machine ran out of something
 constexpr int kMinIdleThreads = 2;
 constexpr int kMaxIdleThreads = 32;
 constexpr int kInfosPerMessage = 100;  // containerd's own batch
@@ -165,8 +155,6 @@ class GrpcServer final : public SnapshotsServer {
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
 
   Status Start() {
-    stop_.reset(::eventfd(0, EFD_CLOEXEC));
-    if (!stop_.valid()) return Error::FromErrno(errno, "eventfd");
     grpc::EnableDefaultHealthCheckService(true);  // grpc.health.v1
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
@@ -178,44 +166,24 @@ class GrpcServer final : public SnapshotsServer {
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxIdleThreads);
     server_ = builder.BuildAndStart();
     if (!server_) return Error(ErrorCode::kUnavailable, "cannot start the gRPC server");
-    acceptor_ = std::jthread([this] { Accept(); });
+    LOCKET_TRY_ASSIGN(acceptor_, GrpcAcceptor::Start(listener_, *server_));
     return Ok();
   }
 
   void Shutdown(std::chrono::milliseconds grace) override {
     if (!server_) return;
-    ::eventfd_write(stop_.get(), 1);
-    acceptor_.join();
+    acceptor_.reset();
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
     server_.reset();
   }
 
  private:
-  // gRPC would bind a socket itself; it does not take one that is bound.
-  void Accept() {
-    std::array<pollfd, 2> waiting{pollfd{.fd = stop_.get(), .events = POLLIN, .revents = 0},
-                                  pollfd{.fd = listener_.fd(), .events = POLLIN, .revents = 0}};
-    while (true) {
-      ::poll(waiting.data(), waiting.size(), -1);
-      if (waiting[0].revents != 0) return;
-      const int fd = ::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-      if (fd >= 0) {
-        grpc::AddInsecureChannelFromFd(server_.get(), fd);  // which closes it
-      } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-        log::Warning("cannot accept a connection; trying again",
-                     {log::Field(Error::FromErrno(errno, "accept"))});
-        ::poll(waiting.data(), 1, kAcceptAgainMs);
-      }
-    }
-  }
-
   SnapshotsService service_;
   const ServerExtras extras_;
   const Listener listener_;
-  UniqueFd stop_;
   std::unique_ptr<grpc::Server> server_;
-  std::jthread acceptor_;
+  std::unique_ptr<GrpcAcceptor> acceptor_;
 };
 
 }  // namespace

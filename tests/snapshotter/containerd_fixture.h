@@ -17,7 +17,7 @@ class ContainerdTest : public RemoteTest {
     }
     RemoteTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    Configure("");
+    Configure(Configuration());
     Start();
     StartContainerd();
   }
@@ -30,6 +30,9 @@ class ContainerdTest : public RemoteTest {
     EXPECT_TRUE(containerd_->Wait(kPatience).ok());
     containerd_.reset();
   }
+
+  // The snapshotter's.
+  virtual std::string Configuration() const { return ""; }
 
   // The part of the configuration we ship that says what becomes of sealed layers elsewhere.
   static std::string StreamProcessors() {

@@ -2,11 +2,13 @@
 #include <fstream>
 
 #include "tests/snapshotter/containerd_fixture.h"
+#include "tests/snapshotter/loopback_registry.h"
 
 namespace locket::snapshotter {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -63,6 +65,52 @@ TEST_F(ContainerdTest, AnOrdinaryImageIsUnpackedAndMounts) {
       Ctr({"snapshots", "--snapshotter", "locket", "prepare", "web", image.chain_ids[0]});
   EXPECT_EQ(prepared.exit_status, 0) << prepared.standard_error;
   EXPECT_EQ(Ctr({"snapshots", "--snapshotter", "locket", "usage"}).exit_status, 0);
+}
+
+// The kubelet's images are served by the snapshotter.
+class PullSecretTest : public ContainerdTest {
+ protected:
+  std::string Configuration() const override {
+    return "[cri]\naddress = \"" + kubelet_socket() + "\"\ncontainerd = \"" + socket() + "\"\n";
+  }
+  std::string kubelet_socket() const { return temp_.path() / "k.sock"; }
+  std::unique_ptr<cri::ImageService::Stub> Kubelet() const {
+    return cri::ImageService::NewStub(
+        grpc::CreateChannel("unix:" + kubelet_socket(), grpc::InsecureChannelCredentials()));
+  }
+  grpc::Status PullWithSecret(const std::string& reference, const std::string& password) {
+    cri::PullImageRequest request;
+    request.mutable_image()->set_image(reference);
+    request.mutable_auth()->set_username("user");
+    request.mutable_auth()->set_password(password);
+    cri::PullImageResponse response;
+    grpc::ClientContext context;
+    return Kubelet()->PullImage(&context, request, &response);
+  }
+};
+
+TEST_F(PullSecretTest, OpensTheRegistryForContainerdAndForUs) {
+  LoopbackRegistry locked;
+  locked.Follow([](const std::string& request) -> std::optional<LoopbackRegistry::Raw> {
+    if (request.find("Basic dXNlcjpwYXNz") != std::string::npos) return std::nullopt;
+    return LoopbackRegistry::Raw{.bytes =
+                                     "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n"
+                                     "WWW-Authenticate: Basic realm=\"r\"\r\n"
+                                     "Connection: close\r\n\r\n"};
+  });
+  TestImage image = MakeImage(locked.host() + "/team/app", "AB");
+  image.AddTo(locked);
+  const std::string reference = image.reference + "@" + image.manifest_digest();
+  EXPECT_FALSE(PullWithSecret(reference, "wrong").ok());
+  const grpc::Status pulled = PullWithSecret(reference, "pass");
+  ASSERT_TRUE(pulled.ok()) << pulled.error_message() << containerd_log() << log_();
+  EXPECT_THAT(List({"kind==committed"}), SizeIs(2));
+  EXPECT_THAT(log(), Not(AnyOf(HasSubstr("dXNlcjpwYXNz"), HasSubstr("wrong"))))
+      << "a secret is in the log";
+  cri::ListImagesResponse listed;
+  grpc::ClientContext context;
+  ASSERT_TRUE(Kubelet()->ListImages(&context, {}, &listed).ok());
+  EXPECT_EQ(listed.images_size(), 1) << "other calls go on to containerd";
 }
 
 TEST_F(ContainerdTest, AFailedDownloadFailsThePullWithOurReason) {

@@ -41,6 +41,9 @@ timeout_s = 7
 attempts = 3
 max_downloads = 5
 max_downloads_per_host = 2
+[cri]
+address = "/k.sock"
+containerd = "/c.sock"
 [cache]
 high_bytes = 20
 low_bytes = 10
@@ -61,6 +64,8 @@ address = "127.0.0.1:9100"
                                .registry_attempts = 3,
                                .max_downloads = 5,
                                .max_downloads_per_host = 2,
+                               .cri_address = "/k.sock",
+                               .cri_containerd = "/c.sock",
                                .cache_high_bytes = 20,
                                .cache_low_bytes = 10,
                                .keep_partial_downloads = std::chrono::seconds(0),
@@ -85,6 +90,9 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
       {"[registry]\ntimeout_s = '5'", "must be a number of seconds"},
       {"[registry]\nattempts = 0", "key 'registry.attempts': must be a number, 1 to 100"},
       {"[registry]\nmax_downloads = 0", "'registry.max_downloads': must be a number, 1 to 1024"},
+      {"address = '/a'\n[cri]\naddress = '/a'", "key 'cri.address': must be a socket of its own"},
+      {"[cri]\naddress = '/a'\ncontainerd = '/a'", "must be a socket of its own"},
+      {"[cri]\naddress = '/a'\ncontainerd = ''", "key 'cri.containerd': must not be empty"},
       {"[cache]\nhigh_bytes = -1", "key 'cache.high_bytes': must be a number, 0 to"},
       {"[cache]\nlow_bytes = '1'", "key 'cache.low_bytes': must be a number"},
       {"[cache]\nhigh_bytes = 1\nlow_bytes = 2", "must not be more than cache.high_bytes"},

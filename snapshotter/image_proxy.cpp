@@ -1,0 +1,230 @@
+#include "snapshotter/image_proxy.h"
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <strings.h>
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "proto/cri.pb.h"
+#include "snapshotter/grpc_acceptor.h"
+
+namespace locket::snapshotter {
+namespace {
+
+namespace cri = ::runtime::v1;
+
+constexpr int kMaxMessageBytes = 16 << 20;  // the kubelet's own bound
+constexpr int kMaxBackoffMs = 1000;         // until containerd, restarted, is tried again
+
+// The same message in all versions of CRI so far.
+bool IsPull(const std::string& method) { return method.ends_with(".ImageService/PullImage"); }
+
+void Wipe(std::string& text) {
+  if (!text.empty()) ::explicit_bzero(text.data(), text.size());
+}
+
+Result<std::optional<registry::Credentials>> CredentialsOf(const cri::PullImageRequest& request) {
+  const auto& auth = request.auth();
+  return CredentialsFrom({.username = auth.username(),
+                          .password = auth.password(),
+                          .auth = auth.auth(),
+                          .server_address = auth.server_address(),
+                          .identity_token = auth.identity_token()},
+                         request.image().image());
+}
+
+Status Remember(const grpc::ByteBuffer& message, PullSecrets& secrets) {
+  grpc::Slice bytes;
+  cri::PullImageRequest request;
+  if (!message.DumpToSingleSlice(&bytes).ok() ||
+      !request.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
+    return Error(ErrorCode::kInvalidArgument, "not a PullImageRequest");
+  }
+  auto credentials = CredentialsOf(request);
+  if (request.has_auth()) {
+    auto& auth = *request.mutable_auth();
+    for (auto* text : {auth.mutable_password(), auth.mutable_auth(), auth.mutable_identity_token(),
+                       auth.mutable_registry_token()}) {
+      Wipe(*text);
+    }
+  }
+  if (!credentials.ok()) return std::move(credentials).error();
+  if (!*credentials) return Ok();
+  return secrets.Remember(request.image().image(), std::move(**credentials));
+}
+
+// What gRPC adds by itself.
+bool IsReserved(grpc::string_ref name) {
+  return name.starts_with(":") || name.starts_with("grpc-") || name == "user-agent" ||
+         name == "content-type" || name == "te" || name == "host";
+}
+
+// One call on its way to containerd and back, message by message, so that streams pass, too. Lives
+// until both its ends are done.
+class ForwardedCall final : public grpc::ServerGenericBidiReactor {
+ public:
+  ForwardedCall(grpc::GenericCallbackServerContext& context, grpc::GenericStub& containerd,
+                PullSecrets& secrets)
+      : context_(context), secrets_(secrets), outward_(*this) {
+    for (const auto& [name, value] : context.client_metadata()) {
+      if (IsReserved(name)) continue;
+      outward_.context.AddMetadata({name.data(), name.size()}, {value.data(), value.size()});
+    }
+    outward_.context.set_deadline(context.deadline());
+    containerd.PrepareBidiStreamingCall(&outward_.context, context.method(), {}, &outward_);
+    // Messages come from the other end's callbacks: without it OnDone could overtake one.
+    outward_.AddHold();
+    outward_.StartRead(&answer_);
+    outward_.StartCall();
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (ok && IsPull(context_.method())) Note();
+    const std::lock_guard lock(mutex_);
+    if (outward_ended_) return;
+    if (ok) {
+      outward_.StartWrite(&request_);
+    } else {
+      outward_.StartWritesDone();
+    }
+  }
+  void OnWriteDone(bool /*ok*/) override { outward_.StartRead(&answer_); }
+  void OnCancel() override { outward_.context.TryCancel(); }
+  void OnDone() override { EndIsDone(); }
+
+ private:
+  struct Outward final : grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+    explicit Outward(ForwardedCall& owner) : call(owner) {}
+    void OnWriteDone(bool ok) override {
+      if (ok) call.StartRead(&call.request_);
+    }
+    void OnReadDone(bool ok) override {
+      if (ok) {
+        call.StartWrite(&call.answer_);
+      } else {
+        call.OutwardEnded();
+      }
+    }
+    void OnDone(const grpc::Status& status) override {
+      for (const auto& [name, value] : context.GetServerTrailingMetadata()) {
+        if (!IsReserved(name)) {
+          call.context_.AddTrailingMetadata({name.data(), name.size()},
+                                            {value.data(), value.size()});
+        }
+      }
+      call.Finish(status);
+      call.EndIsDone();
+    }
+
+    ForwardedCall& call;
+    grpc::ClientContext context;
+  };
+
+  // No message comes any more, so none is sent either; the status follows.
+  void OutwardEnded() {
+    {
+      const std::lock_guard lock(mutex_);
+      outward_ended_ = true;
+    }
+    outward_.RemoveHold();
+  }
+
+  // containerd judges the request; here it only matters that nobody wonders where the secret went.
+  void Note() {
+    const auto noted = Remember(request_, secrets_);
+    if (!noted.ok()) {
+      log::Warning("pull secret not understood: going on without", {log::Field(noted.error())});
+    }
+  }
+
+  void EndIsDone() {
+    if (--ends_ == 0) delete this;
+  }
+
+  grpc::GenericCallbackServerContext& context_;
+  PullSecrets& secrets_;
+  std::mutex mutex_;
+  bool outward_ended_ = false;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer answer_;
+  std::atomic<int> ends_ = 2;
+  Outward outward_;
+};
+
+class ForwardingService final : public grpc::CallbackGenericService {
+ public:
+  ForwardingService(const std::shared_ptr<grpc::Channel>& containerd, PullSecrets& secrets)
+      : containerd_(containerd), secrets_(secrets) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return new ForwardedCall(*context, containerd_, secrets_);
+  }
+
+ private:
+  grpc::GenericStub containerd_;
+  PullSecrets& secrets_;
+};
+
+std::shared_ptr<grpc::Channel> Connect(const std::filesystem::path& containerd) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
+  return grpc::CreateCustomChannel("unix:" + containerd.string(),
+                                   grpc::InsecureChannelCredentials(), arguments);
+}
+
+class GrpcProxy final : public ImageProxy {
+ public:
+  GrpcProxy(Listener listener, const std::filesystem::path& containerd, PullSecrets& secrets)
+      : listener_(std::move(listener)), service_(Connect(containerd), secrets) {}
+  ~GrpcProxy() override { Shutdown(std::chrono::milliseconds(0)); }
+
+  Status Start() {
+    grpc::ServerBuilder builder;
+    builder.RegisterCallbackGenericService(&service_);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    server_ = builder.BuildAndStart();
+    if (!server_) return Error(ErrorCode::kUnavailable, "cannot start the CRI image proxy");
+    LOCKET_TRY_ASSIGN(acceptor_, GrpcAcceptor::Start(listener_, *server_));
+    return Ok();
+  }
+
+  void Shutdown(std::chrono::milliseconds grace) override {
+    if (!server_) return;
+    acceptor_.reset();
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  const Listener listener_;
+  ForwardingService service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<GrpcAcceptor> acceptor_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ImageProxy>> ImageProxy::Start(Listener listener,
+                                                      const std::filesystem::path& containerd,
+                                                      PullSecrets& secrets) {
+  auto proxy = std::make_unique<GrpcProxy>(std::move(listener), containerd, secrets);
+  LOCKET_TRY(proxy->Start());
+  return std::unique_ptr<ImageProxy>(std::move(proxy));
+}
+
+}  // namespace locket::snapshotter
