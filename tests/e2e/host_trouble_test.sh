@@ -63,6 +63,28 @@ restart_snapshotter() {
   prints "$proof" run_pod --name again
 }
 
+# vms: the process ids of those that run.
+vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | sort; }
+held_by_a_vm() { "$locket" cache ls --json | jq -e 'any(.held_by_vm)' > /dev/null; }
+# Upgrade or crash: the VM is not the snapshotter's, and has its blobs open itself.
+running_pod_outlives_the_snapshotter() {
+  local before
+  run_pod --name outlives --detach -- /bin/sleep 1000 > /dev/null
+  before=$(vms)
+  [ -n "$before" ] && held_by_a_vm
+  restart_snapshotter
+  held_by_a_vm || { say 'the new snapshotter does not see the VM'; return 1; }
+  "$locket" cache gc > /dev/null
+  [ "$(vms)" = "$before" ] || { say "VMs before: $before, after: $(vms)"; return 1; }
+  "$locket" pod ls | grep outlives | grep -q running
+  "$locket" pod stop outlives
+}
+# Whatever is lost of the cache comes back when a pod needs it.
+lost_cache_comes_back() {
+  rm "$RUN"/snapshotter/blobs/sha256/*
+  prints "$proof" run_pod --name healed
+}
+
 "$locket" image inspect "$image" --json > "$RUN/inspected.json"
 claim 'a blob with a wrong byte is refused by its digest' with_bad_blob 'the content is sha256:' spoil
 claim 'a blob that is cut short is refused' with_bad_blob 'sha256' cut
@@ -78,5 +100,8 @@ claim 'a registry that wants a password is named to whoever runs a pod' pull_wit
 claim 'KVM that does not work is named' refuses '[Kk][Vv][Mm]' 120 run_pod --name kvm --runtime-handler locket-kvm
 claim 'a missing guest image is named' refuses "$RUN/nowhere" 60 run_pod --name no-image --runtime-handler locket-no-image
 claim 'then a pod runs' prints "$proof" run_pod --name good
+export LOCKET_SNAPSHOTTER_SOCKET=$RUN/snapshotter.sock
 claim 'a snapshotter killed and restarted serves on' restart_snapshotter
+claim 'a running pod outlives its snapshotter' running_pod_outlives_the_snapshotter
+claim 'a cache that was emptied by hand is filled again' lost_cache_comes_back
 exit $failed
