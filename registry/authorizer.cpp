@@ -1,13 +1,13 @@
 #include "registry/authorizer.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "base/encoding.h"
 #include "registry/challenge.h"
 #include "registry/errors.h"
+#include "registry/shallow_json.h"
 
 namespace locket::registry {
 namespace {
@@ -75,14 +75,8 @@ Result<HttpRequest> TokenRequest(Url realm, const std::optional<Credentials>& cr
 }  // namespace
 
 Result<std::string> ParseTokenResponse(std::string_view text) {
-  const auto shallow = [](int depth, json::parse_event_t, json&) { return depth < 8; };
-  json document;
-  try {
-    document = json::parse(text, shallow, /*allow_exceptions=*/false);
-  } catch (const json::exception&) {
-    document = nullptr;
-  }
-  if (document.is_object()) {
+  const json document = ParseShallowObject(text);
+  if (!document.is_null()) {
     for (const char* name : {"token", "access_token"}) {
       const auto found = document.find(name);
       if (found == document.end() || !found->is_string()) continue;

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/encoding.h"
 #include "base/subprocess.h"
+#include "registry/shallow_json.h"
 
 namespace locket::registry {
 namespace {
@@ -76,14 +76,8 @@ Result<std::optional<Credentials>> Understand(const std::string& program,
 }  // namespace
 
 Result<std::optional<Credentials>> ParseHelperAnswer(std::string_view text) {
-  const auto shallow = [](int depth, json::parse_event_t, json&) { return depth < 8; };
-  json document;
-  try {
-    document = json::parse(text, shallow, /*allow_exceptions=*/false);
-  } catch (const json::exception&) {
-    document = nullptr;
-  }
-  if (!document.is_object()) return Error(ErrorCode::kInvalidArgument, "not a JSON object");
+  json document = ParseShallowObject(text);
+  if (document.is_null()) return Error(ErrorCode::kInvalidArgument, "not a JSON object");
   const Secret username = TakeText(document, "Username");
   Secret password = TakeText(document, "Secret");
   if (username.Reveal().empty() && password.Reveal().empty()) return std::optional<Credentials>();

@@ -1,7 +1,8 @@
 #include "registry/errors.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "registry/shallow_json.h"
 
 namespace locket::registry {
 namespace {
@@ -65,15 +66,8 @@ std::string WayOut(long status, std::string_view host) {
 
 std::string RegistryErrorText(std::string_view body) {
   if (body.size() > kMaxBody) return {};
-  // A registry is no friend: brackets without end would only be parsed to be thrown away.
-  const auto shallow = [](int depth, json::parse_event_t, json&) { return depth < 8; };
-  json document;
-  try {
-    document = json::parse(body, shallow, /*allow_exceptions=*/false);
-  } catch (const json::exception&) {
-    return {};
-  }
-  if (!document.is_object()) return {};
+  const json document = ParseShallowObject(body);
+  if (document.is_null()) return {};
   const auto errors = document.find("errors");
   if (errors == document.end() || !errors->is_array() || errors->empty()) return {};
   const json& first = errors->front();
