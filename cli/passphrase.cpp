@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <functional>
 
 #include "base/encoding.h"
@@ -92,13 +91,14 @@ Result<Secret> AskPassphrase(int terminal, const std::string& prompt, const std:
   const UniqueFd stopped(::eventfd(0, EFD_CLOEXEC));
   if (!stopped.valid()) return Error::FromErrno(errno, "eventfd");
   const std::stop_callback on_stop(stop, [&stopped] {
-    const uint64_t one = 1;
-    // A fresh eventfd takes it.
-    static_cast<void>(::write(stopped.get(), &one, sizeof one));
+    ::eventfd_write(stopped.get(), 1);  // a fresh one takes it
   });
   LOCKET_TRY_ASSIGN(const Unseen unseen, Unseen::Start(terminal));
   LOCKET_TRY(WriteFull(terminal, AsBytes(prompt)).While("ask for the passphrase"));
-  return ReadLine(terminal, stopped.get());
+  auto typed = ReadLine(terminal, stopped.get());
+  // Whoever gave up is shown the reason on a line of its own.
+  if (!typed.ok()) LOCKET_TRY(WriteFull(terminal, AsBytes("\n")));
+  return typed;
 }
 
 }  // namespace locket::cli

@@ -80,6 +80,7 @@ TEST_F(PassphraseTest, ASignalEndsItAndTheTerminalIsAsBefore) {
   Type("half");
   stop_.request_stop();
   EXPECT_EQ(asked.get().error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(Seen("\n"), "Passphrase: \r\n") << "the error message begins a line";
   ExpectTerminalAsBefore();
 }
 
