@@ -126,9 +126,7 @@ Result<image::ImageConfig> Converter::ReadConfig(const OrdinaryImage& image) {
   if (blob.size > image::kMaxConfigBytes) {
     return Error(ErrorCode::kInvalidArgument, "its config is over 4 MiB");
   }
-  LOCKET_TRY(deps_.blobs.Ensure(image.reference, blob));
-  LOCKET_TRY_ASSIGN(const std::string text,
-                    deps_.blobs.Read(blob.digest.ToText(), image::kMaxConfigBytes));
+  LOCKET_TRY_ASSIGN(const std::string text, deps_.blobs.EnsureContent(image.reference, blob));
   LOCKET_TRY_ASSIGN(auto config, image::DecodeImageConfig(text).While("its config"));
   LOCKET_TRY(image::CheckCanBeSealed(image.manifest, config));
   return config;

@@ -1,5 +1,6 @@
 // The half of Snapshots that gets back what the disk has lost. Every record of a sealed image names
-// where it came from, so a blob that is gone is a matter of one download.
+// where it came from, so a blob that is gone is a matter of one download; of a converted image its
+// labels tell which ordinary one it was, so it is converted once more.
 #include <algorithm>
 
 #include "base/log.h"
@@ -19,14 +20,26 @@ bool Snapshots::HasBlobs(const ImageSource& image, const Chain& layers) const {
 
 // Nothing is pinned: the records that refer to these blobs are there.
 Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers) {
-  const bool lost = !HasBlobs(source, layers);
-  if (lost)
+  if (!HasBlobs(source, layers)) {
     log::Warning("fetching again what is gone from the cache", {{"image", source.reference}});
-  Status fetched = FetchBlobs(source, layers);
-  if (!lost || fetched.ok() || fetched.error().code() != ErrorCode::kNotFound) return fetched;
-  // No registry has what was converted here; a pull makes it again.
-  return Error(ErrorCode::kNotFound,
-               fetched.error().message() + "; if the image was converted here, pull it again");
+    LOCKET_TRY_ASSIGN(const bool converted,
+                      ConvertAgain(source, layers).While("image '" + source.reference + "'"));
+    if (converted) return Ok();
+  }
+  return FetchBlobs(source, layers);
+}
+
+// False: the image was not converted here.
+Result<bool> Snapshots::ConvertAgain(const ImageSource& source, const Chain& layers) {
+  if (deps_.converter == nullptr || layers.empty()) return false;
+  LOCKET_TRY_ASSIGN(const auto ordinary, FindOrdinaryImage(layers.front()->labels));
+  if (!ordinary) return false;
+  LOCKET_TRY_ASSIGN(const auto converted, deps_.converter->Convert(*ordinary, /*gave_up=*/{}));
+  deps_.converter->Release(ordinary->manifest_digest);
+  if (converted->manifest_digest.ToText() == source.manifest_digest) return true;
+  return Error(ErrorCode::kFailedPrecondition,
+               "converted again it is " + converted->manifest_digest.ToText() + ", not " +
+                   source.manifest_digest + ": remove the image and pull it again");
 }
 
 Status Snapshots::FetchBlobs(const ImageSource& source, const Chain& layers) {

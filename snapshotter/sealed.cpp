@@ -104,6 +104,18 @@ Result<Snapshots::RemoteTarget> Snapshots::FindTarget(const CreateRequest& reque
       .ref = ref, .chain = std::move(chain), .existing = table_.FindLayer(ref, request.parent)};
 }
 
+Result<std::optional<OrdinaryImage>> Snapshots::FindOrdinaryImage(const Labels& labels) {
+  LOCKET_TRY_ASSIGN(const std::optional<CriLabels> cri, ParseCriLabels(labels));
+  if (!cri) return std::optional<OrdinaryImage>();
+  LOCKET_TRY_ASSIGN(const std::string text,
+                    deps_.blobs.Manifest(cri->image_ref, cri->manifest_digest));
+  LOCKET_TRY_ASSIGN(image::Manifest manifest, image::DecodeManifest(text));
+  if (image::ClaimsToBeSealed(manifest)) return std::optional<OrdinaryImage>();
+  return std::optional(OrdinaryImage{.reference = cri->image_ref,
+                                     .manifest_digest = cri->manifest_digest,
+                                     .manifest = std::move(manifest)});
+}
+
 Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTarget& target) {
   LOCKET_TRY_ASSIGN(const std::optional<CriLabels> cri, ParseCriLabels(request.labels));
   // Without the labels nothing tells which image this is. Create refuses it on sealed parents.

@@ -140,6 +140,7 @@ class Snapshots {
 
   // heal.cpp. `layers`: those of the image that are needed.
   bool HasBlobs(const ImageSource& image, const Chain& layers) const;
+  Result<bool> ConvertAgain(const ImageSource& image, const Chain& layers);
   Status RestoreBlobs(const ImageSource& image, const Chain& layers);
   Status FetchBlobs(const ImageSource& image, const Chain& layers);
   Status RestoreContainer(const Snapshot& snapshot, const Chain& chain);
@@ -150,6 +151,8 @@ class Snapshots {
   bool IsToConvert(const CreateRequest& request) const;
   // True: the layer is there as a committed snapshot.
   Result<bool> PrepareRemote(const CreateRequest& request, const std::string& ref);
+  // Nothing: it is a sealed one, or the labels do not say which.
+  Result<std::optional<OrdinaryImage>> FindOrdinaryImage(const Labels& labels);
   Result<RemoteTarget> FindTarget(const CreateRequest& request, const std::string& ref);
   Result<bool> FetchLayer(const CreateRequest& request, const RemoteTarget& target);
   Result<bool> ConvertLayer(const CreateRequest& request, const RemoteTarget& target,

@@ -92,6 +92,28 @@ TEST_F(ConvertPrepareTest, ALostBlobIsMadeAgainByThePull) {
   }
 }
 
+TEST_F(ConvertPrepareTest, AContainerWhoseLayersAreLostGetsThemConvertedAgain) {
+  const std::string top = PullAll(image_);
+  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  const Snapshot layer = *snapshots().Stat(top);
+  for (const bool restart : {false, true}) {
+    for (const std::string& lost :
+         {layer.layer->digest, layer.image->manifest_digest, layer.image->config_digest}) {
+      fs::remove(machine_.root.blob(lost));
+      if (restart) {
+        ASSERT_TRUE(machine_.Restart().ok());
+      }
+      const auto mounts = snapshots().Mounts("web");
+      ASSERT_TRUE(mounts.ok()) << mounts.error().message();
+      EXPECT_TRUE(fs::exists(machine_.root.blob(lost)));
+    }
+  }
+  // The second and the last are one tar, packed in two ways.
+  machine_.fetcher.Forget(image_.layer_digests[1]);
+  fs::remove(machine_.root.blob(layer.layer->digest));
+  ExpectError(snapshots().Mounts("web"), ErrorCode::kNotFound, "layer " + image_.layer_digests[1]);
+}
+
 TEST_F(ConvertPrepareTest, SealedImagesAndExceptionsAreWhatTheyWere) {
   const TestImage sealed = MakeImage("127.0.0.1:5000/sealed:1", "AB");
   sealed.AddTo(machine_.fetcher);
