@@ -149,6 +149,7 @@ Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& c
   }
   LOCKET_TRY(WriteStub(rootfs / "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"));
   LOCKET_TRY(WriteStub(rootfs / "etc/group", "root:x:0:\n"));
+  // Of a converted image containerd has the ordinary config, which may name a user.
   if (deps_.converter != nullptr) {
     std::vector<std::string> layers;
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) layers.push_back((*it)->layer->digest);
