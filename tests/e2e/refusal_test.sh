@@ -26,12 +26,17 @@ corrupt_layer() {
   flip_byte "$blob" "$2"
   return $status
 }
+# The registry has lost the blob, too: what it still has the snapshotter fetches again (host_trouble_test.sh).
 missing_layer() {
-  local digest blob status=0
-  digest=$(jq -r '.layers[-1].digest' "$RUN/inspected.json")
-  blob=$RUN/snapshotter/blobs/sha256/${digest#sha256:}
+  local hex blob data status=0
+  hex=$(jq -r '.layers[-1].digest' "$RUN/inspected.json")
+  hex=${hex#sha256:}
+  blob=$RUN/snapshotter/blobs/sha256/$hex
+  data=$RUN/registry/docker/registry/v2/blobs/sha256/${hex:0:2}/$hex/data
   mv "$blob" "$RUN/aside"
-  refuses "${digest#sha256:}" 120 run_pod --name missing || status=$?
+  mv "$data" "$RUN/aside-data"
+  refuses "$hex" 120 run_pod --name missing || status=$?
+  mv "$RUN/aside-data" "$data"
   mv "$RUN/aside" "$blob"
   return $status
 }
@@ -64,7 +69,7 @@ claim 'a pod runs' prints "$proof" run_pod --name good
 claim 'a flipped byte in the encrypted layer is refused' corrupt_layer -1 1024
 claim 'a flipped byte in the base layer is refused' corrupt_layer 0 1024
 claim 'with the bytes put back a pod runs again' prints "$proof" run_pod --name mended
-claim 'a layer file that is gone is named' missing_layer
+claim 'a layer that is gone everywhere is named' missing_layer
 claim "a changed kernel command line gets no key" refuses measurement 120 run_pod --name tampered --runtime-handler locket-tampered
 claim 'initdata the release policy does not name gets no key' other_initdata
 claim 'without a release policy there is no key' no_policy
