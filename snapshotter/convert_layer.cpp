@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -51,7 +52,8 @@ void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
   auto converted = ConvertLayer(*job).While("layer " + job->blob.digest.ToText());
   const std::lock_guard lock(mutex_);
   layers_.erase(job->diff_id);
-  for (const auto& image : job->wanted_by) {
+  // Nobody but the image has its pins once this lock is free.
+  for (const auto& image : std::exchange(job->wanted_by, {})) {
     if (!converted.ok()) {
       Conclude(*image, converted.error());
       continue;
@@ -60,6 +62,7 @@ void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
     image->pins.push_back(*converted);
     if (--image->num_missing == 0) Enqueue([this, image] { FinishImage(image); });
   }
+  if (converted.ok()) converted->reset();
 }
 
 Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const LayerJob& job) {

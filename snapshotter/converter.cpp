@@ -44,8 +44,13 @@ Converter::~Converter() { Stop(); }
 
 void Converter::Stop() {
   stop_.request_stop();
-  const std::lock_guard lock(mutex_);
-  changed_.notify_all();
+  {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  for (std::jthread& worker : workers_) {
+    if (worker.joinable()) worker.join();
+  }
 }
 
 void Converter::Work() {
@@ -105,7 +110,10 @@ void Converter::LetGoOfOld() {
 void Converter::Release(const image::Digest& manifest_digest) {
   const std::lock_guard lock(mutex_);
   const auto found = images_.find(manifest_digest);
-  if (found != images_.end() && found->second->outcome) images_.erase(found);
+  if (found == images_.end() || !found->second->outcome) return;
+  // The worker that concluded it may still have the job, which must not keep the blobs.
+  if (found->second->num_waiting == 0) found->second->outcome.reset();
+  images_.erase(found);
 }
 
 bool Converter::IsWhole(const ConvertedImage& image) const {

@@ -83,7 +83,7 @@ class Converter {
   // Lets go of images nobody asked for lately, and of records whose blob is gone.
   Status Cleanup();
 
-  // Ends what is under way and refuses what comes. A layer half done begins anew another time.
+  // Ends what is under way, returns when nothing works any more, and refuses what comes.
   void Stop();
 
  private:

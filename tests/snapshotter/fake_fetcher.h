@@ -22,7 +22,10 @@ class FakeFetcher final : public Fetcher {
   }
   void Forget(const std::string& digest) { content_.erase(digest); }
   // The nth call from now fails and brings nothing; 0: none does.
-  void FailCall(int nth) { fail_in_ = nth; }
+  void FailCall(int nth) {
+    const std::lock_guard lock(mutex_);
+    fail_in_ = nth;
+  }
   // The next blob fetch brings that many bytes and ends with this error.
   void BreakOffAfter(size_t bytes, Error error) { break_off_.emplace(bytes, std::move(error)); }
   // Blob fetches wait until Release (or until they are told to stop).
