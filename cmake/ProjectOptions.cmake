@@ -47,8 +47,12 @@ function(locket_test name)
   target_link_libraries(${name} PRIVATE locket_options ${arg_DEPS} GTest::gmock_main)
   target_compile_definitions(${name} PRIVATE
     LOCKET_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LOCKET_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 120 LABELS "${arg_LABELS}")
+  set(properties TIMEOUT 120 LABELS "${arg_LABELS}")
+  if(LOCKET_SANITIZERS MATCHES thread)
+    list(APPEND properties ENVIRONMENT
+      TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan_suppressions.txt)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
 # locket_fuzz(<target> SOURCES ... DEPS ...): a libFuzzer binary. Its corpus, kept, is

@@ -83,7 +83,8 @@ class Converter {
   // Lets go of images nobody asked for lately, and of records whose blob is gone.
   Status Cleanup();
 
-  // Ends what is under way, returns when nothing works any more, and refuses what comes.
+  // Ends what is under way and refuses what comes; afterwards no thread of it runs. A layer half
+  // done begins anew another time. By one thread at a time.
   void Stop();
 
  private:

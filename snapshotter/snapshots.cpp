@@ -72,6 +72,10 @@ Result<std::unique_ptr<Snapshots>> Snapshots::Open(const SnapshotsDeps& deps) {
   return opened;
 }
 
+Snapshots::~Snapshots() {
+  if (deps_.converter != nullptr) deps_.converter->Stop();
+}
+
 int64_t Snapshots::Now() const {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(deps_.clock.Now().time_since_epoch())
       .count();

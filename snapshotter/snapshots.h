@@ -52,6 +52,9 @@ class Snapshots {
   // and removes or remakes the directories that do not fit it.
   static Result<std::unique_ptr<Snapshots>> Open(const SnapshotsDeps& deps);
 
+  // Stops the converter, whose threads ask the blob cache, which asks this object.
+  ~Snapshots();
+
   // A writable snapshot. With a `containerd.io/snapshot.ref` label it may be the layer of a sealed
   // image: then that layer is fetched and committed, and the answer is kAlreadyExists. So it is for
   // the layer of an ordinary image that is to be converted, once the whole image is. A layer that

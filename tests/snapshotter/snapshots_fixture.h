@@ -23,7 +23,6 @@ class Machine {
 
   // As after kill -9: nothing of the process is left but what it wrote.
   Status Restart() {
-    if (converter) converter->Stop();  // while there is somebody to ask what is used
     snapshots.reset();
     converter.reset();
     blobs.emplace(root, fetcher, limits);
@@ -78,8 +77,8 @@ class Machine {
   ConvertOptions convert;  // of the next Restart
   CacheLimits limits{};    // none: what nothing needs goes at once
   std::optional<BlobCache> blobs;
+  std::unique_ptr<Converter> converter;
   std::unique_ptr<Snapshots> snapshots;
-  std::unique_ptr<Converter> converter;  // ends first: what it trims, it asks the snapshots about
 };
 
 class SnapshotsTest : public ::testing::Test {
