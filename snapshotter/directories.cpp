@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "snapshotter/failpoint.h"
 #include "snapshotter/snapshots.h"
 
 namespace locket::snapshotter {
@@ -103,6 +104,8 @@ Status Snapshots::RemoveStrayDirectories() {
     for (const auto& [id, snapshot] : table_.all()) known.insert(std::to_string(id));
     for (const uint64_t id : busy_ids_) known.insert(std::to_string(id));
   }
+  // After the busy ones: an id that Remove has done with is the sweeper's already.
+  for (const uint64_t id : sweeper_.pending()) known.insert(std::to_string(id));
   for (const fs::path& path : found) {
     if (!known.contains(path.filename())) LOCKET_TRY(RemoveTree(path));
   }
@@ -112,6 +115,14 @@ Status Snapshots::RemoveStrayDirectories() {
 Status Snapshots::RemoveDirectories(uint64_t id) {
   LOCKET_TRY(RemoveTree(deps_.root.work(id)));
   return RemoveTree(deps_.root.snapshot(id));
+}
+
+void Snapshots::Sweep(uint64_t id) {
+  const Status swept = RemoveDirectories(id);
+  PassFailpoint("directories-removed");
+  if (swept.ok()) return;
+  log::Warning("leaving the directories of a removed snapshot to the next clean-up",
+               {{"snapshot", id}, log::Field(swept.error())});
 }
 
 Status Snapshots::MakeDirectories(const Snapshot& snapshot, const Chain& chain) {

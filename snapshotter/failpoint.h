@@ -18,7 +18,7 @@ inline constexpr std::array<std::string_view, 15> kFailpoints{
     "before-write",         // the store has not heard of the change
     "written",              // the store has it, memory and client do not
     "record-erased",        // the directories are left
-    "directories-removed",  // blobs may be left
+    "directories-removed",  // those of others may be left
     "partial-opened",       // an empty file in ingest/
     "blob-fetched",         // whole, not synced
     "blob-renamed",         // its directory is not synced

@@ -245,12 +245,11 @@ Status Snapshots::Remove(const std::string& key) {
   LOCKET_TRY(Write({.erase = {removed->id}}));
   PassFailpoint("record-erased");
   // The snapshot is gone for everybody by now, so what resists is no failure.
-  Status swept = RemoveDirectories(removed->id);
-  PassFailpoint("directories-removed");
-  if (swept.ok() && removed->layer) swept = TrimBlobs(removed);
-  if (!swept.ok()) {
-    log::Warning("leaving a part of a removed snapshot to the next clean-up",
-                 {{"snapshot", removed->id}, log::Field(swept.error())});
+  if (!removed->layer) {
+    sweeper_.Add(removed->id);
+  } else if (const Status trimmed = TrimBlobs(removed); !trimmed.ok()) {
+    log::Warning("leaving the blobs of a removed snapshot to the next clean-up",
+                 {{"snapshot", removed->id}, log::Field(trimmed.error())});
   }
   return Ok();
 }
@@ -333,6 +332,7 @@ Result<Usage> Snapshots::UsageOf(const std::string& key) {
 }
 
 Status Snapshots::Cleanup() {
+  sweeper_.Drain();
   LOCKET_TRY(RemoveStrayDirectories().While("clean up"));
   LOCKET_TRY(deps_.blobs.Trim().While("clean up"));
   if (deps_.converter != nullptr) LOCKET_TRY(deps_.converter->Cleanup().While("clean up"));

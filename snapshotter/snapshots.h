@@ -18,6 +18,7 @@
 #include "snapshotter/name_locks.h"
 #include "snapshotter/snapshot.h"
 #include "snapshotter/snapshot_table.h"
+#include "snapshotter/sweeper.h"
 
 namespace locket::snapshotter {
 
@@ -71,7 +72,7 @@ class Snapshots {
   Status Commit(const std::string& name, const std::string& key, const Labels& labels);
 
   // kFailedPrecondition: it has children. Blobs that nothing else refers to go with it, or are kept
-  // as the cache's limits say.
+  // as the cache's limits say. Its directories go after the answer; Cleanup waits for that.
   Status Remove(const std::string& key);
 
   Result<Snapshot> Stat(const std::string& key);
@@ -105,7 +106,7 @@ class Snapshots {
     bool sealed_parent() const { return !chain.empty() && chain.front()->sealed(); }
   };
 
-  // An id that is in use though no record has it: its directory is being made or removed.
+  // An id that is in use though no record has it: its directory is being made, or about to go.
   class BusyId {
    public:
     BusyId(Snapshots& snapshots, uint64_t id);
@@ -119,7 +120,11 @@ class Snapshots {
   };
 
   Snapshots(const SnapshotsDeps& deps, SnapshotTable table, uint64_t next_id)
-      : deps_(deps), next_id_(next_id), reserved_ids_(next_id), table_(std::move(table)) {}
+      : deps_(deps),
+        next_id_(next_id),
+        reserved_ids_(next_id),
+        table_(std::move(table)),
+        sweeper_([this](uint64_t id) { Sweep(id); }) {}
 
   int64_t Now() const;
   Result<uint64_t> TakeId();
@@ -137,6 +142,7 @@ class Snapshots {
   bool IsWhole(const Snapshot& snapshot) const;  // all that MakeDirectories makes is there
   Status RemoveStrayDirectories();
   Status RemoveDirectories(uint64_t id);
+  void Sweep(uint64_t id);  // what the sweeper does
   Status MakeDirectories(const Snapshot& snapshot, const Chain& chain);
   Status MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain& chain);
   Status MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain);
@@ -173,6 +179,8 @@ class Snapshots {
   mutable std::mutex mutex_;  // guards what follows; never held over a write
   SnapshotTable table_;
   std::multiset<uint64_t> busy_ids_;
+
+  Sweeper sweeper_;  // last: it uses the rest
 };
 
 // A sealed layer as its registry knows it.

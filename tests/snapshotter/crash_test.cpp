@@ -357,6 +357,7 @@ TEST_P(FailpointTest, DyingThereLosesNothingAndLeavesNothingBehind) {
   CheckAll();
   DropContainersOnSealedLayers();
   EXPECT_TRUE(WholeLife("second"));
+  EXPECT_TRUE(CleanUp());  // directories go after the answer
   CheckAll();
 }
 

@@ -47,6 +47,7 @@ class ParallelTest : public ::testing::Test {
 
   // Memory, store and disk say the same.
   void ExpectOneTruth() {
+    ASSERT_TRUE(snapshots_->Cleanup().ok());
     const auto before = snapshots_->List({});
     ASSERT_TRUE(before.ok());
     size_t num_directories = 0;

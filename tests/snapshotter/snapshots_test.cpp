@@ -69,6 +69,7 @@ TEST_F(SnapshotsTest, RemovingFreesTheNameAndTheDisk) {
   ASSERT_TRUE(snapshots().Prepare({.key = "a", .parent = "base"}).ok());
   std::ofstream(machine_.root.snapshot(2) / "file") << "x";
   ASSERT_TRUE(snapshots().Remove("a").ok());
+  ASSERT_TRUE(snapshots().Cleanup().ok());
   EXPECT_THAT(machine_.Directories(), ElementsAre("1"));
   ASSERT_TRUE(snapshots().Prepare({.key = "a"}).ok());
   EXPECT_THAT(machine_.Directories(), UnorderedElementsAre("1", "3")) << "ids are not used again";
