@@ -11,11 +11,22 @@
 
 namespace locket::snapshotter {
 namespace fs = std::filesystem;
+namespace {
+
+constexpr mode_t kPermissions = 07777;
+
+}  // namespace
 
 Status MakeDirectory(const fs::path& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) != 0) {
     return Error::FromErrno(errno, "create '" + path.string() + "'");
   }
+  struct stat made {};
+  if (::lstat(path.c_str(), &made) != 0) {
+    return Error::FromErrno(errno, "look at '" + path.string() + "'");
+  }
+  // The umask cuts nothing off as a rule, and looking costs less than a change of the inode.
+  if ((made.st_mode & kPermissions) == mode) return Ok();
   if (::chmod(path.c_str(), mode) != 0) {
     return Error::FromErrno(errno, "set mode of '" + path.string() + "'");
   }

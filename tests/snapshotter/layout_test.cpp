@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -39,6 +40,26 @@ TEST(RootDirectoryTest, NamesWhatItCannotCreate) {
   const auto opened = RootDirectory::Open("/proc/nope");
   ASSERT_FALSE(opened.ok());
   EXPECT_THAT(opened.error().message(), HasSubstr("create '/proc/nope'"));
+}
+
+TEST(MakeDirectoryTest, GivesTheModeAskedForWhateverTheUmask) {
+  const TempDir temp = Temp();
+  for (const mode_t mask : {0U, 022U, 077U, 0777U}) {
+    const fs::path path = temp.path() / std::to_string(mask);
+    const mode_t before = ::umask(mask);
+    const Status made = MakeDirectory(path, 0711);
+    ::umask(before);
+    ASSERT_TRUE(made.ok()) << made.error().message();
+    EXPECT_EQ(fs::status(path).permissions(), fs::perms(0711)) << "umask " << mask;
+  }
+}
+
+TEST(MakeDirectoryTest, NamesWhatIsInItsWay) {
+  const TempDir temp = Temp();
+  const Status made = MakeDirectory(temp.path(), 0700);
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_THAT(made.error().message(), HasSubstr("create '" + temp.path().string() + "'"));
 }
 
 TEST(RemoveTreeTest, DoesNotFollowLinksAndMayBeRepeated) {
