@@ -1,5 +1,5 @@
 // snapshotter-load, for snapshotter-bench: `serve` is containerd's Go overlay snapshotter behind
-// containerd's own gRPC service, `cycles` and `fill` are clients of any such service.
+// containerd's own gRPC service, `cycles`, `calls` and `fill` are clients of any such service.
 package main
 
 import (
@@ -131,14 +131,35 @@ func fill(s snapshots.Snapshotter, clients int, count int64) error {
 	})
 }
 
+// Prints calls per second of a Stat, which no server writes anything for: what gRPC leaves room for.
+func calls(s snapshots.Snapshotter, clients int, span time.Duration) error {
+	ctx := context.Background()
+	name := fmt.Sprint("bench/", time.Now().UnixNano(), "/stat")
+	if _, err := s.Prepare(ctx, name, ""); err != nil {
+		return err
+	}
+	defer s.Remove(ctx, name)
+	var done int64
+	start := time.Now()
+	err := parallel(clients, func(int64) (bool, error) {
+		if _, err := s.Stat(ctx, name); err != nil {
+			return false, err
+		}
+		atomic.AddInt64(&done, 1)
+		return time.Since(start) < span, nil
+	})
+	fmt.Printf("%.1f\n", float64(done)/time.Since(start).Seconds())
+	return err
+}
+
 func run() error {
 	root := flag.String("root", "", "with serve: the overlay snapshotter's directory")
 	socket := flag.String("socket", "", "unix socket to serve on or to connect to")
 	clients := flag.Int("clients", 1, "parallel clients")
-	span := flag.Duration("time", 5*time.Second, "with cycles: how long")
+	span := flag.Duration("time", 5*time.Second, "with cycles and calls: how long")
 	count := flag.Int64("count", 0, "with fill: how many snapshots")
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: snapshotter-load serve|cycles|fill [flags]")
+		return fmt.Errorf("usage: snapshotter-load serve|cycles|calls|fill [flags]")
 	}
 	if err := flag.CommandLine.Parse(os.Args[2:]); err != nil {
 		return err
@@ -152,6 +173,9 @@ func run() error {
 	}
 	if os.Args[1] == "fill" {
 		return fill(s, *clients, *count)
+	}
+	if os.Args[1] == "calls" {
+		return calls(s, *clients, *span)
 	}
 	return cycles(s, *clients, *span)
 }
