@@ -73,7 +73,7 @@ Result<Spool> Spool::Create(const std::filesystem::path& directory) {
   UniqueFd fd(::mkostemp(path.data(), O_CLOEXEC));
   if (!fd.valid()) return Error::FromErrno(errno, "create '" + path + "'");
   if (::unlink(path.c_str()) != 0) return Error::FromErrno(errno, "unlink '" + path + "'");
-  return Spool(std::move(fd));
+  return Spool(std::move(fd), directory);
 }
 
 Result<uint64_t> Spool::Append(std::span<const std::byte> bytes) {
@@ -84,14 +84,14 @@ Result<uint64_t> Spool::Append(std::span<const std::byte> bytes) {
 }
 
 Status Spool::Flush() {
-  LOCKET_TRY(WriteFull(fd_.get(), buffer_).While("write spool file"));
+  LOCKET_TRY(WriteFull(fd_.get(), buffer_).While("spool file in '" + directory_.string() + "'"));
   flushed_ += buffer_.size();
   buffer_.clear();
   return Ok();
 }
 
 Status Spool::Read(uint64_t offset, std::span<std::byte> out) const {
-  return PreadFull(fd_.get(), out, offset).While("read spool file");
+  return PreadFull(fd_.get(), out, offset).While("spool file in '" + directory_.string() + "'");
 }
 
 }  // namespace locket::erofs

@@ -55,8 +55,10 @@ class Spool {
   Status Read(uint64_t offset, std::span<std::byte> out) const;
 
  private:
-  explicit Spool(UniqueFd fd) : fd_(std::move(fd)) {}
+  Spool(UniqueFd fd, std::filesystem::path directory)
+      : fd_(std::move(fd)), directory_(std::move(directory)) {}
   UniqueFd fd_;
+  std::filesystem::path directory_;  // for messages
   uint64_t flushed_ = 0;
   std::vector<std::byte> buffer_;
 };

@@ -142,9 +142,9 @@ Status ImageBuilder::State::AddFile(TarReader& reader, const TarEntry& entry) {
             .rdev = entry.rdev};
   LOCKET_TRY_ASSIGN(node.xattrs, xattrs.Add(entry.xattrs));
   if (xattrs.memory_bytes() > limits.metadata_bytes) {
-    return Error(ErrorCode::kResourceExhausted, "distinct xattrs together are longer than " +
+    return Error(ErrorCode::kResourceExhausted, "distinct xattrs together take more than " +
                                                     std::to_string(limits.metadata_bytes) +
-                                                    " bytes");
+                                                    " bytes of memory");
   }
   ignored_xattrs += entry.ignored_xattrs;
   // Before the data: a name that is refused costs nothing.

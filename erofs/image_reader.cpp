@@ -25,6 +25,9 @@ constexpr size_t kXattrEntryBytes = 4;
 constexpr size_t kMaxNameBytes = 255;
 constexpr size_t kMaxTargetBytes = 4096;  // PATH_MAX
 constexpr size_t kPieceBytes = 1U << 20;
+// ImageBuilder's limits allow less; directories may share their blocks, so the image's size is no
+// bound for what List takes.
+constexpr uint64_t kMaxDirectoryBytes = uint64_t{1} << 30;
 constexpr uint32_t kLz4ZeroPadding = 1;  // EROFS_FEATURE_INCOMPAT_LZ4_0PADDING
 
 Error Damaged(const std::string& why) { return {ErrorCode::kDataLoss, "EROFS image: " + why}; }
@@ -170,6 +173,11 @@ Result<Inode> ImageReader::Stat(uint64_t nid) const {
   return inode;
 }
 
+uint64_t ImageReader::StoredBytes(const Inode& file) {
+  const bool compressed = file.layout == static_cast<uint16_t>(DataLayout::kCompressed);
+  return compressed ? file.size / (Lz4Packer::kMaxPiece / kBlockSize) : file.size;
+}
+
 Result<XattrSet> ImageReader::Xattrs(const Inode& inode) const {
   XattrSet set;
   if (inode.xattr_bytes == 0) return set;
@@ -218,6 +226,9 @@ Status ImageReader::Content(const Inode& inode,
 
 Result<std::vector<NamedNode>> ImageReader::List(const Inode& directory) const {
   if (!S_ISDIR(directory.mode)) return Damaged(NodeName(directory.nid) + " is no directory");
+  if (directory.size > kMaxDirectoryBytes) {
+    return Damaged(NodeName(directory.nid) + " is a directory of more than 1 GiB");
+  }
   std::vector<NamedNode> found;
   // Pieces are whole blocks but for the last.
   const auto read = [&](std::span<const std::byte> piece) {

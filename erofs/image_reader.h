@@ -54,9 +54,12 @@ class ImageReader {
   static Result<ImageReader> Open(ReadAt read_at, uint64_t image_bytes);
 
   uint64_t root() const { return root_; }
+  uint64_t image_bytes() const { return bytes_; }
 
   // All kDataLoss if the image is damaged.
   Result<Inode> Stat(uint64_t nid) const;
+  // At least so much of the image the content of a regular file takes, unless it shares it.
+  static uint64_t StoredBytes(const Inode& file);
   Result<XattrSet> Xattrs(const Inode& inode) const;
   // Without "." and "..", names ascending.
   Result<std::vector<NamedNode>> List(const Inode& directory) const;

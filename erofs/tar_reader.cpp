@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/encoding.h"
@@ -15,6 +16,10 @@ namespace {
 
 constexpr size_t kMaxQuotedName = 200;
 constexpr int64_t kMaxId = 0xfffffffe;  // -1 means "leave as it is" to chown(2)
+// Of one entry: long names, pax records and, the only thing that may be long, where the data of a
+// sparse file lies. libarchive takes some 20 times the bytes of such a list.
+constexpr uint64_t kMaxHeaderBytes = 4U << 20;
+constexpr int64_t kBlockBytes = 512;
 
 struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }
@@ -128,11 +133,18 @@ struct TarReader::State {
   PieceSource source;
   std::optional<Error> failure{};  // of the source; stops everything
   bool ended = false;
+  std::span<const std::byte> first{};  // a piece that libarchive has not been given yet
+  uint64_t given = 0;                  // bytes of all pieces
+  std::optional<uint64_t> header{};    // while a header is read: where in these bytes it began
   ArchivePtr tar{archive_read_new()};
   uint64_t num_entries = 0;
+  bool lone_end = false;  // the archive ended with one block of zeros
 
   // The next piece of the tar; empty at its end.
   Result<std::span<const std::byte>> NextPiece();
+  // The same, for libarchive.
+  Result<std::span<const std::byte>> TakePiece();
+  int NextHeader(archive_entry** entry);
   Error Failed(const std::string& what) const;
 };
 
@@ -149,8 +161,33 @@ Result<std::span<const std::byte>> TarReader::State::NextPiece() {
     failure = piece.error();
   } else {
     ended = piece->empty();
+    given += piece->size();
   }
   return piece;
+}
+
+Result<std::span<const std::byte>> TarReader::State::TakePiece() {
+  if (!first.empty()) return std::exchange(first, {});
+  if (header && given - *header > kMaxHeaderBytes) {
+    failure = Error(ErrorCode::kResourceExhausted, "entry " + std::to_string(num_entries) +
+                                                       ": its headers are longer than " +
+                                                       std::to_string(kMaxHeaderBytes) + " bytes");
+  }
+  return NextPiece();
+}
+
+int TarReader::State::NextHeader(archive_entry** entry) {
+  // What is left of the entry before is no header.
+  if (num_entries > 0 && archive_read_data_skip(tar.get()) == ARCHIVE_FATAL) return ARCHIVE_FATAL;
+  ++num_entries;
+  header = given;
+  const int got = archive_read_next_header(tar.get(), entry);
+  header.reset();
+  if (got == ARCHIVE_EOF) {
+    const int64_t end = archive_filter_bytes(tar.get(), -1);
+    lone_end = end - archive_read_header_position(tar.get()) == kBlockBytes;
+  }
+  return got;
 }
 
 TarReader::TarReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -160,10 +197,13 @@ TarReader::~TarReader() = default;
 Result<TarReader> TarReader::Open(PieceSource source) {
   const ScopedCLocale c_locale;
   auto state = std::make_unique<State>(State{.source = std::move(source)});
+  LOCKET_TRY_ASSIGN(state->first, state->NextPiece());
+  // As for Docker and containerd a stream of no bytes is a layer without entries.
+  if (state->ended) return TarReader(std::move(state));
   archive* tar = state->tar.get();
   archive_read_support_format_tar(tar);
   const auto read_tar = [](archive*, void* data, const void** bytes) -> la_ssize_t {
-    const auto piece = static_cast<State*>(data)->NextPiece();
+    const auto piece = static_cast<State*>(data)->TakePiece();
     if (!piece.ok()) return -1;
     *bytes = piece->data();
     return static_cast<la_ssize_t>(piece->size());
@@ -176,11 +216,11 @@ Result<TarReader> TarReader::Open(PieceSource source) {
 
 Result<std::optional<TarEntry>> TarReader::Next() {
   const ScopedCLocale c_locale;
+  if (state_->ended && state_->given == 0) return std::optional<TarEntry>();
   archive* tar = state_->tar.get();
-  ++state_->num_entries;
   const auto number = [&] { return "entry " + std::to_string(state_->num_entries); };
   archive_entry* entry = nullptr;
-  const int got = archive_read_next_header(tar, &entry);
+  const int got = state_->NextHeader(&entry);
   if (got == ARCHIVE_EOF) return std::optional<TarEntry>();
   if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && IsHarmlessWarning(tar))) {
     return state_->Failed(number());
@@ -209,10 +249,13 @@ Status TarReader::ReadData(
 
 Status TarReader::Drain() {
   // libarchive may hold back a piece it has been given; that one has been seen already.
-  while (true) {
-    LOCKET_TRY_ASSIGN(const auto piece, state_->NextPiece());
-    if (piece.empty()) return Ok();
-  }
+  while (!state_->ended) LOCKET_TRY(state_->NextPiece());
+  // Go's reader, and with it containerd, refuses it; others take it for the end, so that one tar
+  // would be two layers.
+  const auto end = static_cast<uint64_t>(archive_filter_bytes(state_->tar.get(), -1));
+  if (!state_->lone_end || state_->given == end) return Ok();
+  return Invalid("after entry " + std::to_string(state_->num_entries - 1) +
+                 ": one block of zeros, where two end a tar, and more behind it");
 }
 
 }  // namespace locket::erofs

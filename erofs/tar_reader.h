@@ -48,7 +48,8 @@ class TarReader {
   // The pieces of the current entry's data in ascending order; between them are holes.
   Status ReadData(const std::function<Status(uint64_t offset, std::span<const std::byte>)>& piece);
 
-  // Takes what follows the archive's end (padding) from the source, too.
+  // Takes what follows the archive's end (padding) from the source, too. kInvalidArgument: the
+  // archive may go on there.
   Status Drain();
 
  private:

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kMaxNameBytes = 255;     // NAME_MAX, EROFS_NAME_LEN
 constexpr size_t kMaxPathBytes = 4095;    // PATH_MAX without its zero byte
 constexpr int kMaxSymlinksFollowed = 40;  // as Linux
+constexpr size_t kNameMemory = 64;        // what a name in a directory takes besides its bytes
 
 Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
@@ -67,8 +68,8 @@ Node Tree::NewDirectory() {
 Status Tree::CountText(size_t bytes) {
   if (bytes > max_text_bytes_ - text_bytes_) {
     return Error(ErrorCode::kResourceExhausted,
-                 "names and symlink targets together are longer than " +
-                     std::to_string(max_text_bytes_) + " bytes");
+                 "names and symlink targets together take more than " +
+                     std::to_string(max_text_bytes_) + " bytes of memory");
   }
   text_bytes_ += bytes;
   return Ok();
@@ -159,7 +160,7 @@ Status Tree::Attach(const Place& place, NodeId node) {
   auto& children = nodes_[place.parent].directory->children;
   auto found = children.find(place.name);
   if (found == children.end()) {
-    LOCKET_TRY(CountText(place.name.size()));
+    LOCKET_TRY(CountText(kNameMemory + place.name.size()));
     found = children.emplace(Keep(place.name), Child{}).first;
   }
   ++nodes_[node].links;  // first: `node` may be somewhere under what is dropped
@@ -209,7 +210,7 @@ Status Tree::AddWhiteout(const Place& place) {
   auto& children = nodes_[place.parent].directory->children;
   auto found = children.find(place.name);
   if (found == children.end()) {
-    LOCKET_TRY(CountText(place.name.size()));
+    LOCKET_TRY(CountText(kNameMemory + place.name.size()));
     found = children.emplace(Keep(place.name), Child{}).first;
   }
   found->second.whiteout = true;

@@ -58,7 +58,8 @@ struct Place {
 
 class Tree {
  public:
-  // At most `max_nodes` nodes are ever made, with names and symlink targets of together at most
+  // At most `max_nodes` nodes are ever made, with names (each counts 64 bytes more than it is long:
+  // hard links are many names and no nodes) and symlink targets of together at most
   // `max_text_bytes`: kResourceExhausted.
   Tree(uint64_t max_nodes, uint64_t max_text_bytes);
 

@@ -11,6 +11,9 @@ constexpr size_t kMaxValueBytes = 65535;  // a 16-bit field
 constexpr size_t kHeaderBytes = 12;
 // i_xattr_icount is a 16-bit count of 4-byte units, the header counting as one.
 constexpr size_t kMaxEntriesBytes = (65535 - 1) * 4;
+// What libstdc++'s maps, strings and their allocations take besides the bytes in them.
+constexpr size_t kSetMemory = 128;
+constexpr size_t kXattrMemory = 128;
 
 struct Prefix {
   std::string_view text;
@@ -44,7 +47,7 @@ bool IsLinuxXattr(std::string_view name) { return Split(name).has_value(); }
 
 Result<XattrId> XattrTable::Add(const XattrSet& set) {
   size_t entries = 0;
-  size_t memory = 0;
+  size_t memory = kSetMemory;
   for (const auto& [name, value] : set) {
     if (name.size() > kMaxNameBytes) {
       return Error(ErrorCode::kInvalidArgument, "the name of an xattr is longer than 255 bytes");
@@ -53,7 +56,7 @@ Result<XattrId> XattrTable::Add(const XattrSet& set) {
       return Error(ErrorCode::kInvalidArgument, "xattr '" + name + "' is longer than 65535 bytes");
     }
     entries += EntrySize(Split(name)->rest.size(), value.size());
-    memory += name.size() + value.size();
+    memory += kXattrMemory + name.size() + value.size();
   }
   if (entries > kMaxEntriesBytes) {
     return Error(ErrorCode::kInvalidArgument, "its xattrs together are longer than 262136 bytes");

@@ -30,6 +30,7 @@ class XattrTable {
   std::string Encode(XattrId id) const;
   uint64_t EncodedSize(XattrId id) const { return sizes_[id]; }
 
+  // Roughly what all sets together take.
   uint64_t memory_bytes() const { return memory_bytes_; }
 
  private:

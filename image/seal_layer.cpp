@@ -27,15 +27,18 @@ constexpr uint64_t kMaxRatio = 1000;  // of gzip it is 1032, but only of zeros
 // Puts blocks where they belong in the file, encrypted on the way if the layer is.
 class FileSink final : public erofs::BlockSink {
  public:
-  FileSink(int fd, verity::SectorCipher* cipher) : fd_(fd), cipher_(cipher) {}
+  FileSink(int fd, const fs::path& path, verity::SectorCipher* cipher)
+      : fd_(fd), path_(path), cipher_(cipher) {}
 
   Status Write(uint64_t first_block, std::span<std::byte> blocks) override {
     if (cipher_ != nullptr) LOCKET_TRY(cipher_->Encrypt(first_block, blocks));
-    return PwriteFull(fd_, blocks, first_block * verity::kBlockSize);
+    return PwriteFull(fd_, blocks, first_block * verity::kBlockSize)
+        .While("'" + path_.string() + "'");
   }
 
  private:
   int fd_;
+  const fs::path& path_;  // for messages: a full disk has a name
   verity::SectorCipher* cipher_;
 };
 
@@ -156,7 +159,7 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
     cipher.emplace(std::move(made));
   }
   LOCKET_TRY_ASSIGN(PendingFile file, PendingFile::Create(path));
-  FileSink sink(file.fd(), cipher.has_value() ? &*cipher : nullptr);
+  FileSink sink(file.fd(), path, cipher.has_value() ? &*cipher : nullptr);
   const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
   LOCKET_TRY_ASSIGN(const Filled filled, FillDataArea(options, source, directory, sink));
   LOCKET_TRY_ASSIGN(const verity::Layout layout, verity::LayoutFor(filled.image.size_bytes));
@@ -166,7 +169,8 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
   } else if (options.encrypt) {
     LOCKET_TRY_ASSIGN(salt, verity::RandomSalt());
   }
-  LOCKET_TRY_ASSIGN(const Hashed hashed, AppendHashArea(file.fd(), layout, salt));
+  LOCKET_TRY_ASSIGN(const Hashed hashed,
+                    AppendHashArea(file.fd(), layout, salt).While("'" + path.string() + "'"));
   LOCKET_TRY(file.Commit(0644, options.durable ? Durability::kPowerCut : Durability::kNone)
                  .While("write '" + path.string() + "'"));
   return SealedLayer{.blob_digest = verity::DigestText(hashed.blob),

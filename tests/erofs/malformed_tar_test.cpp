@@ -23,9 +23,7 @@ std::string Damaged(std::string tar, size_t at) {
 std::vector<Refused> Malformed() {
   const std::string one = TarMaker().File("name", std::string(2000, 'x')).Finish();
   const std::string long_name(256, 'n');
-  std::string loops(4100, 'x');
   return {
-      {"nothing", "", "not a layer"},
       {"text", std::string(2000, 'a'), "not a layer (tar, plain or in gzip or zstd)"},
       {"checksum", Damaged(one, 3), "not a layer"},
       {"checksum later", Damaged(TarMaker().File("a", "").File("b", "").Finish(), 600),
@@ -116,6 +114,68 @@ TEST(MalformedTarTest, IsRefusedAndTheEntryNamed) {
   }
 }
 
+// Others take one block of zeros for the end, or for none: the same bytes would be two layers.
+TEST(EndOfArchiveTest, ALoneBlockOfZerosIsTheEndOnlyIfNothingFollows) {
+  const std::string zeros(512, '\0');
+  const std::string before = TarMaker().File("a", "1").Unfinished();
+  const std::string after = TarMaker().File("b", "2").Finish();
+  Image image;
+  const auto built = image.Build(SourceOf(before + zeros + after));
+  ASSERT_FALSE(built.ok());
+  EXPECT_EQ(built.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(built.error().message(),
+            "after entry 1: one block of zeros, where two end a tar, and more behind it");
+  for (const std::string& end : {std::string(), zeros, zeros + zeros, zeros + zeros + after}) {
+    Image good;
+    ASSERT_TRUE(good.Build(SourceOf(before + end)).ok()) << end.size();
+    EXPECT_EQ(good.info.inodes, 2U) << end.size();
+  }
+}
+
+TEST(EndOfArchiveTest, NoBytesAtAllAreALayerWithoutEntries) {
+  Image nothing;
+  ASSERT_TRUE(nothing.Build(SourceOf("")).ok());
+  EXPECT_EQ(nothing.info.inodes, 1U);
+  EXPECT_EQ(nothing.Fsck(), "");
+  Image empty_tar;
+  ASSERT_TRUE(empty_tar.Build(SourceOf(TarMaker().Finish())).ok());
+  EXPECT_EQ(*ReadFile(nothing.path, 1U << 20), *ReadFile(empty_tar.path, 1U << 20));
+}
+
+// A list of where its data lies, in bytes that gzip makes a thousandth of.
+TEST(LimitsTest, StopASparseFileOfEndlesslyManyPieces) {
+  const std::string count = "2147483647";
+  const std::string header =
+      TarMaker()
+          .Add({.name = "f", .data = "", .pax = {}})
+          .Add({.name = "pax",
+                .data = TarMaker::PaxRecord("GNU.sparse.major", "1") +
+                        TarMaker::PaxRecord("GNU.sparse.minor", "0") +
+                        TarMaker::PaxRecord("GNU.sparse.realsize", "100") +
+                        TarMaker::PaxRecord("size", std::to_string(uint64_t{1} << 40)),
+                .type = 'x'})
+          .AddHeaderOnly({.name = "bomb"}, 0)
+          .Unfinished() +
+      count + "\n";
+  std::string list;
+  while (list.size() < 65536) list += "0\n0\n";
+  Image image;
+  size_t given = 0;
+  const auto source = [&](std::span<std::byte> out) -> Result<size_t> {
+    EXPECT_LT(given, 16U << 20) << "nobody stops it";
+    const std::string_view next =
+        given < header.size() ? std::string_view(header).substr(given) : std::string_view(list);
+    const size_t size = std::min(out.size(), next.size());
+    std::memcpy(out.data(), next.data(), size);
+    given += size;
+    return given < (64U << 20) ? size : 0;
+  };
+  const auto built = image.Build(source);
+  ASSERT_FALSE(built.ok());
+  EXPECT_EQ(built.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(built.error().message(), "entry 2: its headers are longer than 4194304 bytes");
+}
+
 TEST(LimitsTest, StopBeforeAnythingGrowsLarge) {
   TarMaker many;
   for (int i = 0; i < 10; ++i) many.Add({.name = "f" + std::to_string(i), .pax = {}});
@@ -133,6 +193,15 @@ TEST(LimitsTest, StopBeforeAnythingGrowsLarge) {
       TarMaker()
           .Add({.name = "x", .pax = {{"SCHILY.xattr.user.x", std::string(200, 'x')}}})
           .Finish();
+  // Little to say, much to keep.
+  TarMaker many_links;
+  many_links.File("f", "");
+  for (int i = 0; i < 10; ++i) many_links.HardLink("l" + std::to_string(i), "f");
+  const std::string links = many_links.Finish();
+  const std::string whiteouts = TarMaker().File(".wh.a", "").File(".wh.b", "").Finish();
+  TarItem small{.name = "x", .pax = {}};
+  for (int i = 0; i < 10; ++i) small.pax["SCHILY.xattr.user." + std::to_string(i)] = "";
+  const std::string small_xattrs = TarMaker().Add(small).Finish();
   struct Limited {
     std::string tar;
     ImageLimits limits;
@@ -143,8 +212,11 @@ TEST(LimitsTest, StopBeforeAnythingGrowsLarge) {
       {data, {.image_bytes = 8192}, "'big': the image would be larger than 8192 bytes"},
       {TarMaker().Finish(), {.image_bytes = 4096}, "larger than 4096 bytes"},
       {bomb, {}, "'bomb': the image would be larger than 4398046511104 bytes"},
-      {files, {.metadata_bytes = 19}, "'f9': names and symlink targets together"},
-      {xattr, {.metadata_bytes = 100}, "'x': distinct xattrs together"}};
+      {files, {.metadata_bytes = 10 * (64 + 2) - 1}, "'f9': names and symlink targets together"},
+      {links, {.metadata_bytes = 300}, "'l3': names and symlink targets together"},
+      {whiteouts, {.metadata_bytes = 100}, "'.wh.b': names and symlink targets together"},
+      {xattr, {.metadata_bytes = 400}, "'x': distinct xattrs together"},
+      {small_xattrs, {.metadata_bytes = 1000}, "'x': distinct xattrs together"}};
   for (const auto& [tar, limits, reason] : table) {
     Image image;
     const auto built = image.Build(SourceOf(tar), limits);
