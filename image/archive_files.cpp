@@ -2,8 +2,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <utility>
@@ -24,6 +28,56 @@ struct ArchiveFree {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
 using Reader = std::unique_ptr<archive, ArchiveFree>;
+
+// A file or pipe, read until somebody asks to stop.
+class Input {
+ public:
+  static Result<std::unique_ptr<Input>> Open(UniqueFd fd, const std::stop_token& stop) {
+    UniqueFd stopped(::eventfd(0, EFD_CLOEXEC));
+    if (!stopped.valid()) return Error::FromErrno(errno, "eventfd");
+    return std::unique_ptr<Input>(new Input(std::move(fd), std::move(stopped), stop));
+  }
+
+  // For libarchive: the number of bytes at `*bytes`; 0 is the end, -1 a failure().
+  la_ssize_t Read(const void** bytes) {
+    *bytes = buffer_.data();
+    std::array<pollfd, 2> fds{pollfd{fd_.get(), POLLIN, 0}, pollfd{stopped_.get(), POLLIN, 0}};
+    while (true) {
+      if (::poll(fds.data(), fds.size(), -1) < 0) {
+        if (errno == EINTR) continue;
+        return Fail("poll");
+      }
+      if (fds[1].revents != 0) {
+        failure_ = Error(ErrorCode::kCancelled, "interrupted");
+        return -1;
+      }
+      const ssize_t n = ::read(fd_.get(), buffer_.data(), buffer_.size());
+      if (n >= 0) return n;
+      if (errno != EINTR) return Fail("read");
+    }
+  }
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  Input(UniqueFd fd, UniqueFd stopped, const std::stop_token& stop)
+      : fd_(std::move(fd)), stopped_(std::move(stopped)), on_stop_(stop, Wake{stopped_.get()}) {}
+
+  la_ssize_t Fail(const char* doing) {
+    failure_ = Error::FromErrno(errno, doing);
+    return -1;
+  }
+
+  struct Wake {
+    int fd;
+    void operator()() const { ::eventfd_write(fd, 1); }  // a fresh one takes it
+  };
+
+  UniqueFd fd_;
+  UniqueFd stopped_;
+  std::stop_callback<Wake> on_stop_;
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);
+  std::optional<Error> failure_{};
+};
 
 // "./a//b" -> "a/b"; nothing if it leads outside.
 std::optional<std::string> Normalize(const fs::path& name) {
@@ -84,6 +138,11 @@ class ArchiveFiles final : public LocalFiles {
       return AddLink(*name, (fs::path(*name).parent_path() / target).string());
     }
     if (archive_entry_filetype(entry) != AE_IFREG) return Ok();
+    // A few bytes would fill the disk.
+    if (archive_entry_sparse_count(entry) > 0) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + *name + "' is a sparse file; make the archive without --sparse");
+    }
     const fs::path path = directory_.path() / std::to_string(files_.size());
     LOCKET_TRY(WriteEntry(reader, path, buffer).While("unpack '" + *name + "'"));
     if (files_.emplace(*name, path).second) return Ok();
@@ -112,24 +171,39 @@ class ArchiveFiles final : public LocalFiles {
   std::map<std::string, std::string> links_;
 };
 
+// Raw is not among the formats: a file that is no archive is refused. Nor are the filters for which
+// libarchive would start programs.
+bool Prepare(archive* reader) {
+  return archive_read_support_filter_gzip(reader) == ARCHIVE_OK &&
+         archive_read_support_filter_bzip2(reader) == ARCHIVE_OK &&
+         archive_read_support_filter_xz(reader) == ARCHIVE_OK &&
+         archive_read_support_filter_zstd(reader) == ARCHIVE_OK &&
+         archive_read_support_format_tar(reader) == ARCHIVE_OK;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<LocalFiles>> UnpackArchive(const fs::path& path,
-                                                  const fs::path& temporary_directory) {
-  const std::string doing = "open archive '" + path.string() + "'";
-  LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_RDONLY));
+Result<std::unique_ptr<LocalFiles>> UnpackArchive(UniqueFd archive_fd,
+                                                  const fs::path& temporary_directory,
+                                                  const std::stop_token& stop) {
+  LOCKET_TRY_ASSIGN(const auto input, Input::Open(std::move(archive_fd), stop));
   const Reader reader(archive_read_new());
-  // Raw is not among the formats: a file that is no archive is refused.
-  if (reader == nullptr || archive_read_support_filter_all(reader.get()) < ARCHIVE_WARN ||
-      archive_read_support_format_tar(reader.get()) != ARCHIVE_OK) {
-    return Error(ErrorCode::kInternal, doing + ": libarchive failed");
+  if (reader == nullptr || !Prepare(reader.get())) {
+    return Error(ErrorCode::kInternal, "libarchive failed");
   }
-  if (archive_read_open_fd(reader.get(), fd.get(), kBufferBytes) != ARCHIVE_OK) {
-    return Error(ErrorCode::kInvalidArgument, doing + ": " + archive_error_string(reader.get()));
+  const auto read = [](archive*, void* data, const void** bytes) {
+    return static_cast<Input*>(data)->Read(bytes);
+  };
+  if (archive_read_open(reader.get(), input.get(), nullptr, read, nullptr) != ARCHIVE_OK) {
+    if (input->failure()) return *input->failure();
+    return Error(ErrorCode::kInvalidArgument, archive_error_string(reader.get()));
   }
   LOCKET_TRY_ASSIGN(auto directory, TempDir::Create(temporary_directory, "locket-archive."));
   auto files = std::make_unique<ArchiveFiles>(std::move(directory));
-  LOCKET_TRY(files->Unpack(reader.get()).While(doing));
+  auto unpacked = files->Unpack(reader.get());
+  // To libarchive a file that cannot be read is a damaged one.
+  if (input->failure()) return *input->failure();
+  LOCKET_TRY(std::move(unpacked));
   return std::unique_ptr<LocalFiles>(std::move(files));
 }
 

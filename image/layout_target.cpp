@@ -30,10 +30,10 @@ class LayoutTarget final : public ImageTarget {
     std::error_code error;
     fs::create_directories(path_ / "blobs" / "sha256", error);
     if (error) return Error::FromErrno(error.value(), "create '" + path_.string() + "'");
-    if (!fs::exists(path_ / "oci-layout")) {
+    if (!fs::exists(path_ / "oci-layout", error)) {
       LOCKET_TRY(ReplaceFileDurably(path_ / "oci-layout", kLayoutFile, kMode));
     }
-    if (fs::exists(path_ / "index.json")) return CheckIndex();
+    if (fs::exists(path_ / "index.json", error)) return CheckIndex();
     return WriteIndex(Index{.media_type = std::string(kOciIndex), .manifests = {}});
   }
 

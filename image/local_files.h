@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -24,10 +25,13 @@ class LocalFiles {
 
 std::unique_ptr<LocalFiles> MakeDirectoryFiles(const std::filesystem::path& directory);
 
-// Unpacks every regular file of a tar archive (plain or compressed) under numbers of our own, so no
-// name from inside touches the disk. Links are followed within the archive.
-Result<std::unique_ptr<LocalFiles>> UnpackArchive(const std::filesystem::path& archive,
-                                                  const std::filesystem::path& temporary_directory);
+// Unpacks every regular file of a tar archive (plain, or in gzip, bzip2, xz or zstd), read from
+// `archive` to its end, under numbers of our own, so no name from inside touches the disk. Links
+// are followed within the archive. kCancelled: `stop` was asked for, also while `archive` had
+// nothing to give.
+Result<std::unique_ptr<LocalFiles>> UnpackArchive(UniqueFd archive,
+                                                  const std::filesystem::path& temporary_directory,
+                                                  const std::stop_token& stop);
 
 // The whole file. kResourceExhausted: larger than `max_bytes`.
 Result<std::string> ReadLocalFile(LocalFiles& files, const std::string& name, size_t max_bytes);

@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <utility>
 
+#include "base/encoding.h"
+#include "base/file.h"
 #include "image/docker_archive.h"
 #include "image/local_files.h"
 #include "image/media_type.h"
@@ -17,6 +21,7 @@ namespace {
 
 constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr int kMaxIndexDepth = 4;
+constexpr size_t kPiece = 1U << 20;
 
 Result<ManifestContent> ReadDocument(LocalFiles& files, const Descriptor& descriptor) {
   if (descriptor.size > kMaxManifestBytes) {
@@ -114,7 +119,40 @@ Result<std::unique_ptr<ImageSource>> OpenLayout(std::unique_ptr<LocalFiles> file
   return std::unique_ptr<ImageSource>(std::move(source));
 }
 
-// `docker save`: layers are plain tars under names of their own; the manifest is made up here.
+std::string_view LayerTypeOf(std::span<const std::byte> first) {
+  constexpr std::string_view kGzip = "\x1f\x8b";
+  constexpr std::string_view kZstd = "\x28\xb5\x2f\xfd";
+  if (AsText(first).starts_with(kGzip)) return kOciLayerGzip;
+  return AsText(first).starts_with(kZstd) ? kOciLayerZstd : kOciLayerTar;
+}
+
+Result<Digest> DigestOf(int fd, uint64_t size) {
+  DigestHasher hasher;
+  std::vector<std::byte> piece(std::min<uint64_t>(kPiece, size));
+  for (uint64_t done = 0; done < size;) {
+    const auto part = std::span(piece).first(std::min<uint64_t>(piece.size(), size - done));
+    LOCKET_TRY(PreadFull(fd, part, done));
+    hasher.Update(part);
+    done += part.size();
+  }
+  return hasher.Finish();
+}
+
+// Docker saves tars, whose digest is the diff ID. crane and Bazel write them in gzip, and Docker's
+// containerd store leaves them as they were pulled: then only the file itself knows its digest.
+Result<Descriptor> DescribeLayer(int fd, const Digest& diff_id) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return Error::FromErrno(errno, "stat");
+  const auto size = static_cast<uint64_t>(status.st_size);
+  std::array<std::byte, 4> first{};
+  LOCKET_TRY(PreadFull(fd, std::span(first).first(std::min<uint64_t>(first.size(), size)), 0));
+  Descriptor layer{.media_type = std::string(LayerTypeOf(first)), .digest = diff_id, .size = size};
+  if (layer.media_type == kOciLayerTar) return layer;
+  LOCKET_TRY_ASSIGN(layer.digest, DigestOf(fd, size));
+  return layer;
+}
+
+// `docker save`: layers under names of their own; the manifest is made up here.
 class DockerArchiveSource final : public ImageSource {
  public:
   DockerArchiveSource(std::unique_ptr<LocalFiles> files, DockerArchiveImage image)
@@ -133,11 +171,10 @@ class DockerArchiveSource final : public ImageSource {
                       .layers = {}};
     for (size_t i = 0; i < image_.layers.size(); ++i) {
       LOCKET_TRY_ASSIGN(const UniqueFd fd, files_->Open(image_.layers[i]));
-      struct stat status {};
-      if (::fstat(fd.get(), &status) != 0) return Error::FromErrno(errno, "stat layer");
-      manifest.layers.push_back({.media_type = std::string(kOciLayerTar),
-                                 .digest = config.diff_ids[i],
-                                 .size = static_cast<uint64_t>(status.st_size)});
+      LOCKET_TRY_ASSIGN(
+          Descriptor layer,
+          DescribeLayer(fd.get(), config.diff_ids[i]).While("'" + image_.layers[i] + "'"));
+      manifest.layers.push_back(std::move(layer));
     }
     layers_ = manifest.layers;
     manifest_ = EncodeManifest(manifest);
@@ -197,12 +234,22 @@ Result<std::unique_ptr<ImageSource>> OpenDockerArchive(std::unique_ptr<LocalFile
   return std::unique_ptr<ImageSource>(std::move(source));
 }
 
+Result<UniqueFd> OpenArchive(const ImageLocation& location) {
+  if (location.transport != Transport::kStream) return OpenFile(location.path, O_RDONLY);
+  // Not by its name in /dev, which cannot be opened where it is a socket or somebody else's.
+  UniqueFd fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
+  if (!fd.valid()) return Error::FromErrno(errno, "standard input");
+  return fd;
+}
+
 Result<std::unique_ptr<ImageSource>> Open(const ImageLocation& location,
                                           const OpenSourceOptions& options) {
   if (location.transport == Transport::kOciLayout) {
     return OpenLayout(MakeDirectoryFiles(location.path), location.tag, options.platform);
   }
-  LOCKET_TRY_ASSIGN(auto files, UnpackArchive(location.path, options.temporary_directory));
+  LOCKET_TRY_ASSIGN(UniqueFd archive, OpenArchive(location));
+  LOCKET_TRY_ASSIGN(auto files,
+                    UnpackArchive(std::move(archive), options.temporary_directory, options.stop));
   const bool is_layout =
       location.transport == Transport::kOciArchive ||
       (location.transport == Transport::kStream && files->Open("oci-layout").ok());
@@ -213,6 +260,11 @@ Result<std::unique_ptr<ImageSource>> Open(const ImageLocation& location,
 }
 
 }  // namespace
+
+std::filesystem::path DefaultTemporaryDirectory() {
+  const char* chosen = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+  return chosen == nullptr || *chosen == '\0' ? "/tmp" : chosen;
+}
 
 Result<std::unique_ptr<ImageSource>> OpenLocalSource(const ImageLocation& location,
                                                      const OpenSourceOptions& options) {

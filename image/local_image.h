@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string_view>
 
 #include "base/result.h"
@@ -14,10 +15,15 @@
 
 namespace locket::image {
 
+// $TMPDIR, or /tmp. That it is there is for whoever uses it to find out; unlike
+// std::filesystem::temp_directory_path this throws nothing.
+std::filesystem::path DefaultTemporaryDirectory();
+
 struct OpenSourceOptions {
   Platform platform = HostPlatform();
   // Archives are unpacked in a directory of their own under this one, removed with the source.
-  std::filesystem::path temporary_directory = std::filesystem::temp_directory_path();
+  std::filesystem::path temporary_directory = DefaultTemporaryDirectory();
+  std::stop_token stop{};  // ends the unpacking of an archive
 };
 
 // Any transport but kRegistry; a stream is standard input, and what is in it tells its kind.

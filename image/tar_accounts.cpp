@@ -25,6 +25,10 @@ constexpr size_t kMagicAt = 257;
 constexpr size_t kPrefixAt = 345;
 constexpr size_t kPrefixLength = 155;
 constexpr size_t kNameLength = 100;
+// Of old GNU tar's sparse files: whether (more) blocks of the map follow, in the header and in
+// those blocks.
+constexpr size_t kMapFollowsAt = 482;
+constexpr size_t kMoreMapFollowsAt = 504;
 
 using Block = std::array<char, kBlock>;
 
@@ -52,23 +56,34 @@ std::optional<uint64_t> Number(const Block& header, size_t at, size_t length) {
   return value;
 }
 
+// Some old tars have added up signed characters.
 bool ChecksumFits(const Block& header) {
-  uint64_t sum = 0;
+  int64_t sum = 0;
+  int64_t signed_sum = 0;
   for (size_t i = 0; i < kBlock; ++i) {
     const bool own = i >= kChecksumAt && i < kChecksumAt + kChecksumLength;
     sum += own ? ' ' : static_cast<unsigned char>(header[i]);
+    signed_sum += own ? ' ' : static_cast<signed char>(header[i]);
   }
-  return Number(header, kChecksumAt, kChecksumLength) == sum;
+  const auto stated = Number(header, kChecksumAt, kChecksumLength);
+  if (!stated) return false;
+  const auto wanted = static_cast<int64_t>(*stated);
+  return wanted == sum || wanted == signed_sum;
 }
 
-// "./etc//passwd/" -> "etc/passwd"
+// "./etc//x/../passwd/" -> "etc/passwd", as erofs/ understands it. A name that climbs above the
+// root is refused there.
 std::string Clean(std::string_view path) {
   std::string clean;
   for (size_t start = 0; start <= path.size();) {
     const size_t end = std::min(path.find('/', start), path.size());
     const std::string_view part = path.substr(start, end - start);
-    if (!part.empty() && part != ".") clean.append(clean.empty() ? "" : "/").append(part);
     start = end + 1;
+    if (part == "..") {
+      clean.resize(clean.find('/') == std::string::npos ? 0 : clean.rfind('/'));
+    } else if (!part.empty() && part != ".") {
+      clean.append(clean.empty() ? "" : "/").append(part);
+    }
   }
   return clean;
 }
@@ -76,8 +91,8 @@ std::string Clean(std::string_view path) {
 }  // namespace
 
 void TarAccountsWatcher::Feed(std::span<const std::byte> bytes) {
-  while (!bytes.empty() && !blind_) {
-    if (body_left_ > 0) {
+  while (!bytes.empty() && !done_) {
+    if (body_left_ > 0 && !in_sparse_map_) {
       const size_t n = std::min<uint64_t>(body_left_, bytes.size());
       if (body_ != Body::kSkip) {
         collected_.append(reinterpret_cast<const char*>(bytes.data()), n);
@@ -85,7 +100,7 @@ void TarAccountsWatcher::Feed(std::span<const std::byte> bytes) {
       body_left_ -= n;
       bytes = bytes.subspan(n);
       if (body_left_ == 0) BodyDone();
-    } else if (padding_left_ > 0) {
+    } else if (padding_left_ > 0 && !in_sparse_map_) {
       const size_t n = std::min<uint64_t>(padding_left_, bytes.size());
       padding_left_ -= n;
       bytes = bytes.subspan(n);
@@ -96,28 +111,35 @@ void TarAccountsWatcher::Feed(std::span<const std::byte> bytes) {
       bytes = bytes.subspan(n);
       if (header_size_ < kBlock) return;
       header_size_ = 0;
-      Header();
+      Block();
     }
   }
 }
 
-void TarAccountsWatcher::Header() {
-  if (std::all_of(header_.begin(), header_.end(), [](char c) { return c == '\0'; })) return;
-  const auto stated = Number(header_, kSizeAt, kSizeLength);
-  if (!stated || !ChecksumFits(header_)) {
-    blind_ = true;
-    return;
+void TarAccountsWatcher::Block() {
+  if (!in_sparse_map_) return Header();
+  in_sparse_map_ = header_[kMoreMapFollowsAt] != '\0';
+}
+
+void TarAccountsWatcher::GoBlind() {
+  done_ = true;
+  for (LayerFile* file : {&found_.passwd, &found_.group}) {
+    *file = {.hides_lower = true, .trouble = "a layer's tar has a header that cannot be read"};
   }
+}
+
+void TarAccountsWatcher::Header() {
+  done_ = std::all_of(header_.begin(), header_.end(), [](char c) { return c == '\0'; });
+  if (done_) return;
+  const auto stated = Number(header_, kSizeAt, kSizeLength);
+  if (!stated || !ChecksumFits(header_)) return GoBlind();
   const char type = header_[kTypeAt];
   const bool meta = type == 'L' || type == 'K' || type == 'x' || type == 'g';
   uint64_t size = *stated;
   if (!meta) size = std::exchange(next_size_, std::nullopt).value_or(size);
   // Links, devices and directories have no body, whatever the size field says.
   if (type >= '1' && type <= '6') size = 0;
-  if (size > kMaxSize) {
-    blind_ = true;
-    return;
-  }
+  if (size > kMaxSize) return GoBlind();
   collected_.clear();
   body_ = Body::kSkip;
   body_left_ = size;
@@ -126,6 +148,7 @@ void TarAccountsWatcher::Header() {
     if (type == 'L') body_ = Body::kLongName;
     if (type == 'x') body_ = Body::kPax;
   }
+  in_sparse_map_ = type == 'S' && header_[kMapFollowsAt] != '\0';
   if (!meta) Entry(type);
   if (body_left_ == 0) BodyDone();
 }
@@ -137,7 +160,9 @@ void TarAccountsWatcher::Entry(char type) {
     const auto prefix = Text(header_, kPrefixAt, kPrefixLength);
     if (!prefix.empty()) path = std::string(prefix) + "/" + path;
   }
-  name_ = Clean(std::exchange(next_name_, std::nullopt).value_or(path));
+  path = std::exchange(next_name_, std::nullopt).value_or(path);
+  name_ = Clean(std::exchange(next_sparse_name_, std::nullopt).value_or(path));
+  const bool sparse = std::exchange(next_is_sparse_, false) || type == 'S';
   const bool regular = type == '0' || type == '\0' || type == '7';
   for (auto [path_of, file, body] :
        {std::tuple{std::string_view("etc/passwd"), &found_.passwd, Body::kPasswd},
@@ -146,8 +171,10 @@ void TarAccountsWatcher::Entry(char type) {
     file->content.reset();
     file->trouble.clear();
     file->hides_lower = true;
-    if (regular && body_left_ <= kMaxAccounts) {
+    if (regular && !sparse && body_left_ <= kMaxAccounts) {
       body_ = body;
+    } else if (sparse) {
+      file->trouble = "its /" + name_ + " is a sparse file";
     } else {
       file->trouble = "its /" + name_ + (regular ? " is too large" : " is not a regular file");
     }
@@ -156,8 +183,10 @@ void TarAccountsWatcher::Entry(char type) {
 }
 
 void TarAccountsWatcher::Replaced(std::string_view name, char type) {
-  const bool etc = name == ".wh.etc" || name == ".wh..wh..opq" || name == "etc/.wh..wh..opq" ||
-                   (name == "etc" && type != '5');
+  const bool not_directory = name == "etc" && type != '5';
+  const bool etc =
+      name == ".wh.etc" || name == ".wh..wh..opq" || name == "etc/.wh..wh..opq" || not_directory;
+  if (not_directory) found_ = {};  // with all that was in it
   if (etc || name == "etc/.wh.passwd") found_.passwd.hides_lower = true;
   if (etc || name == "etc/.wh.group") found_.group.hides_lower = true;
 }
@@ -197,6 +226,8 @@ void TarAccountsWatcher::Pax() {
     const std::string_view value = record.substr(equals + 1);
     record = record.substr(0, equals);
     if (record == "path") next_name_ = std::string(value);
+    if (record == "GNU.sparse.name") next_sparse_name_ = std::string(value);
+    next_is_sparse_ = next_is_sparse_ || record.starts_with("GNU.sparse.");
     if (record == "size") {
       uint64_t size = 0;
       const auto number = std::from_chars(value.data(), value.data() + value.size(), size);
@@ -214,6 +245,13 @@ void ImageAccounts::AddLayer(const LayerAccounts& layer) {
 
 Result<std::string> ImageAccounts::Resolve(std::string_view user) const {
   auto numeric = ResolveUser(user, passwd_.content.value_or(""), group_.content.value_or(""));
+  const bool states_group = user.find(':') < user.size() - 1;
+  // Root's group is 0 whatever the file says; that of others is not to be guessed.
+  if (numeric.ok() && numeric->uid != 0 && !states_group && !passwd_.trouble.empty()) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "resolve USER '" + std::string(user) + "': its group is not known: " +
+                     passwd_.trouble + "; give the image a USER of two numbers, UID:GID");
+  }
   if (numeric.ok()) return numeric->ToText();
   std::string why = numeric.error().message();
   for (const LayerFile* file : {&passwd_, &group_}) {

@@ -30,7 +30,9 @@ struct LayerAccounts {
 };
 
 // Takes an uncompressed tar (ustar, pax, GNU) piece by piece, holds at most the two files. Never
-// fails: a damaged tar is the sealing's to refuse; from there on this one sees no more entries.
+// fails: a damaged tar is the sealing's to refuse. If a header cannot be read, both files have
+// trouble, as nobody knows what else the layer does to them. What follows the tar's end is no part
+// of it.
 class TarAccountsWatcher {
  public:
   void Feed(std::span<const std::byte> bytes);
@@ -39,7 +41,9 @@ class TarAccountsWatcher {
  private:
   enum class Body { kSkip, kLongName, kPax, kPasswd, kGroup };
 
+  void Block();
   void Header();
+  void GoBlind();
   void BodyDone();
   void Entry(char type);
   void Pax();
@@ -54,8 +58,11 @@ class TarAccountsWatcher {
   std::string collected_;
   std::string name_;  // of the entry, from wherever it stands
   std::optional<std::string> next_name_;
+  std::optional<std::string> next_sparse_name_;
+  bool next_is_sparse_ = false;
   std::optional<uint64_t> next_size_;
-  bool blind_ = false;
+  bool in_sparse_map_ = false;  // of the old GNU format: blocks between header and body
+  bool done_ = false;           // the end was seen, or nothing can be seen any more
 };
 
 // The image's accounts, layer by layer from the bottom.

@@ -129,6 +129,32 @@ TEST_F(LocalImageTest, ADockerArchiveReadsTheSame) {
               HasSubstr("not an OCI image layout"));
 }
 
+// By crane and Bazel in gzip, by Docker's containerd store as it was pulled.
+TEST_F(LocalImageTest, ADockerArchiveMayHoldItsLayersCompressed) {
+  const fs::path docker = directory_.path() / "docker";
+  Write(docker / "abc.json", config_);
+  Write(docker / "plain", kLayer);
+  const std::tuple<const char*, std::vector<std::string>, std::string_view> kinds[] = {
+      {"gzip", {"gzip", "-c"}, kOciLayerGzip}, {"zstd", {"zstd", "-qc"}, kOciLayerZstd}};
+  for (auto [name, argv, media_type] : kinds) {
+    argv.push_back(docker / "plain");
+    const std::string packed = RunTool(argv);
+    Write(docker / "layer", packed);
+    Write(docker / "manifest.json",
+          R"([{"Config":"abc.json","RepoTags":["app:1"],"Layers":["layer"]}])");
+    const std::string archive = (directory_.path() / name).string();
+    RunTool({"tar", "-C", docker.string(), "-cf", archive, "."});
+    const auto source = Open("docker-archive:" + archive);
+    ASSERT_TRUE(source.ok()) << source.error().message();
+    const auto manifest = DecodeManifest((*source)->GetManifest()->bytes);
+    ASSERT_TRUE(manifest.ok());
+    EXPECT_EQ(manifest->layers.at(0), DescriptorOf(media_type, packed));
+    const auto layer = ReadBlob(**source, manifest->layers.at(0), 1U << 20);
+    ASSERT_TRUE(layer.ok()) << layer.error().message();
+    EXPECT_EQ(*layer, packed);
+  }
+}
+
 TEST_F(LocalImageTest, ALayerUnlikeItsDiffIdIsNoticedAtTheEnd) {
   const fs::path docker = directory_.path() / "docker";
   Write(docker / "abc.json", config_);
@@ -269,6 +295,46 @@ TEST_F(LocalImageTest, UmociAndSkopeoUnderstandOurLayout) {
     ASSERT_TRUE(copied.ok());
     const auto bytes = ReadBlob(**source, copied->layers.at(0), 1 << 20);
     EXPECT_TRUE(bytes.ok()) << bytes.error().message();
+  }
+}
+
+// The end of a pipe that nobody writes to: who waits for it must be able to give up.
+TEST_F(LocalImageTest, WaitingForAnArchiveEndsWhenItIsToldTo) {
+  const std::string pipe = directory_.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const UniqueFd writer = *OpenFile(pipe, O_RDWR);
+  std::stop_source source;
+  source.request_stop();
+  const auto opened =
+      OpenLocalSource(*ParseImageLocation("oci-archive:" + pipe),
+                      {.temporary_directory = directory_.path(), .stop = source.get_token()});
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code(), ErrorCode::kCancelled);
+}
+
+// A few bytes would fill the disk.
+TEST_F(LocalImageTest, ASparseFileInAnArchiveIsRefusedByName) {
+  Write(directory_.path() / "in" / "manifest.json", "[]");
+  fs::resize_file(directory_.path() / "in" / "manifest.json", 1U << 30);
+  const std::string archive = directory_.path() / "sparse.tar";
+  RunTool({"tar", "-S", "-C", directory_.path() / "in", "-cf", archive, "manifest.json"});
+  const auto opened = Open("docker-archive:" + archive);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().message(), HasSubstr("'manifest.json' is a sparse file"));
+}
+
+// For these libarchive would start a program, whatever the archive then makes of it.
+TEST_F(LocalImageTest, NoProgramIsStartedToUnpackAnArchive) {
+  ASSERT_TRUE(WriteLayout("1").ok());
+  const std::string archive = directory_.path() / "image.lzo";
+  Write(archive, std::string("\x89LZO\x00\x0d\x0a\x1a\x0a", 9) + std::string(1000, 'x'));
+  const auto opened = Open("oci-archive:" + archive);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().message(), HasSubstr("Unrecognized archive format"));
+  for (const std::string flag : {"-j", "-J", "--zstd", "-z"}) {
+    const std::string packed = directory_.path() / ("packed" + flag);
+    RunTool({"tar", flag, "-C", layout().string(), "-cf", packed, "."});
+    ExpectWhole("oci-archive:" + packed);
   }
 }
 

@@ -94,12 +94,55 @@ TEST(TarAccountsTest, TakesTheSizeOfAPaxHeader) {
   EXPECT_EQ(found.passwd.content, kPasswd);
 }
 
-TEST(TarAccountsTest, StopsLookingAtDamage) {
+TEST(TarAccountsTest, TrustsNothingOfATarItCannotFollow) {
   std::string tar = Entry("etc/passwd", kPasswd) + Entry("etc/group", kGroup);
   tar[1024] ^= 1;  // the second header's name, so its checksum is wrong
-  const auto found = Watch(tar);
-  EXPECT_EQ(found.passwd.content, kPasswd);
-  EXPECT_FALSE(found.group.content.has_value());
+  const LayerFile unknown{.hides_lower = true,
+                          .trouble = "a layer's tar has a header that cannot be read"};
+  EXPECT_EQ(Watch(tar), (LayerAccounts{.passwd = unknown, .group = unknown}));
+  // Else what a lower layer has would stand for it.
+  EXPECT_THAT(Resolve({Entry("etc/passwd", kPasswd), tar}, "demo"),
+              HasSubstr("a layer's tar has a header that cannot be read"));
+}
+
+TEST(TarAccountsTest, FindsWhatTheEntryMeansNotOnlyHowItIsWritten) {
+  EXPECT_EQ(Watch(Entry("usr/../etc/./passwd", kPasswd)).passwd.content, kPasswd);
+  EXPECT_EQ(Watch(Entry("a/b/../../etc/passwd", kPasswd)).passwd.content, kPasswd);
+  EXPECT_EQ(Watch(Entry("../etc/passwd", kPasswd)).passwd.content, kPasswd);
+}
+
+TEST(TarAccountsTest, LooksNoFurtherThanTheTarsEnd) {
+  const std::string other = Entry("etc/passwd", "demo:x:5:6::/:/\n");
+  EXPECT_EQ(Watch(Entry("etc/passwd", kPasswd) + End() + other).passwd.content, kPasswd);
+  EXPECT_EQ(Watch(Entry("etc/passwd", kPasswd) + End() + "no header").passwd.content, kPasswd);
+}
+
+// Old GNU tar puts blocks between header and body; pax another name and, in the body, a list.
+TEST(TarAccountsTest, GoesOnBehindSparseFiles) {
+  std::string sparse = Entry("sparse", std::string(1024, 'x'), 'S');
+  sparse[482] = 1;
+  std::string map(1024, '\0');
+  map[504] = 1;
+  sparse.insert(512, map);
+  unsigned sum = 8 * ' ';
+  for (size_t i = 0; i < 512; ++i) {
+    if (i < 148 || i >= 156) sum += static_cast<unsigned char>(sparse[i]);
+  }
+  char checksum[9];
+  std::snprintf(checksum, sizeof checksum, "%06o", sum);
+  sparse.replace(148, 7, std::string(checksum, 7));
+  for (const size_t step : {1U, 511U, 1U << 20}) {
+    EXPECT_EQ(Watch(sparse + Entry("etc/passwd", kPasswd), step).passwd.content, kPasswd) << step;
+  }
+  const auto pax = Watch(Entry("PaxHeader", "30 GNU.sparse.name=etc/passwd\n", 'x') +
+                         Entry("GNUSparseFile.1/passwd", "0\n"));
+  EXPECT_EQ(pax.passwd,
+            (LayerFile{.hides_lower = true, .trouble = "its /etc/passwd is a sparse file"}));
+}
+
+TEST(TarAccountsTest, ForgetsWhatStoodInAnEtcThatIsReplaced) {
+  const auto found = Watch(Entry("etc/passwd", kPasswd) + Entry("etc", "", '2'));
+  EXPECT_EQ(found.passwd, (LayerFile{.hides_lower = true}));
 }
 
 TEST(ImageAccountsTest, ResolvesNamesAndNumbers) {
@@ -142,6 +185,18 @@ TEST(ImageAccountsTest, SaysWhyANameCannotBeResolved) {
   EXPECT_THAT(Resolve({Entry("etc/passwd", std::string((4U << 20) + 1, 'x'))}, "demo"),
               HasSubstr("is too large"));
   EXPECT_EQ(Resolve({Entry("etc/passwd", "", '2')}, "12:13"), "12:13");
+}
+
+TEST(ImageAccountsTest, GuessesNoGroupWhereTheFileCannotBeRead) {
+  const std::vector<std::string> image = {Entry("etc/passwd", "", '2')};
+  for (const char* user : {"12", "12:"}) {
+    EXPECT_THAT(Resolve(image, user),
+                HasSubstr("its group is not known: its /etc/passwd is not a regular file; give the "
+                          "image a USER of two numbers"));
+  }
+  EXPECT_EQ(Resolve(image, ""), "0:0");
+  EXPECT_EQ(Resolve(image, "0"), "0:0");
+  EXPECT_EQ(Resolve({Entry("a", "b")}, "12"), "12:0") << "no file, no doubt";
 }
 
 }  // namespace
