@@ -38,6 +38,8 @@ struct ClientOptions {
   // A transfer slower than this for `stall_timeout` is broken off and resumed.
   uint64_t stall_bytes_per_second = 1024;
   std::chrono::seconds stall_timeout{30};
+  // For the answer to an upload, once all is sent: large blobs take a registry's storage its time.
+  std::chrono::seconds upload_answer_timeout{600};
 };
 
 struct CallOptions {

@@ -34,7 +34,8 @@ class RegistryClient::Impl {
         http_({.ca_file = options_.ca_file,
                .connect_timeout = options_.connect_timeout,
                .stall_bytes_per_second = options_.stall_bytes_per_second,
-               .stall_timeout = options_.stall_timeout}),
+               .stall_timeout = options_.stall_timeout,
+               .upload_answer_timeout = options_.upload_answer_timeout}),
         authorizer_(http_, [this](std::string_view host, std::string_view repository) {
           return Credentials(host, repository);
         }) {}

@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kMaxHeaderBytes = 64U << 10;
 constexpr size_t kMaxCaBytes = 1U << 20;
 constexpr size_t kMaxIdle = 8;
+// What is no larger is answered as fast as any other request.
+constexpr uint64_t kSmallUpload = 1U << 20;
 
 struct CurlFree {
   void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
@@ -33,11 +35,15 @@ bool IsSuccess(long status) { return status >= 200 && status < 300; }
 // What the callbacks of one exchange share.
 struct Exchange {
   const HttpRequest& request;
+  const HttpOptions& options;
   CURL* curl;
   HttpResponse response{};
   size_t header_bytes = 0;
   uint64_t sent = 0;
   bool filtered = false;
+  // Of an upload: bytes moved either way, and when that last changed.
+  curl_off_t moved = 0;
+  std::chrono::steady_clock::time_point moved_at = std::chrono::steady_clock::now();
   std::optional<Error> error{};  // why a callback gave up
 };
 
@@ -118,8 +124,30 @@ int OnSeek(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Exchange*>(user)->request.stop.stop_requested() ? 1 : 0;
+// libcurl's own bound for slow transfers would count the time, too, that a registry takes to
+// answer.
+Status CheckUpload(Exchange& exchange, curl_off_t moved) {
+  const auto now = std::chrono::steady_clock::now();
+  if (exchange.moved != moved) exchange.moved_at = now;
+  exchange.moved = moved;
+  const bool sent = exchange.sent == exchange.request.body_size;
+  const bool patient = sent && exchange.sent > kSmallUpload;
+  const auto limit =
+      patient ? exchange.options.upload_answer_timeout : exchange.options.stall_timeout;
+  if (now - exchange.moved_at < limit) return Ok();
+  return Error(ErrorCode::kDeadlineExceeded,
+               std::string(sent ? "no answer" : "the upload stood still") + " for " +
+                   std::to_string(limit.count()) + " seconds");
+}
+
+int OnProgress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
+  auto& exchange = *static_cast<Exchange*>(user);
+  if (exchange.request.stop.stop_requested()) return 1;
+  if (!exchange.request.body) return 0;
+  auto checked = CheckUpload(exchange, received + sent);
+  if (checked.ok()) return 0;
+  exchange.error = std::move(checked).error();
+  return 1;
 }
 
 // libcurl's setters are variadic; one name for each type keeps the conversions honest.
@@ -153,8 +181,10 @@ void SetTransfer(CURL* curl, const HttpOptions& options, const HttpRequest& requ
   SetLong(curl, CURLOPT_NOSIGNAL, 1);
   SetLong(curl, CURLOPT_FOLLOWLOCATION, 0);
   SetLong(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
-  SetLong(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.stall_bytes_per_second));
-  SetLong(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
+  if (!request.body) {
+    SetLong(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.stall_bytes_per_second));
+    SetLong(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
+  }
   if (IsLoopbackHost(request.url.host)) SetText(curl, CURLOPT_PROXY, "");
   if (request.method == "HEAD") {
     SetLong(curl, CURLOPT_NOBODY, 1);
@@ -274,7 +304,7 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint
   if (request.stop.stop_requested()) return Error(ErrorCode::kCancelled, "cancelled");
   LOCKET_TRY_ASSIGN(CurlHandle handle, pool_->Take());
   CURL* curl = handle.get();
-  Exchange exchange{.request = request, .curl = curl};
+  Exchange exchange{.request = request, .options = options_, .curl = curl};
   char detail[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
   SetCallbacks(curl, exchange);

@@ -26,6 +26,7 @@ struct HttpOptions {
   std::chrono::milliseconds connect_timeout;
   uint64_t stall_bytes_per_second;
   std::chrono::seconds stall_timeout;
+  std::chrono::seconds upload_answer_timeout;
 };
 
 struct HttpResponse {

@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 
 namespace locket::registry {
 namespace {
@@ -137,6 +139,37 @@ TEST_F(FaultyRegistryTest, AStallIsBrokenOffAndResumed) {
   ASSERT_TRUE(content.ok()) << content.error().message();
   EXPECT_EQ(*content, kContent);
   EXPECT_EQ(server_->seen().at(1).headers.at("range"), "bytes=1000-");
+}
+
+// A registry on S3 copies a large blob before it says 201. The fake one is silent for longer than
+// a transfer may be.
+TEST_F(FaultyRegistryTest, TheAnswerToALargeUploadMayTakeAWhile) {
+  const std::string content(2U << 20, 'u');
+  const auto blob = image::DescriptorOf("x", content);
+  std::condition_variable never;
+  std::mutex mutex;
+  Serve([&](const SeenRequest& request) {
+    if (request.method == "HEAD") return Reply{.status = 404};
+    if (request.method == "POST") return Reply{.status = 202, .headers = {"Location: /upload"}};
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, milliseconds(2500));
+    return Reply{.status = 201};
+  });
+  const auto pushed = client_->PushBlobBytes(image_, blob, content);
+  EXPECT_TRUE(pushed.ok()) << pushed.error().message();
+  EXPECT_THAT(waits_, IsEmpty()) << "it was sent once";
+}
+
+TEST_F(FaultyRegistryTest, ASilentAnswerToASmallUploadIsGivenUp) {
+  Serve([&](const SeenRequest& request) {
+    if (request.method == "HEAD") return Reply{.status = 404};
+    return Reply{
+        .status = 202, .headers = {"Location: /upload"}, .content_length = 5, .hang = true};
+  });
+  const auto pushed = client_->PushBlobBytes(image_, kBlob, kContent);
+  EXPECT_EQ(pushed.error().code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_THAT(pushed.error().message(), HasSubstr("no answer for 1 seconds"));
+  EXPECT_THAT(waits_, SizeIs(2));
 }
 
 TEST_F(FaultyRegistryTest, CancellingEndsAHangingTransfer) {
