@@ -159,9 +159,14 @@ Status BlobCache::Download(const std::string& reference, const image::Descriptor
     return fetched;
   }
   PassFailpoint("blob-fetched");
-  if (::fchmod(fd.get(), 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
-  if (::fsync(fd.get()) != 0) return Error::FromErrno(errno, "fsync a blob");
-  if (::rename(partial.c_str(), root_.blob(digest).c_str()) != 0) {
+  return Publish(digest, partial, fd.get());
+}
+
+// Gives the complete file at `path`, open at `fd`, the blob's name, for good.
+Status BlobCache::Publish(const std::string& digest, const fs::path& path, int fd) {
+  if (::fchmod(fd, 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
+  if (::fsync(fd) != 0) return Error::FromErrno(errno, "fsync a blob");
+  if (::rename(path.c_str(), root_.blob(digest).c_str()) != 0) {
     return Error::FromErrno(errno, "rename to '" + root_.blob(digest).string() + "'");
   }
   PassFailpoint("blob-renamed");
@@ -183,6 +188,16 @@ Result<std::string> BlobCache::Manifest(const std::string& reference, const imag
   return content;
 }
 
+Result<std::string> BlobCache::EnsureManifest(const std::string& reference,
+                                              const image::Digest& digest) {
+  const std::string text = digest.ToText();
+  auto content = Read(text, image::kMaxManifestBytes);
+  if (content.ok()) return content;
+  content = Manifest(reference, digest);
+  if (content.ok()) LOCKET_TRY(ReplaceFileDurably(root_.blob(text), *content, 0400));
+  return content;
+}
+
 Status BlobCache::Keep(const std::string& digest, std::string_view content) {
   if (Read(digest, content.size()).ok()) return Ok();
   return ReplaceFileDurably(root_.blob(digest), content, 0400);
@@ -190,12 +205,7 @@ Status BlobCache::Keep(const std::string& digest, std::string_view content) {
 
 Status BlobCache::Adopt(const std::string& digest, const fs::path& path) {
   LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_RDONLY));
-  if (::fchmod(fd.get(), 0400) != 0) return Error::FromErrno(errno, "set mode of a blob");
-  if (::fsync(fd.get()) != 0) return Error::FromErrno(errno, "fsync a blob");
-  if (::rename(path.c_str(), root_.blob(digest).c_str()) != 0) {
-    return Error::FromErrno(errno, "rename to '" + root_.blob(digest).string() + "'");
-  }
-  return SyncDirectory(root_.blobs());
+  return Publish(digest, path, fd.get());
 }
 
 Result<std::string> BlobCache::EnsureContent(const std::string& reference,

@@ -99,6 +99,9 @@ class BlobCache {
   // The manifest's bytes, checked: from memory, from disk, or fetched. Not kept on disk until Keep.
   Result<std::string> Manifest(const std::string& reference, const image::Digest& digest);
 
+  // As Manifest, and it is on disk afterwards. Errors of the disk, too.
+  Result<std::string> EnsureManifest(const std::string& reference, const image::Digest& digest);
+
   // Stores checked bytes as a blob.
   Status Keep(const std::string& digest, std::string_view content);
 
@@ -162,6 +165,7 @@ class BlobCache {
   Status ReserveOrTrim(int fd, const image::Descriptor& blob);
   Status Download(const std::string& reference, const image::Descriptor& blob);
   Status Fetch(const std::string& reference, const image::Descriptor& blob, int fd);
+  Status Publish(const std::string& digest, const std::filesystem::path& path, int fd);
 
   const RootDirectory& root_;
   Fetcher& fetcher_;

@@ -47,8 +47,7 @@ Status Snapshots::FetchBlobs(const ImageSource& source, const Chain& layers) {
   LOCKET_TRY_ASSIGN(const image::Digest digest,
                     image::Digest::FromText(source.manifest_digest).While(doing));
   LOCKET_TRY_ASSIGN(const std::string text,
-                    deps_.blobs.Manifest(source.reference, digest).While(doing));
-  LOCKET_TRY(deps_.blobs.Keep(source.manifest_digest, text).While(doing));
+                    deps_.blobs.EnsureManifest(source.reference, digest).While(doing));
   LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text).While(doing));
   LOCKET_TRY(deps_.blobs.EnsureContent(source.reference, manifest.config).While(doing));
   for (const SnapshotPtr& layer : layers) {

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "proto/cri.pb.h"
-#include "snapshotter/grpc_acceptor.h"
+#include "snapshotter/grpc_server.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -187,34 +187,24 @@ std::shared_ptr<grpc::Channel> Connect(const std::filesystem::path& containerd) 
 
 class GrpcProxy final : public ImageProxy {
  public:
-  GrpcProxy(Listener listener, const std::filesystem::path& containerd, PullSecrets& secrets)
-      : listener_(std::move(listener)), service_(Connect(containerd), secrets) {}
-  ~GrpcProxy() override { Shutdown(std::chrono::milliseconds(0)); }
+  GrpcProxy(const std::filesystem::path& containerd, PullSecrets& secrets)
+      : service_(Connect(containerd), secrets) {}
 
-  Status Start() {
+  Status Start(Listener listener) {
     grpc::ServerBuilder builder;
     builder.RegisterCallbackGenericService(&service_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
-    server_ = builder.BuildAndStart();
-    if (!server_) return Error(ErrorCode::kUnavailable, "cannot start the CRI image proxy");
-    LOCKET_TRY_ASSIGN(acceptor_, GrpcAcceptor::Start(listener_, *server_));
+    LOCKET_TRY_ASSIGN(server_,
+                      GrpcServer::Start(builder, std::move(listener)).While("serve CRI's images"));
     return Ok();
   }
 
-  void Shutdown(std::chrono::milliseconds grace) override {
-    if (!server_) return;
-    acceptor_.reset();
-    server_->Shutdown(std::chrono::system_clock::now() + grace);
-    server_->Wait();
-    server_.reset();
-  }
+  void Shutdown(std::chrono::milliseconds grace) override { server_->Shutdown(grace); }
 
  private:
-  const Listener listener_;
   ForwardingService service_;
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<GrpcAcceptor> acceptor_;
+  std::unique_ptr<GrpcServer> server_;  // last: its calls use the service
 };
 
 }  // namespace
@@ -222,8 +212,8 @@ class GrpcProxy final : public ImageProxy {
 Result<std::unique_ptr<ImageProxy>> ImageProxy::Start(Listener listener,
                                                       const std::filesystem::path& containerd,
                                                       PullSecrets& secrets) {
-  auto proxy = std::make_unique<GrpcProxy>(std::move(listener), containerd, secrets);
-  LOCKET_TRY(proxy->Start());
+  auto proxy = std::make_unique<GrpcProxy>(containerd, secrets);
+  LOCKET_TRY(proxy->Start(std::move(listener)));
   return std::unique_ptr<ImageProxy>(std::move(proxy));
 }
 

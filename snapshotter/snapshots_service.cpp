@@ -4,7 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "proto/snapshots.grpc.pb.h"
-#include "snapshotter/grpc_acceptor.h"
+#include "snapshotter/grpc_server.h"
 #include "snapshotter/grpc_status.h"
 #include "snapshotter/request_times.h"
 
@@ -147,43 +147,30 @@ class SnapshotsService final : public pb::Snapshots::Service {
   snapshotter::Snapshots& snapshots_;
 };
 
-class GrpcServer final : public SnapshotsServer {
+class GrpcSnapshotsServer final : public SnapshotsServer {
  public:
-  GrpcServer(snapshotter::Snapshots& snapshots, Listener listener, const ServerExtras& extras)
-      : service_(snapshots), extras_(extras), listener_(std::move(listener)) {}
+  explicit GrpcSnapshotsServer(snapshotter::Snapshots& snapshots) : service_(snapshots) {}
 
-  ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
-
-  Status Start() {
+  Status Start(Listener listener, const ServerExtras& extras) {
     grpc::EnableDefaultHealthCheckService(true);  // grpc.health.v1
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
-    for (grpc::Service* service : extras_.services) builder.RegisterService(service);
-    if (extras_.metrics != nullptr) TimeRequests(builder, *extras_.metrics);
+    for (grpc::Service* service : extras.services) builder.RegisterService(service);
+    if (extras.metrics != nullptr) TimeRequests(builder, *extras.metrics);
     // The defaults end and start a thread for nearly every request once three run at a time.
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinIdleThreads);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxIdleThreads);
-    server_ = builder.BuildAndStart();
-    if (!server_) return Error(ErrorCode::kUnavailable, "cannot start the gRPC server");
-    LOCKET_TRY_ASSIGN(acceptor_, GrpcAcceptor::Start(listener_, *server_));
+    LOCKET_TRY_ASSIGN(server_,
+                      GrpcServer::Start(builder, std::move(listener)).While("serve snapshots"));
     return Ok();
   }
 
-  void Shutdown(std::chrono::milliseconds grace) override {
-    if (!server_) return;
-    acceptor_.reset();
-    server_->Shutdown(std::chrono::system_clock::now() + grace);
-    server_->Wait();
-    server_.reset();
-  }
+  void Shutdown(std::chrono::milliseconds grace) override { server_->Shutdown(grace); }
 
  private:
   SnapshotsService service_;
-  const ServerExtras extras_;
-  const Listener listener_;
-  std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<GrpcAcceptor> acceptor_;
+  std::unique_ptr<GrpcServer> server_;  // last: its calls use the service
 };
 
 }  // namespace
@@ -191,8 +178,8 @@ class GrpcServer final : public SnapshotsServer {
 Result<std::unique_ptr<SnapshotsServer>> SnapshotsServer::Start(Snapshots& snapshots,
                                                                 Listener listener,
                                                                 const ServerExtras& extras) {
-  auto server = std::make_unique<GrpcServer>(snapshots, std::move(listener), extras);
-  LOCKET_TRY(server->Start());
+  auto server = std::make_unique<GrpcSnapshotsServer>(snapshots);
+  LOCKET_TRY(server->Start(std::move(listener), extras));
   return std::unique_ptr<SnapshotsServer>(std::move(server));
 }
 
