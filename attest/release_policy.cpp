@@ -197,6 +197,11 @@ Status Evaluate(const ReleasePolicy& policy, const VerifiedSnp& guest) {
   if ((report.policy & kSnpPolicyDebug) != 0 && !policy.allow_debug) {
     return Denied("the guest's policy lets the host debug it");
   }
+  // Whoever launches picks the agent, and the agent can bring the guest's memory elsewhere; the
+  // measurement covers neither.
+  if ((report.policy & kSnpPolicyMigrate) != 0) {
+    return Denied("the guest's policy lets a migration agent export it; launch it without");
+  }
   // A report from a less privileged level is made by software the measurement does not cover.
   if (report.vmpl != 0) {
     return Denied("the report comes from VMPL " + std::to_string(report.vmpl) + ", not 0");

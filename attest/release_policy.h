@@ -47,7 +47,9 @@ struct ReleasePolicy {
 Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json);
 std::string EncodeReleasePolicy(const ReleasePolicy& policy);
 
-// May this guest have it? kPermissionDenied names the field and the value seen.
+// May this guest have it? kPermissionDenied names the field and the value seen. Whatever the policy
+// says, a guest that a migration agent may export gets nothing, nor does one that reports from
+// another VMPL than 0.
 Status Evaluate(const ReleasePolicy& policy, const VerifiedSnp& guest);
 
 }  // namespace locket::attest

@@ -17,6 +17,7 @@ inline constexpr size_t kSnpReportBytes = 1184;
 inline constexpr size_t kSnpSignedBytes = 0x2A0;  // the signature covers these
 
 inline constexpr uint64_t kSnpPolicyReserved = 1ULL << 17;  // must be one
+inline constexpr uint64_t kSnpPolicyMigrate = 1ULL << 18;   // a migration agent may take it over
 inline constexpr uint64_t kSnpPolicyDebug = 1ULL << 19;     // the host may read guest memory
 
 // Patch levels of the secure processor's parts. `fmc` exists from Turin on.

@@ -255,6 +255,8 @@ TEST(ReleasePolicyTest, ReleasesOnlyOnAFullMatchAndNamesWhatDiffers) {
   EXPECT_THAT(refusal([](auto& g) { g.report.reported_tcb.microcode = 114; }),
               HasSubstr("microcode is 114"));
   EXPECT_THAT(refusal([](auto& g) { g.report.policy |= kSnpPolicyDebug; }), HasSubstr("debug"));
+  EXPECT_THAT(refusal([](auto& g) { g.report.policy |= kSnpPolicyMigrate; }),
+              HasSubstr("migration agent"));
   EXPECT_THAT(refusal([](auto& g) { g.report.vmpl = 3; }), HasSubstr("VMPL 3"));
 }
 
