@@ -104,6 +104,8 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
       ->add_option("--allow-env", options->policy.allow_env,
                    "Host-given variable that may be set, NAME or PREFIX*")
       ->allow_extra_args(false);
+  create->add_flag("--allow-stdin", options->policy.allow_stdin,
+                   "The host may write to containers' standard input");
   create->add_option("-o,--output", options->output, "File to write instead of standard output");
   create->callback([&context, &selected, options] {
     selected.check = [options] { return CheckCreate(*options); };

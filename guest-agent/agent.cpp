@@ -104,7 +104,8 @@ Tenant MakeTenant(GuestTee& tee, Devices& devices) {
 SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
   return {.allow_commands = tenant.initdata->policy.allow_commands,
-          .allow_env = tenant.initdata->policy.allow_env};
+          .allow_env = tenant.initdata->policy.allow_env,
+          .allow_stdin = tenant.initdata->policy.allow_stdin};
 }
 
 // Over the virtio port if this machine has it, else over vsock. Returns once the server stops.

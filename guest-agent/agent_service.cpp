@@ -72,9 +72,10 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
                        "terminals are not supported: run the container without tty");
         }
         LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        LOCKET_TRY_ASSIGN(const pid_t pid,
+        LOCKET_TRY_ASSIGN(const auto created,
                           container->Create(request.oci_spec(), sandbox.policy(), request.stdin()));
-        response->set_pid(static_cast<uint32_t>(pid));
+        response->set_pid(static_cast<uint32_t>(created.pid));
+        response->mutable_left_out()->Assign(created.left_out.begin(), created.left_out.end());
         return Ok();
       });
   Add<api::StartContainerRequest, api::StartContainerResponse>(

@@ -75,12 +75,18 @@ Status Container::WriteBundle(const GuestSpec& spec) {
   return WriteText(directory / "config.json", config);
 }
 
-Result<pid_t> Container::Create(std::string_view host_spec, const SpecPolicy& policy,
-                                bool with_stdin) {
+Result<CreatedContainer> Container::Create(std::string_view host_spec, const SpecPolicy& policy,
+                                           bool with_stdin) {
   const std::lock_guard lifecycle(lifecycle_);
   {
     const std::lock_guard lock(mutex_);
     if (state_ != State::kPrepared) return WrongState(options_.id, "exists already");
+  }
+  // What an interpreter reads there it does, so it counts as a command.
+  if (with_stdin && !policy.allow_stdin) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "the host may not write to the container's standard input: run it without stdin, "
+                 "or set allow_stdin = true in initdata's [agent]");
   }
   LOCKET_TRY_ASSIGN(HostSpec host, DecodeHostSpec(host_spec));
   LOCKET_TRY_ASSIGN(const ImageProcess process, ProcessOf(image_->image()));
@@ -91,7 +97,8 @@ Result<pid_t> Container::Create(std::string_view host_spec, const SpecPolicy& po
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }
   LOCKET_TRY(WriteBundle(spec));
-  return CreateLocked(with_stdin);
+  LOCKET_TRY_ASSIGN(const pid_t pid, CreateLocked(with_stdin));
+  return CreatedContainer{.pid = pid, .left_out = std::move(spec.dropped)};
 }
 
 Result<pid_t> Container::CreateLocked(bool with_stdin) {

@@ -39,6 +39,11 @@ struct Output {
   bool end = false;  // with it, data is empty
 };
 
+struct CreatedContainer {
+  pid_t pid;
+  std::vector<std::string> left_out;  // of what the host asked for, in words
+};
+
 // What `image` says its process is. A config that is not pinned is the host's word: command and
 // environment are then left empty, and only the policy can allow any.
 Result<ImageProcess> ProcessOf(const guest_mounter::AcceptedImage& image);
@@ -55,7 +60,9 @@ class Container {
   ~Container();
 
   // On failure the container can be created anew. `host_spec` is the host's config.json.
-  Result<pid_t> Create(std::string_view host_spec, const SpecPolicy& policy, bool with_stdin);
+  // kPermissionDenied: the policy forbids the command, or input from the host.
+  Result<CreatedContainer> Create(std::string_view host_spec, const SpecPolicy& policy,
+                                  bool with_stdin);
   Result<pid_t> Start();
   // Blocks until the first process has ended.
   Result<ExitNotice> Wait();

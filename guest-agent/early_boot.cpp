@@ -79,7 +79,10 @@ Status MountBase() {
 }
 
 Status SeedEntropy() {
-  if (!HasRdrand()) return Error(ErrorCode::kFailedPrecondition, "this CPU has no RDRAND");
+  if (!HasRdrand()) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "this CPU has no RDRAND, and all other entropy is the host's");
+  }
   Secret seed(sizeof(rand_pool_info) + kSeedWords * sizeof(unsigned long long));
   const auto words = seed.Reveal().subspan(sizeof(rand_pool_info));
   for (size_t i = 0; i < kSeedWords; ++i) {

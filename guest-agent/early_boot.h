@@ -13,8 +13,9 @@ Status LeaveInitramfs();
 // /proc, /sys, /dev, /dev/pts, /dev/shm, /run, /tmp, /sys/fs/cgroup.
 Status MountBase();
 
-// Mixes RDRAND into the kernel's pool and credits it: the host's entropy may be its own choice.
-// kFailedPrecondition: this CPU has no RDRAND.
+// Mixes RDRAND into the kernel's pool and credits it: everything else in the pool may be the host's
+// own choice, and keys that it can guess protect nothing. kFailedPrecondition: this CPU has no
+// RDRAND, or the host hides it.
 Status SeedEntropy();
 
 // Brings `lo` up.

@@ -115,6 +115,10 @@ Json Mounts(const SpecPaths& paths) {
 
 Json Resources(const HostSpec& limits) {
   Json resources = Json::object();
+  // A container may make device nodes, as engines let it, but none that opens: the disks, the other
+  // containers' opened layers and the ports to host and TEE are all devices of this kernel. crun
+  // adds what every container has: null, zero, full, random, urandom, tty, ptmx, pts.
+  resources["devices"] = Json::array({{{"allow", false}, {"access", "rwm"}}});
   if (limits.memory_limit) resources["memory"]["limit"] = *limits.memory_limit;
   if (limits.cpu_shares) resources["cpu"]["shares"] = *limits.cpu_shares;
   if (limits.cpu_quota) resources["cpu"]["quota"] = *limits.cpu_quota;

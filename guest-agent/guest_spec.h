@@ -27,6 +27,7 @@ struct ImageProcess {
 struct SpecPolicy {
   std::vector<std::vector<std::string>> allow_commands{};
   std::vector<std::string> allow_env{};  // names; a final '*' stands for any rest
+  bool allow_stdin = false;              // may the host write to standard inputs?
 };
 
 // Paths in the guest, chosen by the agent.

@@ -27,9 +27,7 @@ Status Boot() {
   LOCKET_TRY(MountBase());
   LOCKET_TRY(LoadModules(kModuleDirectory));
   LOCKET_TRY(RaiseLoopback());
-  if (Status seeded = SeedEntropy(); !seeded.ok()) {
-    log::Warning("entropy comes from the kernel alone", {log::Field(seeded.error())});
-  }
+  LOCKET_TRY(SeedEntropy().While("seed the random number generator"));
   ::setenv("PATH", "/usr/bin", 1);
   return Ok();
 }

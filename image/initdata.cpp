@@ -159,6 +159,7 @@ Status ReadAgent(TableReader& document, GuestPolicy& policy) {
       return Bad("'agent.allow_env': '" + pattern + "' is neither a name nor a prefix and '*'");
     }
   }
+  LOCKET_TRY_ASSIGN(policy.allow_stdin, table->OptionalBool("allow_stdin"));
   return table->Finish();
 }
 
@@ -236,12 +237,13 @@ std::string EncodeGuestPolicy(const GuestPolicy& policy) {
   for (const auto& digest : policy.allowed_digests) digests.push_back(digest.ToText());
   text += "[image]\nallowed_digests = " + QuotedList(digests) +
           "\nallow_keyed = " + (policy.allow_keyed ? "true" : "false") + "\n";
-  if (policy.allow_commands.empty() && policy.allow_env.empty()) return text;
+  if (policy.allow_commands.empty() && policy.allow_env.empty() && !policy.allow_stdin) return text;
   text += "\n[agent]\nallow_commands = [";
   for (size_t i = 0; i < policy.allow_commands.size(); ++i) {
     text += (i == 0 ? "" : ", ") + QuotedList(policy.allow_commands[i]);
   }
-  return text + "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+  text += "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+  return policy.allow_stdin ? text + "allow_stdin = true\n" : text;
 }
 
 Result<GuestPolicy> PolicyOf(const Initdata& initdata) {

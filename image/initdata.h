@@ -53,6 +53,7 @@ struct GuestPolicy {
   // [agent]
   std::vector<std::vector<std::string>> allow_commands{};
   std::vector<std::string> allow_env{};
+  bool allow_stdin = false;
 
   bool operator==(const GuestPolicy&) const = default;
 };

@@ -66,13 +66,15 @@ Status AgentClient::PrepareRootfs(const RootfsRequest& rootfs, milliseconds time
   return rpc_->Call(kService, "PrepareRootfs", request, &response, {.timeout = timeout});
 }
 
-Status AgentClient::CreateContainer(const AgentContainer& container) {
+Result<std::vector<std::string>> AgentClient::CreateContainer(const AgentContainer& container) {
   auto request = ForContainer<v1::CreateContainerRequest>(container.id);
   request.set_oci_spec(container.oci_spec);
   request.set_stdin(container.with_stdin);
   request.set_terminal(container.terminal);
   v1::CreateContainerResponse response;
-  return rpc_->Call(kService, "CreateContainer", request, &response, {.timeout = call_timeout_});
+  LOCKET_TRY(
+      rpc_->Call(kService, "CreateContainer", request, &response, {.timeout = call_timeout_}));
+  return std::vector<std::string>(response.left_out().begin(), response.left_out().end());
 }
 
 Status AgentClient::StartContainer(const std::string& id) {

@@ -69,7 +69,8 @@ class AgentClient {
   Result<std::string> Greet(std::chrono::milliseconds timeout);
   Status CreateSandbox(const std::string& sandbox_id, const std::string& hostname);
   Status PrepareRootfs(const RootfsRequest& request, std::chrono::milliseconds timeout);
-  Status CreateContainer(const AgentContainer& container);
+  // What the guest left out of the container although the spec asks for it, in its words.
+  Result<std::vector<std::string>> CreateContainer(const AgentContainer& container);
   Status StartContainer(const std::string& id);
   Result<AgentExit> WaitContainer(const std::string& id);
   Status SignalContainer(const std::string& id, uint32_t signal, bool all);

@@ -15,12 +15,23 @@ using std::chrono::system_clock;
 
 constexpr milliseconds kShutdownGrace{5000};
 constexpr milliseconds kKillGrace{1000};
+constexpr size_t kMaxLeftOutText = 4096;
 
 Error NoTask(const std::string& id) {
   return {ErrorCode::kNotFound, "task '" + id + "' does not exist"};
 }
 Error WrongState(const std::string& id, const std::string& why) {
   return {ErrorCode::kFailedPrecondition, "task '" + id + "' " + why};
+}
+
+// For one line of the log; a guest may send more than anybody wants to read.
+std::string Joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) {
+    if (all.size() + text.size() > kMaxLeftOutText) return all + ", ...";
+    all += (all.empty() ? "" : ", ") + text;
+  }
+  return all;
 }
 
 }  // namespace
@@ -123,12 +134,17 @@ Status Pod::FillContainer(Task& task, const SealedRootfs& rootfs, const std::str
                                  .layers = task.layers},
                                 config_.prepare_timeout)
                  .While("open image '" + rootfs.image_ref + "' in the guest"));
-  LOCKET_TRY(agent
-                 .CreateContainer({.id = id,
-                                   .oci_spec = config_json,
-                                   .with_stdin = !task.request.stdio.in.empty(),
-                                   .terminal = task.request.terminal})
-                 .While("create container '" + id + "' in the guest"));
+  LOCKET_TRY_ASSIGN(const auto left_out,
+                    agent
+                        .CreateContainer({.id = id,
+                                          .oci_spec = config_json,
+                                          .with_stdin = !task.request.stdio.in.empty(),
+                                          .terminal = task.request.terminal})
+                        .While("create container '" + id + "' in the guest"));
+  if (!left_out.empty()) {
+    log::Warning("the guest runs a container without all that its spec asks for",
+                 {{"container", id}, {"left_out", Joined(left_out)}});
+  }
   task.stdio->Start(agent, id, task.request.terminal);
   return Ok();
 }

@@ -142,7 +142,7 @@ TEST(GuestSpecTest, TheEncodedSpecHasOnlyGuestPathsAndTheImagesUser) {
   EXPECT_EQ(spec.at("process").at("cwd"), "/srv");
   EXPECT_EQ(spec.at("process").at("terminal"), false);
   EXPECT_EQ(spec.at("linux").at("cgroupsPath"), "/locket/c1");
-  EXPECT_EQ(spec.at("linux").at("resources"), Json({{"memory", {{"limit", 4096}}}}));
+  EXPECT_EQ(spec.at("linux").at("resources").at("memory"), Json({{"limit", 4096}}));
   EXPECT_FALSE(spec.contains("hooks"));
   EXPECT_FALSE(spec.at("linux").contains("devices"));
   for (const Json& mount : spec.at("mounts")) {
@@ -150,6 +150,12 @@ TEST(GuestSpecTest, TheEncodedSpecHasOnlyGuestPathsAndTheImagesUser) {
       EXPECT_THAT(mount.at("source").get<std::string>(), ::testing::StartsWith("/run/etc/"));
     }
   }
+}
+
+TEST(GuestSpecTest, NoDeviceOfTheGuestIsTheContainers) {
+  const Json spec = Encoded(*ApplyPolicy(kImage, Host(), {}));
+  EXPECT_EQ(spec.at("linux").at("resources").at("devices"),
+            Json::parse(R"([{"allow":false,"access":"rwm"}])"));
 }
 
 TEST(GuestSpecTest, OnlyRootHoldsItsCapabilitiesFromTheStart) {

@@ -62,7 +62,7 @@ class SandboxTest : public ::testing::Test {
   std::shared_ptr<Container> Running(const std::string& id, bool with_stdin = false) {
     EXPECT_TRUE(sandbox_->PrepareRootfs(id, Request()).ok());
     auto container = sandbox_->Find(id).value();
-    const auto created = container->Create(Spec(), {}, with_stdin);
+    const auto created = container->Create(Spec(), {.allow_stdin = with_stdin}, with_stdin);
     EXPECT_TRUE(created.ok()) << created.error().message();
     EXPECT_TRUE(container->Start().ok());
     return container;
@@ -165,6 +165,17 @@ TEST_F(SandboxTest, InputReachesTheContainerUntilItIsClosed) {
   EXPECT_EQ(text, "hello");
   char more = 0;
   EXPECT_EQ(::read(input, &more, 1), 0);
+  EXPECT_THAT(container->WriteInput("x").error().message(), HasSubstr("no standard input"));
+}
+
+TEST_F(SandboxTest, InputOfTheHostNeedsTheTenantsWord) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  auto container = sandbox_->Find("one").value();
+  const auto refused = container->Create(Spec(), {}, /*with_stdin=*/true);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(refused.error().message(), HasSubstr("set allow_stdin = true in initdata's [agent]"));
+  ASSERT_TRUE(container->Create(Spec(), {}, /*with_stdin=*/false).ok());
   EXPECT_THAT(container->WriteInput("x").error().message(), HasSubstr("no standard input"));
 }
 

@@ -15,10 +15,10 @@
 namespace locket::guest_agent {
 namespace {
 
-constexpr const char* kPrograms[] = {"/bin/sh",      "/bin/cat",   "/bin/echo",   "/bin/sleep",
-                                     "/bin/ls",      "/bin/mount", "/usr/bin/id", "/usr/bin/env",
-                                     "/bin/mkdir",   "/bin/touch", "/bin/uname",  "/usr/bin/head",
-                                     "/bin/hostname"};
+constexpr const char* kPrograms[] = {"/bin/sh",       "/bin/cat",   "/bin/echo",   "/bin/sleep",
+                                     "/bin/ls",       "/bin/mount", "/usr/bin/id", "/usr/bin/env",
+                                     "/bin/mkdir",    "/bin/touch", "/bin/uname",  "/usr/bin/head",
+                                     "/bin/hostname", "/bin/mknod"};
 
 Status CopyInto(const std::filesystem::path& root, const std::filesystem::path& file) {
   std::error_code error;

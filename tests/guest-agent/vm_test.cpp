@@ -24,7 +24,7 @@ Json SpecFor(const std::vector<std::string>& argv) {
         {"env", {"PATH=/bin:/usr/bin", "SPY=1", "TENANT_WISH=granted"}},
         {"cwd", "/"},
         {"user", {{"uid", 0}, {"gid", 0}}},
-        {"capabilities", {{"bounding", {"CAP_CHOWN", "CAP_SYS_ADMIN"}}}},
+        {"capabilities", {{"bounding", {"CAP_CHOWN", "CAP_MKNOD", "CAP_SYS_ADMIN"}}}},
         {"rlimits", {{{"type", "RLIMIT_NOFILE"}, {"soft", 100}, {"hard", 200}}}}}},
       {"root", {{"path", "rootfs"}}},
       {"hostname", "from-spec"},
@@ -35,7 +35,8 @@ Json SpecFor(const std::vector<std::string>& argv) {
 const std::vector<std::string> kShow = {
     "/bin/sh", "-c",
     "echo hello from $(cat /greeting); echo wish=$TENANT_WISH spy=$SPY; hostname; id -u; "
-    "ls /host; cat /etc/hostname; touch /written && echo writable; ulimit -n; echo to-stderr >&2"};
+    "ls /host; cat /etc/hostname; touch /written && echo writable; ulimit -n; "
+    "mknod /disk b 8 0; cat /disk 2>&1; echo to-stderr >&2"};
 
 class VmTest : public ::testing::Test {
  protected:
@@ -144,9 +145,9 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   ASSERT_TRUE(started.ok()) << started.error().message() << guest.vm().Console();
   EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDERR).value(),
             "ls: cannot access '/host': No such file or directory\nto-stderr\n");
-  EXPECT_EQ(
-      guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value(),
-      "hello from a sealed layer\nwish=granted spy=\nfrom-spec\n0\nfrom-spec\nwritable\n100\n");
+  EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value(),
+            "hello from a sealed layer\nwish=granted spy=\nfrom-spec\n0\nfrom-spec\nwritable\n100\n"
+            "cat: /disk: Operation not permitted\n");
   EXPECT_EQ(guest.Wait("one").value(), 0U);
   EXPECT_TRUE(guest.Delete("one").ok());
   EXPECT_TRUE(guest.Delete("one").ok()) << "twice is fine";
@@ -235,7 +236,8 @@ TEST_F(VmTest, ContainersShareLayersTakeInputAndDieBySignal) {
       {*base_, *top_}, {.argv = reader, .env = {"PATH=/bin:/usr/bin"}, .user = "1000:1001"});
   const FixtureImage sleeper = Image({"/bin/sh", "-c", "sleep 1000 & sleep 1000"});
   Guest guest = Boot(PinningInitdata({user.manifest_digest(), sleeper.manifest_digest()},
-                                     "allow_commands = [[\"/bin/sleep\", \"2000\"]]\n"));
+                                     "allow_commands = [[\"/bin/sleep\", \"2000\"]]\n"
+                                     "allow_stdin = true\n"));
   ASSERT_TRUE(guest.CreateSandbox().ok());
   ASSERT_TRUE(guest.Prepare("user", user).ok()) << guest.vm().Console();
   ASSERT_TRUE(guest.Prepare("sleeper", sleeper).ok());

@@ -23,7 +23,8 @@ GuestPolicy SomePolicy() {
           .allowed_digests = {Digest::Of("x"), Digest::Of("y")},
           .allow_keyed = true,
           .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
-          .allow_env = {"HOSTNAME", "KUBERNETES_*"}};
+          .allow_env = {"HOSTNAME", "KUBERNETES_*"},
+          .allow_stdin = true};
 }
 
 TEST(InitdataTest, RoundTripsWithThePolicyInside) {
@@ -94,12 +95,22 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[agent]\nallow_commands = [[]]", "not a list of arguments"},
       {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
+      {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
       {image + "[agents]\n", "'agents' is unknown"}};
   for (const auto& [text, why] : cases) {
     const auto policy = DecodeGuestPolicy(text);
     ASSERT_FALSE(policy.ok()) << text;
     EXPECT_THAT(policy.error().message(), HasSubstr(why)) << text;
   }
+}
+
+TEST(GuestPolicyTest, StandardInputIsClosedUnlessThePolicySaysOtherwise) {
+  const std::string image = "[image]\nallowed_digests = []\n";
+  EXPECT_FALSE(DecodeGuestPolicy(image)->allow_stdin);
+  EXPECT_FALSE(DecodeGuestPolicy(image + "[agent]\nallow_env = [\"A\"]\n")->allow_stdin);
+  EXPECT_TRUE(DecodeGuestPolicy(image + "[agent]\nallow_stdin = true\n")->allow_stdin);
+  // A policy of its own is written out although the lists beside it are empty.
+  EXPECT_TRUE(DecodeGuestPolicy(EncodeGuestPolicy({.allow_stdin = true}))->allow_stdin);
 }
 
 TEST(InitdataDigestTest, IsTheHashOfTheRawText) {

@@ -75,10 +75,11 @@ void FakeAgent::AddLifeMethods() {
       });
   methods_.Add<v1::CreateContainerRequest, v1::CreateContainerResponse>(
       kService, "CreateContainer",
-      [this](const CallContext&, const auto& request, auto*) -> Status {
+      [this](const CallContext&, const auto& request, auto* response) -> Status {
         LOCKET_TRY(Note("CreateContainer", request.container_id()));
         const std::lock_guard lock(mutex_);
         containers_[request.container_id()].spec = request.oci_spec();
+        response->mutable_left_out()->Assign(left_out_.begin(), left_out_.end());
         return Ok();
       });
   methods_.Add<v1::StartContainerRequest, v1::StartContainerResponse>(
@@ -167,6 +168,11 @@ void FakeAgent::FailMethod(const std::string& method, const std::string& text) {
 }
 
 void FakeAgent::SetProtocol(uint32_t protocol) { protocol_ = protocol; }
+
+void FakeAgent::SetLeftOut(std::vector<std::string> left_out) {
+  const std::lock_guard lock(mutex_);
+  left_out_ = std::move(left_out);
+}
 
 std::vector<std::string> FakeAgent::calls() const {
   const std::lock_guard lock(mutex_);

@@ -28,6 +28,7 @@ class FakeAgent {
   // The call `method` fails with this text from now on; empty: works.
   void FailMethod(const std::string& method, const std::string& text);
   void SetProtocol(uint32_t protocol);
+  void SetLeftOut(std::vector<std::string> left_out);  // of each container created from now on
 
   std::vector<std::string> calls() const;  // "Method id" in order; streams and waits left out
   std::string input(const std::string& id) const;
@@ -60,6 +61,7 @@ class FakeAgent {
   std::map<std::string, std::string> failures_;
   std::vector<std::string> calls_;
   uint32_t protocol_ = 1;
+  std::vector<std::string> left_out_;
   bool dead_ = false;
 
   rpc::TtrpcMethods methods_;

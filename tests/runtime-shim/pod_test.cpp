@@ -178,6 +178,19 @@ TEST_F(PodTest, LayersAreSharedWithinThePod) {
   EXPECT_THAT(machine_->disks(), SizeIs(2));
 }
 
+TEST_F(PodTest, WhatTheGuestLeavesOutIsLoggedOnTheHost) {
+  RunSandbox();
+  agent_.SetLeftOut({"mount at '/data'", "rlimit 'X'"});
+  ::testing::internal::CaptureStderr();
+  RunContainer("one");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr(R"(left_out="mount at '/data', rlimit 'X'")"));
+  agent_.SetLeftOut(std::vector<std::string>(100, std::string(1000, 'x')));
+  ::testing::internal::CaptureStderr();
+  RunContainer("two");
+  EXPECT_LT(::testing::internal::GetCapturedStderr().size(), 6000U) << "a guest fills no log";
+}
+
 TEST_F(PodTest, NothingOfAContainerStaysWhicheverStepFails) {
   RunSandbox();
   for (const char* method : {"PrepareRootfs", "CreateContainer"}) {
