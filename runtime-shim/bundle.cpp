@@ -32,7 +32,10 @@ Result<BundleSpec> ParseBundleSpec(std::string_view text) {
   if (!spec.is_object()) return Bad("not a JSON object");
   BundleSpec out;
   LOCKET_TRY_ASSIGN(out.hostname, Text(spec, "hostname"));
-  const json annotations = spec.value("annotations", json::object());
+  // Not copied: that recurses, and how deep the document is its writer decides.
+  static const json kNone = json::object();
+  const auto found = spec.find("annotations");
+  const json& annotations = found == spec.end() ? kNone : *found;
   if (!annotations.is_object()) return Bad("'annotations' is not an object");
   LOCKET_TRY_ASSIGN(const auto type, Text(annotations, kContainerType));
   LOCKET_TRY_ASSIGN(out.sandbox_id, Text(annotations, kSandboxId));

@@ -202,8 +202,16 @@ Result<Config> ParseConfig(std::string_view text) {
 
 Result<Config> LoadConfig(const std::filesystem::path& path) {
   const std::string doing = "read configuration '" + path.string() + "'";
-  LOCKET_TRY_ASSIGN(const auto text, ReadFile(path, kMaxConfigBytes).While(doing));
-  return ParseConfig(text).While(doing);
+  const auto text = ReadFile(path, kMaxConfigBytes);
+  if (!text.ok() && text.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kNotFound,
+                 doing +
+                     ": it is not there; deploy/runtime-shim.toml is one to begin with, and "
+                     "ConfigPath of the runtime's options in containerd's configuration says "
+                     "where it lies");
+  }
+  if (!text.ok()) return Error(text.error()).While(doing);
+  return ParseConfig(*text).While(doing);
 }
 
 }  // namespace locket::runtime_shim

@@ -52,9 +52,14 @@ Result<GuestImage> Parse(const std::filesystem::path& directory, std::string_vie
 
 Result<GuestImage> LoadGuestImage(const std::filesystem::path& directory) {
   const std::string doing = "read guest image '" + directory.string() + "'";
-  LOCKET_TRY_ASSIGN(const auto text,
-                    ReadFile(directory / "guest-image.json", kMaxJsonBytes).While(doing));
-  return Parse(directory, text).While(doing);
+  const auto text = ReadFile(directory / "guest-image.json", kMaxJsonBytes);
+  if (!text.ok() && text.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kNotFound, doing +
+                                           ": it has no guest-image.json; 'make build' makes one, "
+                                           "guest_image_dir in the shim's configuration names it");
+  }
+  if (!text.ok()) return Error(text.error()).While(doing);
+  return Parse(directory, *text).While(doing);
 }
 
 std::string BootCmdline(const GuestImage& image, std::string_view kernel_params) {

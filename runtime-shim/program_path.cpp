@@ -15,7 +15,9 @@ Result<std::filesystem::path> FindProgram(const std::filesystem::path& program) 
   };
   if (program.has_parent_path()) {
     if (executable(program)) return program;
-    return Error(ErrorCode::kNotFound, "program '" + program.string() + "' is not there");
+    return Error(ErrorCode::kNotFound,
+                 "program '" + program.string() +
+                     "', which the shim's configuration names, is not there or not executable");
   }
   const char* variable = ::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   std::istringstream directories(variable == nullptr ? "" : variable);
@@ -24,7 +26,10 @@ Result<std::filesystem::path> FindProgram(const std::filesystem::path& program) 
       return std::filesystem::path(directory) / program;
     }
   }
-  return Error(ErrorCode::kNotFound, "program '" + program.string() + "' is not in PATH");
+  return Error(ErrorCode::kNotFound,
+               "program '" + program.string() +
+                   "' is not in containerd's PATH: install it, or give its path in the shim's "
+                   "configuration");
 }
 
 }  // namespace locket::runtime_shim

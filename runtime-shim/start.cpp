@@ -121,7 +121,8 @@ Result<std::string> RunStart(const CommandLine& line, std::string_view options,
     const auto connected = rpc::ConnectUnix(SocketPath(address));
     if (!connected.ok()) {
       return Error(ErrorCode::kFailedPrecondition,
-                   "pod '" + spec.sandbox_id + "' has no shim: " + connected.error().message());
+                   "pod '" + spec.sandbox_id + "' has no shim any more, so its VM is gone: " +
+                       connected.error().message() + "; the pod has to be created anew");
     }
   } else {
     LOCKET_TRY(MakeSocketDirectory(SocketPath(address).parent_path()));

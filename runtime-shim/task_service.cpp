@@ -168,10 +168,10 @@ class Service {
       LOCKET_TRY(NoExec(request.exec_id()));
       return request.stdin() ? pod.CloseInput(request.id()) : Ok();
     });
-    // Accepted and without effect: the guest's terminal has a fixed size, and its limits are the
-    // guest's own.
+    // Without effect: there are no terminals. Clients send it unasked and take a refusal badly.
     Add<v2::ResizePtyRequest, Empty>("ResizePty", [](const auto&, Empty*) { return Ok(); });
-    Add<v2::UpdateTaskRequest, Empty>("Update", [](const auto&, Empty*) { return Ok(); });
+    Refuse<v2::UpdateTaskRequest>(
+        "Update", "resources of a running container in a VM cannot be changed; recreate the pod");
     Add<v2::ShutdownRequest, Empty>(
         "Shutdown",
         [&pod = pod_, on_shutdown = std::move(on_shutdown)](const auto&, Empty*) -> Status {

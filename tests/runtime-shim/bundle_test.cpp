@@ -52,5 +52,13 @@ TEST(BundleTest, RefusesWhatItCannotPlace) {
   }
 }
 
+TEST(BundleTest, ADeepDocumentIsReadLikeAnyOther) {
+  const std::string deep =
+      R"({"annotations":{"x":)" + std::string(1000000, '[') + std::string(1000000, ']') + "}}";
+  const auto spec = ParseBundleSpec(deep);
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(spec->kind, ContainerKind::kSingle);
+}
+
 }  // namespace
 }  // namespace locket::runtime_shim

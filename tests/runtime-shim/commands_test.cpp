@@ -222,6 +222,8 @@ TEST_F(ProgramTest, ServesFromStartToShutdown) {
   const auto exec = call("Exec", v2::ExecProcessRequest(), &empty);
   EXPECT_EQ(exec.error().code(), ErrorCode::kUnimplemented);
   EXPECT_THAT(exec.error().message(), HasSubstr("exec is not supported"));
+  const auto update = call("Update", v2::UpdateTaskRequest(), &empty);
+  EXPECT_EQ(update.error().code(), ErrorCode::kUnimplemented) << "not done is not said to be done";
   v2::DeleteResponse deleted;
   v2::DeleteRequest remove;
   remove.set_id("pod");

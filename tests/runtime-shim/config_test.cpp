@@ -111,7 +111,10 @@ TEST(ConfigTest, TheShippedFileIsTheDefaults) {
 TEST(ConfigTest, AMissingFileIsNamed) {
   const auto config = LoadConfig("/nowhere/shim.toml");
   ASSERT_FALSE(config.ok());
-  EXPECT_THAT(config.error().message(), HasSubstr("read configuration '/nowhere/shim.toml'"));
+  EXPECT_THAT(
+      config.error().message(),
+      HasSubstr(
+          "read configuration '/nowhere/shim.toml': it is not there; deploy/runtime-shim.toml"));
 }
 
 }  // namespace
