@@ -107,6 +107,12 @@ Result<TarEntry> Convert(archive_entry* from, std::string path) {
   LOCKET_TRY_ASSIGN(entry.uid, Id(archive_entry_uid(from), "uid"));
   LOCKET_TRY_ASSIGN(entry.gid, Id(archive_entry_gid(from), "gid"));
   if (entry.mtime_nsec > 999'999'999) return Invalid("its modification time is malformed");
+  // libarchive 3.6 takes the sign for the seconds' alone: of "-1.5" it makes half a second before
+  // 1970.
+  if (entry.mtime < 0 && entry.mtime_nsec > 0) {
+    --entry.mtime;
+    entry.mtime_nsec = 1'000'000'000 - entry.mtime_nsec;
+  }
   if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {
     LOCKET_TRY_ASSIGN(entry.rdev, DeviceNumber(from));
   }

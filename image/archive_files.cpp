@@ -53,7 +53,7 @@ class Input {
       }
       const ssize_t n = ::read(fd_.get(), buffer_.data(), buffer_.size());
       if (n >= 0) return n;
-      if (errno != EINTR) return Fail("read");
+      if (errno != EINTR && errno != EAGAIN) return Fail("read");
     }
   }
   const std::optional<Error>& failure() const { return failure_; }

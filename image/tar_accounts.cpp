@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -140,14 +141,13 @@ void TarAccountsWatcher::Header() {
   // Links, devices and directories have no body, whatever the size field says.
   if (type >= '1' && type <= '6') size = 0;
   if (size > kMaxSize) return GoBlind();
+  const bool names = type == 'L' || type == 'x';
+  if (names && size > kMaxMeta) return GoBlind();
   collected_.clear();
   body_ = Body::kSkip;
   body_left_ = size;
   padding_left_ = (kBlock - size % kBlock) % kBlock;
-  if (meta && size <= kMaxMeta) {
-    if (type == 'L') body_ = Body::kLongName;
-    if (type == 'x') body_ = Body::kPax;
-  }
+  if (names) body_ = type == 'L' ? Body::kLongName : Body::kPax;
   in_sparse_map_ = type == 'S' && header_[kMapFollowsAt] != '\0';
   if (!meta) Entry(type);
   if (body_left_ == 0) BodyDone();
@@ -196,7 +196,7 @@ void TarAccountsWatcher::BodyDone() {
     case Body::kSkip:
       break;
     case Body::kLongName:
-      next_name_ = collected_.substr(0, collected_.find('\0'));
+      if (!next_name_) next_name_ = collected_.substr(0, collected_.find('\0'));
       break;
     case Body::kPax:
       Pax();
@@ -214,26 +214,30 @@ void TarAccountsWatcher::BodyDone() {
 // Records are "LENGTH KEY=VALUE\n", LENGTH counting all of it.
 void TarAccountsWatcher::Pax() {
   std::string_view rest = collected_;
+  std::map<std::string_view, std::string_view> records;
   while (!rest.empty()) {
     size_t length = 0;
     const auto parsed = std::from_chars(rest.data(), rest.data() + rest.size(), length);
     const auto digits = static_cast<size_t>(parsed.ptr - rest.data());
     if (parsed.ec != std::errc() || length < digits + 2 || length > rest.size()) return;
-    std::string_view record = rest.substr(digits + 1, length - digits - 2);
+    const std::string_view record = rest.substr(digits + 1, length - digits - 2);
     rest.remove_prefix(length);
     const size_t equals = record.find('=');
     if (equals == std::string_view::npos) return;
-    const std::string_view value = record.substr(equals + 1);
-    record = record.substr(0, equals);
-    if (record == "path") next_name_ = std::string(value);
-    if (record == "GNU.sparse.name") next_sparse_name_ = std::string(value);
-    next_is_sparse_ = next_is_sparse_ || record.starts_with("GNU.sparse.");
-    if (record == "size") {
-      uint64_t size = 0;
-      const auto number = std::from_chars(value.data(), value.data() + value.size(), size);
-      if (number.ec == std::errc()) next_size_ = size;
-    }
+    records.insert_or_assign(record.substr(0, equals), record.substr(equals + 1));
   }
+  for (const auto& [key, value] : records) Record(key, value);
+}
+
+// Of several headers before one entry the first counts, as libarchive and so erofs/ has it.
+void TarAccountsWatcher::Record(std::string_view key, std::string_view value) {
+  if (key == "path" && !next_name_) next_name_ = std::string(value);
+  if (key == "GNU.sparse.name" && !next_sparse_name_) next_sparse_name_ = std::string(value);
+  next_is_sparse_ = next_is_sparse_ || key.starts_with("GNU.sparse.");
+  uint64_t size = 0;
+  if (key != "size" || next_size_) return;
+  const auto number = std::from_chars(value.data(), value.data() + value.size(), size);
+  if (number.ec == std::errc()) next_size_ = size;
 }
 
 void ImageAccounts::AddLayer(const LayerAccounts& layer) {

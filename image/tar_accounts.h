@@ -47,6 +47,7 @@ class TarAccountsWatcher {
   void BodyDone();
   void Entry(char type);
   void Pax();
+  void Record(std::string_view key, std::string_view value);
   void Replaced(std::string_view name, char type);
 
   LayerAccounts found_;

@@ -86,6 +86,14 @@ TEST(PaxTest, KeepsTimesToTheNanosecond) {
   EXPECT_EQ(Stat(image.mount_point / "file").st_mtim.tv_nsec, 123456789);
 }
 
+TEST(PaxTest, KeepsFractionsOfTimesBefore1970) {
+  Image image;
+  LOCKET_BUILD_AND_MOUNT(image,
+                         TarMaker().Add({.name = "file", .pax = {{"mtime", "-1.25"}}}).Finish());
+  EXPECT_EQ(Stat(image.mount_point / "file").st_mtim.tv_sec, -2);
+  EXPECT_EQ(Stat(image.mount_point / "file").st_mtim.tv_nsec, 750'000'000);
+}
+
 // pax global headers say things about all entries that follow; git archive writes one.
 TEST(PaxTest, PutsUpWithGlobalHeaders) {
   Image image;

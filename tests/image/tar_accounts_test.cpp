@@ -100,6 +100,9 @@ TEST(TarAccountsTest, TrustsNothingOfATarItCannotFollow) {
   const LayerFile unknown{.hides_lower = true,
                           .trouble = "a layer's tar has a header that cannot be read"};
   EXPECT_EQ(Watch(tar), (LayerAccounts{.passwd = unknown, .group = unknown}));
+  const std::string long_header =
+      Entry("PaxHeader", std::string((1U << 20) + 1, 'x'), 'x') + Entry("cut", kPasswd);
+  EXPECT_EQ(Watch(long_header), (LayerAccounts{.passwd = unknown, .group = unknown}));
   // Else what a lower layer has would stand for it.
   EXPECT_THAT(Resolve({Entry("etc/passwd", kPasswd), tar}, "demo"),
               HasSubstr("a layer's tar has a header that cannot be read"));
@@ -109,6 +112,17 @@ TEST(TarAccountsTest, FindsWhatTheEntryMeansNotOnlyHowItIsWritten) {
   EXPECT_EQ(Watch(Entry("usr/../etc/./passwd", kPasswd)).passwd.content, kPasswd);
   EXPECT_EQ(Watch(Entry("a/b/../../etc/passwd", kPasswd)).passwd.content, kPasswd);
   EXPECT_EQ(Watch(Entry("../etc/passwd", kPasswd)).passwd.content, kPasswd);
+}
+
+TEST(TarAccountsTest, OfSeveralNamesOfOneEntryTakesTheOneThatTheLayerGetsItBy) {
+  const std::string pax = Entry("PaxHeader", "19 path=etc/passwd\n", 'x');
+  const std::string gnu = Entry("././@LongLink", std::string("other\0", 6), 'L');
+  EXPECT_EQ(Watch(pax + gnu + Entry("cut", kPasswd)).passwd.content, kPasswd);
+  EXPECT_EQ(Watch(gnu + pax + Entry("cut", kPasswd)).passwd, LayerFile());
+  EXPECT_EQ(
+      Watch(Entry("PaxHeader", "14 path=other\n19 path=etc/passwd\n", 'x') + Entry("cut", kPasswd))
+          .passwd.content,
+      kPasswd);
 }
 
 TEST(TarAccountsTest, LooksNoFurtherThanTheTarsEnd) {
