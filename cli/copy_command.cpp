@@ -7,7 +7,7 @@
 #include "base/encoding.h"
 #include "cli/copy_image.h"
 #include "cli/image_commands.h"
-#include "cli/signature_image.h"
+#include "cli/result_text.h"
 #include "cli/stop_on_signal.h"
 
 namespace locket::cli {
@@ -36,23 +36,22 @@ Result<int> Copy(const CopyOptions& options, Context& context) {
   const std::string doing = "copy '" + options.source + "' to '" + options.target + "'";
   LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.source));
   LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(from).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(from).While(doing));
   LOCKET_TRY_ASSIGN(const auto target, access
                                            ->OpenTarget(to, {.mount_from = &from,
                                                              .stream = StreamTo(context),
                                                              .show_progress = true})
                                            .While(doing));
   CopyImageOptions how{.only_platform = !options.access.platform.empty(), .stop = stop->token()};
-  size_t signatures = 0;
+  AttachedDocuments attached;
   if (!options.no_signatures) {
     how.before_name = [&](const std::vector<image::Descriptor>& documents) -> Status {
-      LOCKET_TRY_ASSIGN(signatures, CopySignatures(*access, from, to, documents, stop->token()));
+      LOCKET_TRY_ASSIGN(attached, CopyAttachments(*access, from, to, documents, stop->token()));
       return Ok();
     };
   }
-  LOCKET_TRY_ASSIGN(auto report, CopyImage(*source, *target, how, progress).While(doing));
-  report.signed_documents = signatures;
-  PrintCopy(options.target, report, options.json, context);
+  LOCKET_TRY_ASSIGN(const auto report, CopyImage(*source, *target, how, progress).While(doing));
+  PrintCopy(options.target, report, attached, options.json, context);
   return 0;
 }
 
@@ -67,30 +66,32 @@ image::ByteSink StreamTo(Context& context) {
   };
 }
 
-void PrintCopy(const std::string& target, const CopyReport& report, bool json, Context& context) {
+void PrintCopy(const std::string& target, const CopyReport& report,
+               const AttachedDocuments& attached, bool json, Context& context) {
   // Where an archive went there is no room for anything else.
   std::ostream& out = target == "-" ? context.err : context.out;
   if (!json) {
     out << report.top.digest.ToText() << "\n";
     return;
   }
-  out << nlohmann::ordered_json{{"target", target},
-                                {"digest", report.top.digest.ToText()},
-                                {"media_type", report.top.media_type},
-                                {"blobs", report.blobs},
-                                {"blobs_sent", report.blobs_sent},
-                                {"bytes_sent", report.bytes_sent},
-                                {"signed_documents", report.signed_documents}}
-             .dump(2)
-      << "\n";
+  out << JsonText({{"target", target},
+                   {"digest", report.top.digest.ToText()},
+                   {"media_type", report.top.media_type},
+                   {"blobs", report.blobs},
+                   {"blobs_sent", report.blobs_sent},
+                   {"bytes_sent", report.bytes_sent},
+                   {"signed_documents", attached.with_signatures},
+                   {"attested_documents", attached.with_attestations},
+                   {"sbom_documents", attached.with_sbom}});
 }
 
 void AddCopy(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* copy = group.add_subcommand("copy", "Copy an image byte for byte");
   copy->footer(
       "Prints the digest of what was copied: a manifest or, with all its platforms, an "
-      "index. Signatures beside the image come along, from and to registries and "
-      "layouts.\n\nExamples:\n  locket image copy registry.example/app:1 mirror.example/app:1\n  "
+      "index. Signatures, attestations and SBOMs beside the image come along, from and to "
+      "registries and layouts.\n\nExamples:\n  locket image copy registry.example/app:1 "
+      "mirror.example/app:1\n  "
       "locket image copy registry.example/app:1 oci:mirror:app\n  locket image copy oci:mirror:app "
       "oci-archive:app.tar\n  locket image copy registry.example/app:1 - | ssh host locket image "
       "copy - oci:images:app");
@@ -98,7 +99,7 @@ void AddCopy(CLI::App& group, Context& context, Selected& selected) {
   copy->add_option("SOURCE", options->source, kSourceHelp)->required();
   copy->add_option("TARGET", options->target, kTargetHelp)->required();
   copy->add_flag("--no-signatures", options->no_signatures,
-                 "Leave the signatures that stand beside the image");
+                 "Leave signatures, attestations and SBOMs that stand beside the image");
   AddAccess(*copy, options->access);
   copy->add_flag("--json", options->json, "Print the result as JSON");
   copy->callback([&context, &selected, options] {

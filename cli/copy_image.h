@@ -28,7 +28,6 @@ struct CopyReport {
   uint64_t blobs = 0;
   uint64_t blobs_sent = 0;
   uint64_t bytes_sent = 0;
-  uint64_t signed_documents = 0;  // whose signatures came along
 };
 
 // Blobs first, then manifests, the one with the name last: until then the target shows no image. A

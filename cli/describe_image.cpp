@@ -3,6 +3,7 @@
 
 #include "base/encoding.h"
 #include "cli/check_image.h"
+#include "cli/result_text.h"
 #include "image/key_packet.h"
 #include "image/sealed_image.h"
 
@@ -10,10 +11,6 @@ namespace locket::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string Dump(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 // The key's name if the packet can be read at all; only the guest's and `verify`'s opinion counts.
 std::string KeyId(const image::SealedLayerInfo& info) {
@@ -37,7 +34,7 @@ Json LayerJson(const image::Descriptor& descriptor) {
 
 std::string Join(const std::vector<std::string>& words) {
   std::string joined;
-  for (const auto& word : words) joined.append(joined.empty() ? "" : " ").append(word);
+  for (const auto& word : words) joined.append(joined.empty() ? "" : " ").append(Printable(word));
   return joined;
 }
 
@@ -86,24 +83,24 @@ Result<std::string> DescribeImage(const std::string& name, const ImageDocuments&
     const auto& layer = image.manifest.layers[i];
     layers.push_back(LayerJson(layer));
     if (sealed) AddSealedFields(infos[i], layers.back());
-    lines << LayerLine(i, layer, sealed ? KindOf(infos[i]) : layer.media_type);
+    lines << LayerLine(i, layer, sealed ? KindOf(infos[i]) : Printable(layer.media_type));
   }
   if (json) {
-    return Dump({{"reference", name},
-                 {"manifest_digest", digest},
-                 {"config_digest", image.manifest.config.digest.ToText()},
-                 {"sealed", sealed},
-                 {"platform", platform},
-                 {"user", config.user},
-                 {"entrypoint", config.entrypoint},
-                 {"cmd", config.cmd},
-                 {"layers", layers}});
+    return JsonText({{"reference", name},
+                     {"manifest_digest", digest},
+                     {"config_digest", image.manifest.config.digest.ToText()},
+                     {"sealed", sealed},
+                     {"platform", platform},
+                     {"user", config.user},
+                     {"entrypoint", config.entrypoint},
+                     {"cmd", config.cmd},
+                     {"layers", layers}});
   }
   std::ostringstream text;
   text << "image     " << name << "\nmanifest  " << digest << "\nsealed    "
-       << (sealed ? "yes" : "no") << "\nplatform  " << platform << "\nuser      " << config.user
-       << "\nruns      " << Join(config.entrypoint) << (config.entrypoint.empty() ? "" : " ")
-       << Join(config.cmd) << "\nlayers\n"
+       << (sealed ? "yes" : "no") << "\nplatform  " << Printable(platform) << "\nuser      "
+       << Printable(config.user) << "\nruns      " << Join(config.entrypoint)
+       << (config.entrypoint.empty() ? "" : " ") << Join(config.cmd) << "\nlayers\n"
        << lines.str();
   return text.str();
 }
@@ -112,7 +109,7 @@ std::string DescribeSealed(const std::string& target, const SealImageReport& rep
   if (!json) return report.manifest.digest.ToText() + "\n";
   Json document{{"target", target}};
   document.update(SealedJson(report));
-  return Dump(document);
+  return JsonText(document);
 }
 
 std::string DescribeSealed(const std::string& target, const SealIndexReport& report, bool json) {
@@ -123,7 +120,7 @@ std::string DescribeSealed(const std::string& target, const SealIndexReport& rep
     entry.update(SealedJson(image));
     images.push_back(std::move(entry));
   }
-  return Dump(
+  return JsonText(
       {{"target", target}, {"index_digest", report.index.digest.ToText()}, {"images", images}});
 }
 

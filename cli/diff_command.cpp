@@ -8,6 +8,7 @@
 #include "cli/diff_image.h"
 #include "cli/image_commands.h"
 #include "cli/measure_image.h"
+#include "cli/result_text.h"
 #include "cli/stop_on_signal.h"
 #include "erofs/tar_reader.h"
 
@@ -32,10 +33,6 @@ struct MeasureOptions {
   bool json = false;
   ImageAccessOptions access;
 };
-
-std::string Dump(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 Json DifferenceJson(const LayerDifference& difference) {
   return {{"path", difference.path},
@@ -92,8 +89,8 @@ Result<int> Diff(const DiffOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto location_a, image::ParseImageLocation(options.a));
   LOCKET_TRY_ASSIGN(const auto location_b, image::ParseImageLocation(options.b));
   const std::string doing = "compare '" + options.a + "' and '" + options.b + "'";
-  LOCKET_TRY_ASSIGN(const auto a, access->OpenSource(location_a).While(doing));
-  LOCKET_TRY_ASSIGN(const auto b, access->OpenSource(location_b).While(doing));
+  LOCKET_TRY_ASSIGN(const auto a, access->OpenImage(location_a).While(doing));
+  LOCKET_TRY_ASSIGN(const auto b, access->OpenImage(location_b).While(doing));
   LOCKET_TRY_ASSIGN(
       const auto comparison,
       DiffImages(*a, *b,
@@ -104,7 +101,7 @@ Result<int> Diff(const DiffOptions& options, Context& context) {
                  progress)
           .While(doing));
   if (options.json) {
-    context.out << Dump(ComparisonJson(options, comparison));
+    context.out << JsonText(ComparisonJson(options, comparison));
   } else {
     for (size_t i = 0; i < comparison.layers.size(); ++i) {
       PrintLayer(i, comparison.layers[i], context.out);
@@ -129,13 +126,13 @@ std::string MeasurementText(const std::string& image, const ImageMeasurement& me
   }
   const std::string sealed = measured.sealed_manifest.ToText();
   if (!as_json) return "manifest  " + sealed + "\nlayers\n" + lines;
-  return Dump({{"reference", image},
-               {"manifest_digest", measured.manifest.ToText()},
-               {"platform", measured.platform},
-               {"sealed_manifest_digest", sealed},
-               {"sealed_config_digest", measured.sealed_config.ToText()},
-               {"user", measured.user},
-               {"layers", layers}});
+  return JsonText({{"reference", image},
+                   {"manifest_digest", measured.manifest.ToText()},
+                   {"platform", measured.platform},
+                   {"sealed_manifest_digest", sealed},
+                   {"sealed_config_digest", measured.sealed_config.ToText()},
+                   {"user", measured.user},
+                   {"layers", layers}});
 }
 
 Result<int> Measure(const MeasureOptions& options, Context& context) {
@@ -146,7 +143,7 @@ Result<int> Measure(const MeasureOptions& options, Context& context) {
                     ImageAccess::Create(options.access, stop->token(), &progress));
   const std::string doing = "measure '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(location).While(doing));
   LOCKET_TRY_ASSIGN(const auto measured,
                     MeasureImage(*source,
                                  {.temporary_directory = options.access.temporary_directory,

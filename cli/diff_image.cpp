@@ -76,14 +76,15 @@ class Comparer {
     if (compared.same()) return compared;
     LOCKET_TRY_ASSIGN(const auto reader_a, image_a.Reader().While("A"));
     LOCKET_TRY_ASSIGN(const auto reader_b, image_b.Reader().While("B"));
-    LOCKET_TRY(DiffLayers(reader_a, reader_b, [&](const LayerDifference& difference) {
+    const auto keep = [&](const LayerDifference& difference) {
       if (compared.differences.size() < options_.max_differences) {
         compared.differences.push_back(difference);
       } else {
         ++compared.not_kept;
       }
       return Ok();
-    }));
+    };
+    LOCKET_TRY(DiffLayers(reader_a, reader_b, keep, options_.layers.stop));
     compared.why = WhyOf(compared, a_.Encrypted(layer) || b_.Encrypted(layer));
     return compared;
   }

@@ -57,9 +57,11 @@ std::string TimeOf(const Inode& inode) {
   return std::to_string(inode.mtime) + fraction.data();
 }
 
-Result<image::Digest> ContentDigest(const ImageReader& image, const Inode& file) {
+Result<image::Digest> ContentDigest(const ImageReader& image, const Inode& file,
+                                    const std::stop_token& stop) {
   image::DigestHasher hasher;
-  LOCKET_TRY(image.Read(file, [&](std::span<const std::byte> piece) {
+  LOCKET_TRY(image.Read(file, [&](std::span<const std::byte> piece) -> Status {
+    if (stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
     hasher.Update(piece);
     return Ok();
   }));
@@ -82,8 +84,8 @@ std::map<std::string, Pair> Merge(const std::vector<erofs::NamedNode>& a,
 class Differ {
  public:
   Differ(const ImageReader& a, const ImageReader& b,
-         const std::function<Status(const LayerDifference&)>& found)
-      : a_(a), b_(b), found_(found) {}
+         const std::function<Status(const LayerDifference&)>& found, const std::stop_token& stop)
+      : a_(a), b_(b), found_(found), stop_(stop) {}
 
   Status Run() {
     LOCKET_TRY(Both(a_.root(), b_.root()));
@@ -114,6 +116,7 @@ class Differ {
   const ImageReader& a_;
   const ImageReader& b_;
   const std::function<Status(const LayerDifference&)>& found_;
+  const std::stop_token& stop_;
   TreePath path_{};
   uint64_t count_ = 0;
   std::string moved_{};  // the first file whose content lies elsewhere
@@ -164,8 +167,8 @@ Status Differ::Content(const Inode& a, const Inode& b) {
   if (a.size != b.size) {
     return Report("size", std::to_string(a.size), std::to_string(b.size));
   }
-  LOCKET_TRY_ASSIGN(const auto digest_a, ContentDigest(a_, a));
-  LOCKET_TRY_ASSIGN(const auto digest_b, ContentDigest(b_, b));
+  LOCKET_TRY_ASSIGN(const auto digest_a, ContentDigest(a_, a, stop_));
+  LOCKET_TRY_ASSIGN(const auto digest_b, ContentDigest(b_, b, stop_));
   if (a.first_block != b.first_block && moved_.empty()) moved_ = path_.Text();
   return Compare("content", digest_a.ToText(), digest_b.ToText());
 }
@@ -208,8 +211,9 @@ Status Differ::Child(const Pair& pair) {
 }  // namespace
 
 Status DiffLayers(const ImageReader& a, const ImageReader& b,
-                  const std::function<Status(const LayerDifference&)>& found) {
-  return Differ(a, b, found).Run();
+                  const std::function<Status(const LayerDifference&)>& found,
+                  const std::stop_token& stop) {
+  return Differ(a, b, found, stop).Run();
 }
 
 }  // namespace locket::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,10 @@ struct LayerDifference {
 // Every difference in the order of paths: names, types, modes, owners, mtimes, device numbers,
 // symlink targets, contents, xattrs, which names are links of one file. If there is none of these,
 // but contents lie in other places, the tars list their files in another order, and that is the one
-// difference. An error of `found` ends the walk. kDataLoss: an image is damaged.
+// difference. An error of `found` ends the walk. kDataLoss: an image is damaged. kCancelled: `stop`
+// was asked for.
 Status DiffLayers(const erofs::ImageReader& a, const erofs::ImageReader& b,
-                  const std::function<Status(const LayerDifference&)>& found);
+                  const std::function<Status(const LayerDifference&)>& found,
+                  const std::stop_token& stop = {});
 
 }  // namespace locket::cli

@@ -5,8 +5,10 @@
 #include <ostream>
 
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "cli/extract_image.h"
 #include "cli/image_commands.h"
+#include "cli/result_text.h"
 #include "cli/stop_on_signal.h"
 
 namespace locket::cli {
@@ -31,17 +33,18 @@ Status CheckExtract(const ExtractOptions& options) {
   if (options.directory.empty() != options.layer.has_value()) {
     return Usage("say DIR for the whole image, or --layer and -o for one layer, not both");
   }
+  if (options.layer && options.rootless) {
+    return Usage("--rootless and --layer exclude each other: an EROFS image needs no root");
+  }
   return CheckAccess(options.access);
 }
 
 std::string Describe(const ExtractOptions& options, const ExtractReport& report) {
   if (options.json) {
-    return nlohmann::ordered_json{{"directory", options.directory},
-                                  {"files", report.files},
-                                  {"devices_left_out", report.devices_left_out},
-                                  {"xattrs_left_out", report.xattrs_left_out}}
-               .dump(2) +
-           "\n";
+    return JsonText({{"directory", options.directory},
+                     {"files", report.files},
+                     {"devices_left_out", report.devices_left_out},
+                     {"xattrs_left_out", report.xattrs_left_out}});
   }
   std::string text = "extracted to " + options.directory;
   if (report.devices_left_out + report.xattrs_left_out > 0) {
@@ -49,6 +52,16 @@ std::string Describe(const ExtractOptions& options, const ExtractReport& report)
             " devices, " + std::to_string(report.xattrs_left_out) + " xattrs";
   }
   return text + "\n";
+}
+
+std::string DescribeLayer(const ExtractOptions& options, const ExtractedLayer& extracted) {
+  if (!options.json) {
+    return "extracted layer " + std::to_string(extracted.layer) + " to " + options.file + "\n";
+  }
+  return JsonText({{"file", options.file},
+                   {"layer", extracted.layer},
+                   {"size", extracted.identity.data_size},
+                   {"root_hash", HexEncode(extracted.identity.root_hash)}});
 }
 
 Result<int> Extract(const ExtractOptions& options, Context& context) {
@@ -60,13 +73,15 @@ Result<int> Extract(const ExtractOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto access,
                     ImageAccess::Create(options.access, stop->token(), &progress));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(location).While(doing));
   const LayerImageOptions layers{.kek = kek ? &*kek : nullptr,
                                  .temporary_directory = options.access.temporary_directory,
                                  .stop = stop->token()};
   if (options.layer) {
-    LOCKET_TRY(
+    LOCKET_TRY_ASSIGN(
+        const auto extracted,
         ExtractLayerImage(*source, *options.layer, options.file, layers, progress).While(doing));
+    context.out << DescribeLayer(options, extracted);
     return 0;
   }
   LOCKET_TRY_ASSIGN(const auto report, ExtractImage(*source, options.directory, layers,

@@ -28,12 +28,34 @@ fs::path ParentOf(const fs::path& path) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
+// The finished tree takes the place of an empty directory, which is to be found out before all is
+// fetched.
+Status CheckReplaceable(const fs::path& directory) {
+  struct stat self {};
+  struct stat above {};
+  struct stat here {};
+  if (::stat(directory.c_str(), &self) != 0 || ::stat((directory / "..").c_str(), &above) != 0 ||
+      ::stat(".", &here) != 0) {
+    return Error::FromErrno(errno, "stat '" + directory.string() + "'");
+  }
+  const auto refuse = [&](const char* what) {
+    return Error(ErrorCode::kFailedPrecondition, "'" + directory.string() + "' is " + what +
+                                                     ", which cannot be replaced; name a new "
+                                                     "directory in it");
+  };
+  if (self.st_dev != above.st_dev) return refuse("a mount point");
+  if (self.st_dev == here.st_dev && self.st_ino == here.st_ino) {
+    return refuse("the working directory");
+  }
+  return Ok();
+}
+
 Status CheckDirectory(const fs::path& directory) {
   std::error_code error;
   const auto status = fs::symlink_status(directory, error);
   if (status.type() == fs::file_type::not_found) return Ok();
   const bool empty = fs::is_directory(status) && fs::is_empty(directory, error);
-  if (empty && !error) return Ok();
+  if (empty && !error) return CheckReplaceable(directory);
   return Error(ErrorCode::kAlreadyExists,
                "'" + directory.string() + "' is there and no empty directory; name a new one");
 }
@@ -49,8 +71,9 @@ Result<ImageDocuments> ReadChecked(image::ImageSource& source) {
 }
 
 Status ExtractInto(image::ImageSource& source, const ImageDocuments& image, int root,
-                   const LayerImageOptions& options, const ExtractLayerOptions& extract,
+                   const LayerImageOptions& options, ExtractLayerOptions extract,
                    Progress& progress, ExtractReport& report) {
+  extract.stop = options.stop;
   for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
     LOCKET_TRY_ASSIGN(const LayerImage layer, OpenLayerImage(source, image, i, options, progress));
     const uint64_t before = report.files;
@@ -105,8 +128,9 @@ Result<ExtractReport> ExtractImage(image::ImageSource& source, const fs::path& d
   return std::move(done).error();
 }
 
-Status ExtractLayerImage(image::ImageSource& source, int layer, const fs::path& file,
-                         const LayerImageOptions& options, Progress& progress) {
+Result<ExtractedLayer> ExtractLayerImage(image::ImageSource& source, int layer,
+                                         const fs::path& file, const LayerImageOptions& options,
+                                         Progress& progress) {
   LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadChecked(source));
   const auto count = static_cast<int>(image.manifest.layers.size());
   const int index = layer < 0 ? count + layer : layer;
@@ -128,7 +152,8 @@ Status ExtractLayerImage(image::ImageSource& source, int layer, const fs::path& 
     return Error::FromErrno(errno, "rename to '" + file.string() + "'");
   }
   progress.Finish(HumanBytes(opened.identity.data_size));
-  return SyncDirectory(ParentOf(file));
+  LOCKET_TRY(SyncDirectory(ParentOf(file)));
+  return ExtractedLayer{.layer = static_cast<size_t>(index), .identity = opened.identity};
 }
 
 }  // namespace locket::cli

@@ -20,9 +20,15 @@ Result<ExtractReport> ExtractImage(image::ImageSource& source,
                                    const LayerImageOptions& options,
                                    const ExtractLayerOptions& extract, Progress& progress);
 
+struct ExtractedLayer {
+  size_t layer;  // from the bottom
+  verity::LayerIdentity identity;
+};
+
 // The EROFS image of layer number `layer` (from the top if negative) to a new or replaced `file`,
 // mode 0600.
-Status ExtractLayerImage(image::ImageSource& source, int layer, const std::filesystem::path& file,
-                         const LayerImageOptions& options, Progress& progress);
+Result<ExtractedLayer> ExtractLayerImage(image::ImageSource& source, int layer,
+                                         const std::filesystem::path& file,
+                                         const LayerImageOptions& options, Progress& progress);
 
 }  // namespace locket::cli

@@ -109,6 +109,10 @@ class Extractor {
   }
 
  private:
+  Status CheckStop() const {
+    if (!options_.stop.stop_requested()) return Ok();
+    return Error(ErrorCode::kCancelled, "interrupted");
+  }
   // Puts what the layer has in this directory into the one open as `here_`.
   Status Fill(const erofs::Inode& inode);
   Status Child(const erofs::NamedNode& child);
@@ -123,6 +127,9 @@ class Extractor {
   const int root_;
   const ExtractLayerOptions options_;
   ExtractReport& report_;
+  // No two files that sealing lays out share their blocks; of an image by somebody else that did, a
+  // small one would fill the disk.
+  uint64_t data_left_ = image_.image_bytes();
   UniqueFd here_{};
   TreePath path_{};
   std::set<uint64_t> directories_{};
@@ -145,6 +152,7 @@ Status Extractor::Fill(const erofs::Inode& inode) {
 }
 
 Status Extractor::Child(const erofs::NamedNode& child) {
+  LOCKET_TRY(CheckStop());
   LOCKET_TRY_ASSIGN(const auto inode, image_.Stat(child.nid));
   if (erofs::IsWhiteout(inode)) return RemoveTree(here_.get(), child.name);
   if (S_ISDIR(inode.mode)) return EnterDirectory(child.name, inode);
@@ -212,8 +220,14 @@ Status Extractor::MakeFile(const std::string& name, const erofs::Inode& inode) {
   const UniqueFd fd(::openat(here_.get(), name.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return Error::FromErrno(errno, "make file");
-  return image_.Read(inode, [&](std::span<const std::byte> piece) {
-    return WriteFull(fd.get(), piece).While("write");
+  const uint64_t stored = image_.StoredBytes(inode);
+  if (stored > data_left_) {
+    return Error(ErrorCode::kDataLoss, "EROFS image: its files are larger than the image");
+  }
+  data_left_ -= stored;
+  return image_.Read(inode, [&](std::span<const std::byte> piece) -> Status {
+    LOCKET_TRY(CheckStop());
+    return WriteFull(fd.get(), piece);
   });
 }
 
@@ -248,9 +262,12 @@ Status Extractor::SetXattrs(const std::string& name, const erofs::Inode& inode) 
       ++report_.xattrs_left_out;
       continue;
     }
-    if (::lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0) != 0) {
-      return Error::FromErrno(errno, "set xattr '" + key + "'");
-    }
+    if (::lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0) == 0) continue;
+    const int saved_errno = errno;
+    const bool unsupported = saved_errno == ENOTSUP;
+    return Error::FromErrno(
+        saved_errno, "set xattr '" + key + "'" +
+                         (unsupported ? " (choose a directory on another file system)" : ""));
   }
   return Ok();
 }

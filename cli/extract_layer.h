@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "base/result.h"
@@ -12,6 +13,7 @@ namespace locket::cli {
 struct ExtractLayerOptions {
   // Without root: every file belongs to the caller, and what only root may make is left out.
   bool rootless = false;
+  std::stop_token stop{};  // kCancelled once asked for
 };
 
 struct ExtractReport {

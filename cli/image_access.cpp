@@ -3,7 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "cli/seal_image.h"
 #include "image/local_image.h"
+#include "image/media_type.h"
 #include "registry/client.h"
 #include "registry/registry_image.h"
 
@@ -50,17 +52,17 @@ Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOption
   client_options.certs_directory = options.hosts_dir;
   client_options.credentials = std::move(credentials);
   LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));
-  return std::unique_ptr<ImageAccess>(new ImageAccess(std::move(client), std::move(platform),
-                                                      options.temporary_directory, std::move(stop),
-                                                      progress));
+  return std::unique_ptr<ImageAccess>(
+      new ImageAccess(std::move(client), std::move(platform), options, std::move(stop), progress));
 }
 
 ImageAccess::ImageAccess(std::unique_ptr<registry::RegistryClient> client, image::Platform platform,
-                         std::filesystem::path temporary_directory, std::stop_token stop,
+                         const ImageAccessOptions& options, std::stop_token stop,
                          Progress* progress)
     : client_(std::move(client)),
       platform_(std::move(platform)),
-      temporary_directory_(std::move(temporary_directory)),
+      is_platform_given_(!options.platform.empty()),
+      temporary_directory_(options.temporary_directory),
       stop_(std::move(stop)),
       progress_(progress) {}
 
@@ -70,10 +72,31 @@ Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenSource(
     const image::ImageLocation& location) {
   if (location.transport != Transport::kRegistry) {
     return image::OpenLocalSource(
-        location, {.platform = platform_, .temporary_directory = temporary_directory_});
+        location,
+        {.platform = platform_, .temporary_directory = temporary_directory_, .stop = stop_});
   }
   return registry::MakeRegistrySource(*client_, *location.reference, platform_,
                                       temporary_directory_, {.stop = stop_, .progress = Meter()});
+}
+
+Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenImage(
+    const image::ImageLocation& location) {
+  LOCKET_TRY_ASSIGN(auto source, OpenSource(location));
+  if (!is_platform_given_) return source;
+  // What an index says of its images counts, as for containerd.
+  LOCKET_TRY_ASSIGN(const auto top, source->GetTop());
+  if (image::IsIndex(top.descriptor.media_type)) return source;
+  LOCKET_TRY_ASSIGN(const auto documents, ReadDocuments(*source));
+  const auto& config = documents.config;
+  const bool variant_fits =
+      platform_.variant.empty() || config.variant.empty() || config.variant == platform_.variant;
+  if (config.os == platform_.os && config.architecture == platform_.architecture && variant_fits) {
+    return source;
+  }
+  return Error(ErrorCode::kNotFound,
+               "'" + location.ToText() + "' is an image for " + PlatformText(config) +
+                   ", not for " + platform_.os + "/" + platform_.architecture +
+                   (platform_.variant.empty() ? "" : "/" + platform_.variant));
 }
 
 std::function<void(uint64_t, uint64_t)> ImageAccess::Meter() {

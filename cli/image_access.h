@@ -26,7 +26,7 @@ namespace locket::cli {
 struct ImageAccessOptions {
   std::string creds_file{};  // empty: where docker and podman keep them
   std::filesystem::path hosts_dir = "/etc/containerd/certs.d";
-  std::filesystem::path temporary_directory = std::filesystem::temp_directory_path();
+  std::filesystem::path temporary_directory = image::DefaultTemporaryDirectory();
   std::string platform{};  // "os/architecture[/variant]"; empty: this machine's
 };
 
@@ -51,18 +51,22 @@ class ImageAccess {
   ~ImageAccess();
 
   Result<std::unique_ptr<image::ImageSource>> OpenSource(const image::ImageLocation& location);
+  // The same for what is to be an image of the platform that was asked for, if one was. kNotFound:
+  // it stands alone, and is of another.
+  Result<std::unique_ptr<image::ImageSource>> OpenImage(const image::ImageLocation& location);
   // kInvalidArgument: a docker archive, or a layout without a tag.
   Result<std::unique_ptr<image::ImageTarget>> OpenTarget(const image::ImageLocation& location,
                                                          const TargetOptions& options = {});
 
  private:
   ImageAccess(std::unique_ptr<registry::RegistryClient> client, image::Platform platform,
-              std::filesystem::path temporary_directory, std::stop_token stop, Progress* progress);
+              const ImageAccessOptions& options, std::stop_token stop, Progress* progress);
   // For the registry client: bytes moved, by whichever thread.
   std::function<void(uint64_t done, uint64_t total)> Meter();
 
   std::unique_ptr<registry::RegistryClient> client_;
   image::Platform platform_;
+  bool is_platform_given_;
   std::filesystem::path temporary_directory_;
   std::stop_token stop_;
   Progress* progress_;

@@ -80,6 +80,9 @@ Status CheckSeal(const SealOptions& options) {
   if (options.all_platforms && !options.access.platform.empty()) {
     return Usage("--all-platforms and --platform exclude each other");
   }
+  if (encrypt.none() && (!options.kek_file.empty() || options.key_mode != "random")) {
+    return Usage("--encrypt-layers none encrypts nothing: leave out --kek and --key-mode");
+  }
   // With --base the image itself says whether anything is left to encrypt.
   if (!encrypt.none() && options.kek_file.empty() && options.base.empty()) {
     return Usage("encrypting needs --kek and --key-id; or say --encrypt-layers none");
@@ -126,7 +129,7 @@ Result<int> Seal(const SealOptions& options, Context& context) {
   const std::string doing = "seal '" + options.source + "'";
   LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.source));
   LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(from).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(from).While(doing));
   LOCKET_TRY_ASSIGN(const auto target, access->OpenTarget(to, {.stream = StreamTo(context)})
                                            .While("open target '" + options.target + "'"));
   std::ostream& out = options.target == "-" ? context.err : context.out;
@@ -145,7 +148,7 @@ Result<int> Inspect(const LookOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const auto access, ImageAccess::Create(options.access, stop->token()));
   const std::string doing = "inspect '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(location).While(doing));
   LOCKET_TRY_ASSIGN(const auto documents, ReadDocuments(*source).While(doing));
   LOCKET_TRY_ASSIGN(const std::string text,
                     DescribeImage(options.image, documents, options.json).While(doing));
@@ -173,7 +176,7 @@ Result<int> Verify(const LookOptions& options, Context& context) {
   const std::string doing = "verify '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto kek, ReadOptionalKey(options.kek_file));
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(location).While(doing));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(location).While(doing));
   LOCKET_TRY(CheckSigners(*access, location, *source, options.signed_by).While(doing));
   LOCKET_TRY(VerifyImage(*source,
                          {.kek = kek ? &*kek : nullptr,

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "cli/attachment.h"
 #include "cli/commands.h"
 #include "cli/copy_image.h"
 #include "cli/image_access.h"
@@ -27,7 +28,8 @@ Status CheckImageName(const std::string& image, const std::string& what);
 Status CheckTargetName(const std::string& target);
 // Where an archive goes that is named "-".
 image::ByteSink StreamTo(Context& context);
-void PrintCopy(const std::string& target, const CopyReport& report, bool json, Context& context);
+void PrintCopy(const std::string& target, const CopyReport& report,
+               const AttachedDocuments& attached, bool json, Context& context);
 
 // Nothing for an empty name.
 Result<std::optional<Secret>> ReadOptionalKey(const std::string& file);

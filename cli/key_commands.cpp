@@ -11,6 +11,7 @@
 #include "cli/copy_image.h"
 #include "cli/image_commands.h"
 #include "cli/key.h"
+#include "cli/result_text.h"
 #include "cli/rotate_key.h"
 #include "cli/stop_on_signal.h"
 #include "image/sealed_image.h"
@@ -73,10 +74,8 @@ Result<int> Wrap(const WrapOptions& options, Context& context) {
     context.out << packet << "\n";
     return 0;
   }
-  context.out << nlohmann::ordered_json{{"annotation", std::string(image::kKeyPacketAnnotation)},
-                                        {"value", packet}}
-                     .dump(2)
-              << "\n";
+  context.out << JsonText(
+      {{"annotation", std::string(image::kKeyPacketAnnotation)}, {"value", packet}});
   return 0;
 }
 
@@ -105,7 +104,7 @@ Result<CopyReport> RotateImage(const RotateCommandOptions& options, Context& con
                     ImageAccess::Create(options.access, stop->token(), &progress));
   LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
-  LOCKET_TRY_ASSIGN(const auto source, access->OpenSource(from));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(from));
   LOCKET_TRY_ASSIGN(const auto target, access->OpenTarget(to, {.mount_from = &from,
                                                                .stream = StreamTo(context),
                                                                .show_progress = true}));
@@ -121,7 +120,7 @@ Result<int> Rotate(const RotateCommandOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(
       const auto report,
       RotateImage(options, context).While("rotate the keys of '" + options.image + "'"));
-  PrintCopy(options.target, report, options.json, context);
+  PrintCopy(options.target, report, {}, options.json, context);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "image/convert_layer.h"
 #include "image/key_packet.h"
 #include "image/media_type.h"
+#include "image/nameless_file.h"
 
 namespace locket::cli {
 namespace {
@@ -34,7 +35,7 @@ Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descripto
     key.emplace(std::move(opened));
   }
   LOCKET_TRY_ASSIGN(const UniqueFd blob, source.OpenBlobFile(layer));
-  LOCKET_TRY_ASSIGN(UniqueFd plain, NamelessFile(options.temporary_directory));
+  LOCKET_TRY_ASSIGN(UniqueFd plain, image::OpenNamelessFile(options.temporary_directory));
   LOCKET_TRY(image::ExtractLayer(blob.get(), info.identity, key ? &*key : nullptr, plain.get()));
   return LayerImage{.fd = std::move(plain), .identity = info.identity};
 }
@@ -58,12 +59,6 @@ Result<LayerImage> OpenOrdinary(image::ImageSource& source, const image::Descrip
 }
 
 }  // namespace
-
-Result<UniqueFd> NamelessFile(const std::filesystem::path& directory) {
-  LOCKET_TRY_ASSIGN(const TempDir holder, TempDir::Create(directory, "locket-layer-"));
-  LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(holder.path() / "layer", O_RDWR | O_CREAT | O_EXCL));
-  return fd;
-}
 
 Result<erofs::ImageReader> LayerImage::Reader() const {
   const int file = fd.get();

@@ -1,4 +1,4 @@
-// A layer's blob, and the plain EROFS image in it, as files without a name.
+// The plain EROFS image in a layer, as a file without a name.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,6 @@
 #include "image/sealed_image.h"
 
 namespace locket::cli {
-
-// A file without a name, gone with its descriptor.
-Result<UniqueFd> NamelessFile(const std::filesystem::path& directory);
 
 struct LayerImageOptions {
   const Secret* kek = nullptr;  // opens encrypted layers

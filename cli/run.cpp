@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/result_text.h"
 
 namespace locket::cli {
 namespace {
@@ -15,7 +16,7 @@ constexpr int kUsage = 2;
 
 int Complain(Context& context, const Error& error, int exit_code) {
   context.out.flush();
-  context.err << "locket: " << error.message() << "\n";
+  context.err << "locket: " << Printable(error.message()) << "\n";
   return exit_code;
 }
 
@@ -90,8 +91,13 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
     return Complain(context, {usable.error().code(), usable.error().message() + hint}, kUsage);
   }
   auto done = selected.run();
-  context.out.flush();
-  return done.ok() ? *done : Complain(context, done.error(), 1);
+  if (!done.ok()) return Complain(context, done.error(), 1);
+  // Half a result that looks like a whole one is worse than none.
+  if (context.out.flush().good()) return *done;
+  return Complain(context,
+                  {ErrorCode::kUnavailable,
+                   "write to standard output: the disk is full, or whoever reads it has gone"},
+                  1);
 }
 
 }  // namespace locket::cli

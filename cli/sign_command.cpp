@@ -11,6 +11,7 @@
 #include "base/encoding.h"
 #include "cli/image_commands.h"
 #include "cli/key.h"
+#include "cli/result_text.h"
 #include "cli/sign_image.h"
 #include "cli/stop_on_signal.h"
 
@@ -92,7 +93,7 @@ std::string Describe(const SignOptions& options, const std::vector<SignedDocumen
                     {"tag", image::SignatureTag(document.digest)},
                     {"was_signed", document.was_signed}});
   }
-  return nlohmann::ordered_json{{"image", options.image}, {"signed", list}}.dump(2) + "\n";
+  return JsonText({{"image", options.image}, {"signed", list}});
 }
 
 Result<int> Sign(const SignOptions& options, Context& context) {

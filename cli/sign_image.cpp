@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/encoding.h"
-#include "cli/signature_image.h"
+#include "cli/attachment.h"
 #include "image/manifest.h"
 #include "image/media_type.h"
 
@@ -30,7 +30,7 @@ Result<ImageSignature> ReadSignature(ImageSource& source, const Descriptor& laye
 }
 
 // Ok if one of the manifest's signatures is `key`'s over `digest`.
-Status CheckSignatures(const SignatureImage& signatures, const image::PublicKey& key,
+Status CheckSignatures(const AttachedImage& signatures, const image::PublicKey& key,
                        const Digest& digest) {
   const std::string count = std::to_string(signatures.manifest.layers.size());
   Error reason(ErrorCode::kPermissionDenied, "the list of its signatures is empty");
@@ -47,8 +47,9 @@ Status CheckSignatures(const SignatureImage& signatures, const image::PublicKey&
 
 Status CheckDocument(ImageAccess& access, const ImageLocation& location,
                      const image::PublicKey& key, const Digest& digest) {
-  LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location, digest));
-  LOCKET_TRY_ASSIGN(const auto signatures, OpenSignatures(access, place));
+  LOCKET_TRY_ASSIGN(const auto place,
+                    AttachmentLocation(location, digest, Attachment::kSignatures));
+  LOCKET_TRY_ASSIGN(const auto signatures, OpenAttachment(access, place));
   if (signatures) return CheckSignatures(*signatures, key, digest);
   return Error(ErrorCode::kPermissionDenied,
                "not signed: there is no '" + image::SignatureTag(digest) + "'");
@@ -65,8 +66,9 @@ class Signer {
         docker_reference_(std::move(docker_reference)) {}
 
   Result<SignedDocument> Sign(const Digest& digest) {
-    LOCKET_TRY_ASSIGN(const auto place, SignatureLocation(location_, digest));
-    LOCKET_TRY_ASSIGN(auto there, OpenSignatures(access_, place));
+    LOCKET_TRY_ASSIGN(const auto place,
+                      AttachmentLocation(location_, digest, Attachment::kSignatures));
+    LOCKET_TRY_ASSIGN(auto there, OpenAttachment(access_, place));
     if (there && CheckSignatures(*there, public_key_, digest).ok()) {
       return SignedDocument{.digest = digest, .was_signed = true};
     }
@@ -89,7 +91,7 @@ class Signer {
     layers.push_back(layer);
     LOCKET_TRY_ASSIGN(const auto target, access_.OpenTarget(place));
     LOCKET_TRY(target->PutBlobBytes(layer, payload));
-    return PutSignatureManifest(*target, std::move(layers));
+    return PutAttachedManifest(*target, std::move(layers));
   }
 
   ImageAccess& access_;
@@ -126,13 +128,13 @@ Result<std::vector<SignedDocument>> SignImage(ImageAccess& access, const ImageLo
                                               const image::SigningKey& key,
                                               const SignImageOptions& options) {
   LOCKET_TRY_ASSIGN(const auto public_key, key.Public());
-  LOCKET_TRY_ASSIGN(const auto source, access.OpenSource(location));
+  LOCKET_TRY_ASSIGN(const auto source, access.OpenImage(location));
   LOCKET_TRY_ASSIGN(const auto top,
                     options.only_platform ? source->GetManifest() : source->GetTop());
   std::vector<Digest> documents;
   LOCKET_TRY(Collect(*source, top, 0, documents));
   // Refused before anything is pushed.
-  LOCKET_TRY(SignatureLocation(location, top.descriptor.digest));
+  LOCKET_TRY(AttachmentLocation(location, top.descriptor.digest, Attachment::kSignatures));
   Signer signer(access, location, key, public_key,
                 options.docker_reference.empty() ? NameFor(location) : options.docker_reference);
   std::vector<SignedDocument> done;

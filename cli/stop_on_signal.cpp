@@ -2,13 +2,20 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
+#include <cstddef>
+#include <utility>
 
 namespace locket::cli {
+namespace {
+
+constexpr int kInterrupted = 130;  // as a shell counts a death by SIGINT
+
+}  // namespace
 
 Result<std::unique_ptr<StopOnSignal>> StopOnSignal::Start(const Context& context) {
   LOCKET_TRY_ASSIGN(UniqueFd signals, context.catch_signals());
@@ -17,18 +24,25 @@ Result<std::unique_ptr<StopOnSignal>> StopOnSignal::Start(const Context& context
   return std::unique_ptr<StopOnSignal>(new StopOnSignal(std::move(signals), std::move(end)));
 }
 
+bool StopOnSignal::WaitForSignal() const {
+  std::array<pollfd, 2> fds{pollfd{signals_.get(), POLLIN, 0}, pollfd{end_.get(), POLLIN, 0}};
+  while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+  }
+  if (fds[1].revents != 0) return false;
+  // Takes it off the descriptor; what is left there is another one.
+  std::array<std::byte, sizeof(signalfd_siginfo)> taken{};
+  return ::read(signals_.get(), taken.data(), taken.size()) > 0;
+}
+
 StopOnSignal::StopOnSignal(UniqueFd signals, UniqueFd end)
     : signals_(std::move(signals)), end_(std::move(end)), thread_([this] {
-        std::array<pollfd, 2> fds{pollfd{signals_.get(), POLLIN, 0}, pollfd{end_.get(), POLLIN, 0}};
-        while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+        while (WaitForSignal()) {
+          if (!source_.request_stop()) ::_exit(kInterrupted);
         }
-        if (fds[0].revents != 0) source_.request_stop();
       }) {}
 
 StopOnSignal::~StopOnSignal() {
-  const uint64_t one = 1;
-  // A fresh eventfd takes it; without it the thread would wait for the signal.
-  if (::write(end_.get(), &one, sizeof one) < 0) source_.request_stop();
+  ::eventfd_write(end_.get(), 1);  // a fresh one takes it
   thread_.join();
 }
 

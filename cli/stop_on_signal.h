@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM as a stop token, for work that ends itself in good order.
+// SIGINT and SIGTERM as a stop token, for work that ends itself in good order. Whoever sees it take
+// too long sends a second one, which ends the process as it stands (exit 130).
 #pragma once
 
 #include <memory>
@@ -22,6 +23,7 @@ class StopOnSignal {
 
  private:
   StopOnSignal(UniqueFd signals, UniqueFd end);
+  bool WaitForSignal() const;  // false: the object dies
 
   std::stop_source source_;
   UniqueFd signals_;

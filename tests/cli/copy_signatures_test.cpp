@@ -27,6 +27,29 @@ class CopySignaturesTest : public SignTest {
     }
     return "none";
   }
+  std::string BlobOf(const std::string& layout, const std::string& digest) const {
+    return Path(layout + "/blobs/sha256/" + digest.substr(7));
+  }
+  // Puts an image of one layer beside those of the layout, as `cosign attest` and `attach` do.
+  void Attach(const std::string& layout, const std::string& tag, const std::string& content) const {
+    const auto put = [&](const std::string& bytes) {
+      const std::string digest = image::Digest::Of(bytes).ToText();
+      Write(layout + "/blobs/sha256/" + digest.substr(7), bytes);
+      return json{{"mediaType", "text/plain"}, {"digest", digest}, {"size", bytes.size()}};
+    };
+    const std::string type = "application/vnd.oci.image.manifest.v1+json";
+    json entry = put(json{
+        {"schemaVersion", 2},
+        {"mediaType", type},
+        {"config", put("{}")},
+        {"layers",
+         {put(content)}}}.dump());
+    entry["mediaType"] = type;
+    entry["annotations"]["org.opencontainers.image.ref.name"] = tag;
+    json index = ReadJson(Path(layout + "/index.json"));
+    index["manifests"].push_back(entry);
+    Write(layout + "/index.json", index.dump());
+  }
 };
 
 TEST_F(CopySignaturesTest, TheyComeAlongByteForByte) {
@@ -83,6 +106,47 @@ TEST_F(CopySignaturesTest, ThoseOfTheTargetStay) {
     }
   }
   EXPECT_THAT(Verify(Sealed(), "other.pub").err, HasSubstr("1 signature(s), none good"));
+}
+
+TEST_F(CopySignaturesTest, AttestationsAndSbomsComeAlongToo) {
+  const std::string stem = TagOf(SealApp(Sealed())).substr(0, 71);
+  Attach("sealed", stem + ".att", "statement");
+  Attach("sealed", stem + ".sbom", std::string(5U << 20, 's'));
+  const auto copy = Copy(Sealed(), Target());
+  ASSERT_EQ(copy.exit_code, 0) << copy.err;
+  const json report = json::parse(copy.out);
+  EXPECT_EQ(report["signed_documents"], 0);
+  EXPECT_EQ(report["attested_documents"], 1);
+  EXPECT_EQ(report["sbom_documents"], 1);
+  for (const std::string& tag : {stem + ".att", stem + ".sbom"}) {
+    EXPECT_EQ(DigestOf("copy", tag), DigestOf("sealed", tag)) << "byte for byte";
+    EXPECT_EQ(cli_.Run({"image", "copy", "oci:" + Path("copy") + ":" + tag,
+                        "oci-archive:" + Path("whole.tar")})
+                  .exit_code,
+              0)
+        << "with all its blobs";
+  }
+  ASSERT_EQ(Copy(Sealed(), "oci:" + Path("bare") + ":x", {"--no-signatures"}).exit_code, 0);
+  EXPECT_EQ(DigestOf("bare", stem + ".att"), "none");
+  EXPECT_EQ(DigestOf("bare", stem + ".sbom"), "none");
+}
+
+TEST_F(CopySignaturesTest, AttestationsAreJoinedAndAnSbomIsReplaced) {
+  const std::string stem = TagOf(SealApp(Sealed())).substr(0, 71);
+  ASSERT_EQ(Copy(Sealed(), Target()).exit_code, 0);
+  for (const std::string layout : {"sealed", "copy"}) {
+    Attach(layout, stem + ".att", "statement of " + layout);
+    Attach(layout, stem + ".sbom", "SBOM of " + layout);
+  }
+  for (int round = 0; round < 2; ++round) {
+    const auto copy = Copy(Sealed(), Target());
+    ASSERT_EQ(copy.exit_code, 0) << copy.err;
+    const json attestations = ReadJson(BlobOf("copy", DigestOf("copy", stem + ".att")));
+    ASSERT_EQ(attestations["layers"].size(), 2U);
+    EXPECT_EQ(Read(BlobOf("copy", attestations["layers"][0]["digest"])), "statement of copy");
+    EXPECT_EQ(Read(BlobOf("copy", attestations["layers"][1]["digest"])), "statement of sealed");
+    EXPECT_EQ(DigestOf("copy", stem + ".sbom"), DigestOf("sealed", stem + ".sbom"));
+  }
 }
 
 TEST_F(CopySignaturesTest, DamagedOnesLeaveNoImageAndTheErrorSaysTheWayOut) {

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 
 #include "image/digest.h"
 #include "tests/cli/image_fixture.h"
+#include "tests/erofs/tar_maker.h"
 
 namespace locket::cli {
 namespace {
@@ -91,6 +93,23 @@ TEST_F(CopyTest, ArchiveFlowsThroughStandardInputAndOutput) {
                                  {.input = Read(Path("docker.tar"))});
   ASSERT_TRUE(docker.ok());
   EXPECT_EQ(docker->exit_status, 0) << docker->standard_error;
+}
+
+// As under systemd, inetd or ssh: it has no name that could be opened.
+TEST_F(CopyTest, StandardInputMayBeASocket) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+  const UniqueFd theirs(fds[0]);
+  UniqueFd ours(fds[1]);
+  const UniqueFd log = *OpenFile(Path("log"), O_RDWR | O_CREAT);
+  auto locket = Subprocess::Start({LOCKET_BINARY_DIR "/bin/locket", "image", "inspect", "-"},
+                                  {.stdin_fd = theirs.get(), .stderr_fd = log.get()});
+  ASSERT_TRUE(locket.ok());
+  const auto sent = WriteFull(ours.get(), AsBytes(TarMaker().File("x", "y").Finish()));
+  ours.reset();
+  EXPECT_EQ(*locket->Wait(), 1);
+  EXPECT_TRUE(sent.ok());
+  EXPECT_THAT(Read(Path("log")), HasSubstr("not from 'docker save'"));
 }
 
 TEST_F(CopyTest, SealsIntoAnArchive) {

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/extract_layer.h"
 #include "tests/cli/image_fixture.h"
 #include "tests/cli/tree_listing.h"
 #include "tests/erofs/tar_maker.h"
@@ -163,11 +164,19 @@ TEST_F(ExtractTest, OneLayerBecomesAnErofsImage) {
   const auto extract = cli_.Run({"image", "extract", Sealed(), "--layer", "-1", "-o", Path("top"),
                                  "--kek", kek_, "--tmp", dir_.path().string()});
   ASSERT_EQ(extract.exit_code, 0) << extract.err;
+  EXPECT_EQ(extract.out, "extracted layer 1 to " + Path("top") + "\n");
   RunTool({"fsck.erofs", Path("top")});
   EXPECT_THAT(Read(Path("top")), HasSubstr("the secret of the application layer"));
   struct stat status {};
   ASSERT_EQ(::stat(Path("top").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U) << "its content was encrypted for a reason";
+  const auto json_too = cli_.Run({"image", "extract", Sealed(), "--layer", "0", "-o",
+                                  Path("bottom"), "--json", "--tmp", dir_.path().string()});
+  const json inspected = json::parse(cli_.Run({"image", "inspect", Sealed(), "--json"}).out);
+  EXPECT_EQ(json::parse(json_too.out), json({{"file", Path("bottom")},
+                                             {"layer", 0},
+                                             {"size", fs::file_size(Path("bottom"))},
+                                             {"root_hash", inspected["layers"][0]["root_hash"]}}));
   const auto none = cli_.Run({"image", "extract", Sealed(), "--layer", "2", "-o", Path("x")});
   EXPECT_EQ(none.exit_code, 1);
   EXPECT_THAT(none.err, HasSubstr("no layer 2; the image has 2 layers, 0 to 1"));
@@ -211,18 +220,99 @@ TEST_F(ExtractTest, DirectoryInUseIsRefusedAndLeftAlone) {
   EXPECT_EQ(Extract(Sealed(), {"--rootless"}).exit_code, 0) << "an empty one is as good as new";
 }
 
+// Not at the end, when all has been fetched.
+TEST_F(ExtractTest, DirectoriesThatCannotBeReplacedAreRefusedAtOnce) {
+  fs::create_directory(Path("out"));
+  const auto here =
+      RunCommand({"sh", "-c",
+                  "cd " + Path("out") + " && " LOCKET_BINARY_DIR "/bin/locket image extract " +
+                      Source("app") + " . --rootless"});
+  EXPECT_EQ(here->exit_status, 1);
+  EXPECT_THAT(here->standard_error, HasSubstr("'.' is the working directory, which cannot be "
+                                              "replaced; name a new directory in it"));
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";
+  RunTool({"mount", "-t", "tmpfs", "none", Path("out")});
+  const auto mounted = Extract(Source("app"), {"--rootless"});
+  RunTool({"umount", Path("out")});
+  EXPECT_EQ(mounted.exit_code, 1);
+  EXPECT_THAT(mounted.err, HasSubstr("is a mount point"));
+}
+
 TEST_F(ExtractTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
       {"say DIR for the whole image", {"image", "extract", Source("app")}},
       {"--layer and -o go together", {"image", "extract", Source("app"), "--layer", "0"}},
       {"--layer and -o go together", {"image", "extract", Source("app"), "-o", "x"}},
       {"not both", {"image", "extract", Source("app"), "dir", "--layer", "0", "-o", "x"}},
+      {"--rootless and --layer exclude each other",
+       {"image", "extract", Source("app"), "--layer", "0", "-o", "x", "--rootless"}},
       {"IMAGE: ", {"image", "extract", "Not An Image", "dir"}}};
   for (const auto& [reason, arguments] : cases) {
     const auto extract = cli_.Run(arguments);
     EXPECT_EQ(extract.exit_code, 2) << reason;
     EXPECT_THAT(extract.err, HasSubstr(reason));
   }
+}
+
+// What was extracted to `directory` by then.
+Status ExtractFile(const std::string& image, const std::string& directory,
+                   const ExtractLayerOptions& options) {
+  LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(image, O_RDONLY));
+  LOCKET_TRY_ASSIGN(const auto reader, erofs::ImageReader::Open(
+                                           [&](uint64_t at, std::span<std::byte> out) {
+                                             return PreadFull(file.get(), out, at);
+                                           },
+                                           fs::file_size(image)));
+  LOCKET_TRY_ASSIGN(const UniqueFd root, OpenFile(directory, O_RDONLY | O_DIRECTORY));
+  ExtractReport report;
+  return ExtractLayer(reader, root.get(), options, report);
+}
+
+class ExtractLayerTest : public ExtractTest {
+ protected:
+  // One large file and `small` ones of a block each, as an EROFS image.
+  std::string MakeLayer(int small) {
+    TarMaker tar;
+    tar.File("large", std::string(1U << 20, 'L'));
+    for (int i = 0; i < small; ++i) tar.File(std::to_string(i), std::string(4096, 's'));
+    const auto extract = cli_.Run({"image", "extract", MakeImage({tar.Finish()}), "--layer", "0",
+                                   "-o", Path("image"), "--tmp", dir_.path().string()});
+    EXPECT_EQ(extract.exit_code, 0) << extract.err;
+    fs::create_directory(Path("tree"));
+    return Path("image");
+  }
+};
+
+// By somebody else: a small image would become a large tree.
+TEST_F(ExtractLayerTest, FilesThatShareTheirBlocksAreRefused) {
+  std::string image = Read(MakeLayer(20));
+  // Extended inodes, not inlined, of 4096 bytes: those become the large file once more.
+  const std::string small("\x01\x00\x00\x00\xa4\x81\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00", 16);
+  std::string large = small;
+  large.replace(8, 4, std::string("\x00\x00\x10\x00", 4));
+  const size_t inode = image.find(large);
+  ASSERT_NE(inode, std::string::npos);
+  int changed = 0;
+  for (size_t at = image.find(small); at != std::string::npos; at = image.find(small, at + 1)) {
+    image.replace(at, 20, image.substr(inode, 20));
+    ++changed;
+  }
+  ASSERT_EQ(changed, 20);
+  const auto done = ExtractFile(Write("image", image), Path("tree"), {.rootless = true});
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().code(), ErrorCode::kDataLoss);
+  EXPECT_THAT(done.error().message(), HasSubstr("its files are larger than the image"));
+}
+
+TEST_F(ExtractLayerTest, EndsWhenItIsToldToStop) {
+  const std::string image = MakeLayer(1);
+  EXPECT_TRUE(ExtractFile(image, Path("tree"), {.rootless = true}).ok());
+  std::stop_source source;
+  source.request_stop();
+  const auto done =
+      ExtractFile(image, Path("tree"), {.rootless = true, .stop = source.get_token()});
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().code(), ErrorCode::kCancelled);
 }
 
 }  // namespace

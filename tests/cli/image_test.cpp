@@ -169,6 +169,26 @@ TEST_F(SealTest, SealsArchives) {
   }
 }
 
+// crane's archives hold layers in gzip.
+TEST_F(SealTest, SealsADockerArchiveOfCompressedLayersToTheSameLayers) {
+  RunTool({"skopeo", "copy", "-q", Source("base"), "docker-archive:" + Path("plain.tar")});
+  std::filesystem::create_directory(Path("unpacked"));
+  RunTool({"tar", "-C", Path("unpacked"), "-xf", Path("plain.tar")});
+  json manifest = ReadJson(Path("unpacked/manifest.json"));
+  const std::string layer = manifest[0]["Layers"][0];
+  RunTool({"gzip", "-n", Path("unpacked/" + layer)});
+  manifest[0]["Layers"][0] = layer + ".gz";
+  Write("unpacked/manifest.json", manifest.dump());
+  RunTool({"tar", "-C", Path("unpacked"), "-cf", Path("gzip.tar"), "."});
+  const auto layers_of = [&](const std::string& source) {
+    const auto seal =
+        cli_.Run({"image", "seal", source, Sealed(), "--encrypt-layers", "none", "--json"});
+    EXPECT_EQ(seal.exit_code, 0) << seal.err;
+    return json::parse(seal.out)["layers"];
+  };
+  EXPECT_EQ(layers_of("docker-archive:" + Path("gzip.tar")), layers_of(Source("base")));
+}
+
 TEST_F(SealTest, UnresolvableUserLeavesNoImage) {
   const auto seal =
       cli_.Run({"image", "seal", Source("lost"), Sealed(), "--encrypt-layers", "none"});
@@ -225,6 +245,12 @@ TEST_F(SealTest, RefusesWrongUsage) {
         "--convergent-secret", "x", "--compress", "lz4"}},
       {"--key-mode convergent and --convergent-secret go together",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent"}},
+      {"--encrypt-layers none encrypts nothing",
+       {Source("app"), target, "--encrypt-layers", "none", "--kek", kek_, "--key-id",
+        "kbs:///a/b/c"}},
+      {"leave out --kek and --key-mode",
+       {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent",
+        "--convergent-secret", "x"}},
       {"--encrypt-layers: 'some'", {Source("app"), target, "--encrypt-layers", "some"}},
       {"name a tag", {Source("app"), "oci:" + Path("x"), "--encrypt-layers", "none"}},
       {"SOURCE: ", {"Not A Reference", target, "--encrypt-layers", "none"}},
@@ -237,6 +263,28 @@ TEST_F(SealTest, RefusesWrongUsage) {
     EXPECT_EQ(seal.exit_code, 2) << reason;
     EXPECT_THAT(seal.err, HasSubstr(reason));
   }
+}
+
+// Where there is no index there is no choice, and another platform than asked for is no answer.
+TEST_F(SealTest, AnImageOfAnotherPlatformThanAskedForIsRefused) {
+  const std::string here =
+      json::parse(cli_.Run({"image", "inspect", Source("app"), "--json"}).out).at("platform");
+  const std::vector<std::vector<std::string>> commands = {
+      {"seal", Source("app"), Sealed(), "--encrypt-layers", "none"},
+      {"inspect", Source("app")},
+      {"measure", Source("app")},
+      {"extract", Source("app"), Path("out"), "--rootless"},
+      {"diff", Source("app"), Source("base")},
+      {"copy", Source("app"), Sealed()}};
+  for (auto command : commands) {
+    command.insert(command.begin(), "image");
+    command.insert(command.end(), {"--platform", "linux/s390x"});
+    const auto refused = cli_.Run(command);
+    EXPECT_EQ(refused.exit_code, 1) << command[1];
+    EXPECT_THAT(refused.err, HasSubstr("is an image for " + here + ", not for linux/s390x"));
+    EXPECT_FALSE(std::filesystem::exists(Path("sealed"))) << command[1];
+  }
+  EXPECT_EQ(cli_.Run({"image", "inspect", Source("app"), "--platform", here}).exit_code, 0);
 }
 
 TEST_F(SealTest, NamesWhatIsMissing) {
