@@ -81,7 +81,7 @@ Status CheckConfig(const Config& config) {
   }
   LOCKET_TRY(ReadFile(config.tls_certificate, kMaxFileBytes));
   LOCKET_TRY(ReadFile(config.tls_key, kMaxFileBytes));
-  return Ok();
+  return Server::CheckCertificate(config.tls_certificate, config.tls_key);
 }
 
 Status Run(const Config& config, int stop_fd) {

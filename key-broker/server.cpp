@@ -24,6 +24,20 @@ std::string OpenSslReason() {
   return reason != nullptr ? reason : "OpenSSL gives no reason";
 }
 
+// Without the check at its end a key of another kind than the certificate's is taken, and every
+// handshake fails.
+Status LoadCertificate(SSL_CTX& context, const std::string& certificate, const std::string& key) {
+  if (SSL_CTX_use_certificate_chain_file(&context, certificate.c_str()) != 1) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "tls: certificate '" + certificate + "': " + OpenSslReason());
+  }
+  if (SSL_CTX_use_PrivateKey_file(&context, key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(&context) != 1) {
+    return Error(ErrorCode::kInvalidArgument, "tls: key '" + key + "': " + OpenSslReason());
+  }
+  return Ok();
+}
+
 void Send(const Response& answer, httplib::Response& out) {
   out.status = answer.status;
   out.set_content(answer.body, kJson);
@@ -81,13 +95,8 @@ struct Server::Impl {
 
   bool SetUpTls(SSL_CTX& context) {
     SSL_CTX_set_min_proto_version(&context, TLS1_2_VERSION);
-    if (SSL_CTX_use_certificate_chain_file(&context, options.certificate_file.c_str()) != 1) {
-      tls_error = "certificate '" + options.certificate_file + "': " + OpenSslReason();
-    } else if (SSL_CTX_use_PrivateKey_file(&context, options.key_file.c_str(), SSL_FILETYPE_PEM) !=
-               1) {
-      tls_error = "key '" + options.key_file + "': " + OpenSslReason();
-    }
-    return tls_error.empty();
+    tls = LoadCertificate(context, options.certificate_file, options.key_file);
+    return tls.ok();
   }
 
   // cpp-httplib's own limit does not count chunked bodies, so they are counted here.
@@ -172,7 +181,7 @@ struct Server::Impl {
   }
 
   Status Listen() {
-    if (!http.is_valid()) return Error(ErrorCode::kInvalidArgument, "tls: " + tls_error);
+    LOCKET_TRY(tls);
     SetUpRoutes();
     SetUpLimits();
     // Only then may a second broker not take the port as well.
@@ -202,7 +211,7 @@ struct Server::Impl {
 
   const ServerOptions options;
   Broker& broker;
-  std::string tls_error;
+  Status tls = Ok();  // set by SetUpTls
   httplib::SSLServer http;
   int port = 0;
   std::thread thread;
@@ -210,6 +219,13 @@ struct Server::Impl {
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
+
+Status Server::CheckCertificate(const std::string& certificate_file, const std::string& key_file) {
+  const std::unique_ptr<SSL_CTX, decltype(&::SSL_CTX_free)> context(
+      ::SSL_CTX_new(::TLS_server_method()), &::SSL_CTX_free);
+  if (context == nullptr) return Error(ErrorCode::kInternal, "tls: " + OpenSslReason());
+  return LoadCertificate(*context, certificate_file, key_file);
+}
 
 Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Broker& broker) {
   auto impl = std::make_unique<Impl>(options, broker);

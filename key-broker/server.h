@@ -23,6 +23,9 @@ struct ServerOptions {
 
 class Server {
  public:
+  // kInvalidArgument: not a PEM certificate and its key; the message names the file.
+  static Status CheckCertificate(const std::string& certificate_file, const std::string& key_file);
+
   // Listens when this returns. `broker` outlives the server.
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options, Broker& broker);
   // Takes no more connections, lets the requests under way finish, and returns then.

@@ -386,6 +386,13 @@ TEST_F(ProgramTest, ChecksItsConfiguration) {
   const auto unknown = Run({"--check-config", "--config", Configure("127.0.0.1:0", "x = 1\n")});
   EXPECT_EQ(unknown.exit_status, 1);
   EXPECT_THAT(unknown.standard_error, HasSubstr("unknown key 'emulated.x'"));
+  const std::string file = Configure("127.0.0.1:0");
+  std::string text = attest::ReadText(file);
+  text.replace(text.find("server.key"), std::string_view("server.key").size(), "admin.key");
+  std::ofstream(file) << text;
+  const auto no_pair = Run({"--check-config", "--config", file});
+  EXPECT_EQ(no_pair.exit_status, 1);
+  EXPECT_THAT(no_pair.standard_error, HasSubstr("tls: key '" + (Tls() / "admin.key").string()));
   EXPECT_THAT(Run({"--config", "/absent"}).standard_error, HasSubstr("/absent"));
   EXPECT_EQ(Run({"--nonsense"}).exit_status, 2);
   EXPECT_EQ(Run({"--version"}).standard_output, "locket-broker " LOCKET_VERSION "\n");
