@@ -29,6 +29,7 @@ std::filesystem::path* PathFlag(CommandLine& line, std::string_view name) {
 std::optional<Action> ActionFlag(std::string_view name) {
   if (name == "h" || name == "help") return Action::kHelp;
   if (name == "v" || name == "version") return Action::kVersion;
+  if (name == "info") return Action::kInfo;
   return std::nullopt;
 }
 
@@ -106,6 +107,7 @@ std::string_view HelpText() {
          "Started by containerd (runtime_type = \"io.containerd.locket.v2\"), not by hand:\n"
          "  containerd-shim-locket-v2 -namespace NS -id ID -address SOCKET [-publish-binary PATH]\n"
          "                            [-bundle DIR] [-debug] start|delete\n"
+         "  containerd-shim-locket-v2 -info < OPTIONS\n"
          "  containerd-shim-locket-v2 --help | --version\n"
          "\n"
          "start   begins serving the pod, or joins the shim that serves it already, and prints "
@@ -114,6 +116,7 @@ std::string_view HelpText() {
          "their\n"
          "        ConfigPath names the configuration, else /etc/locket/runtime-shim.toml.\n"
          "delete  cleans up after a shim that died, and prints a DeleteResponse.\n"
+         "-info   prints a RuntimeInfo (protobuf): name, version, the runtime options as given.\n"
          "\n"
          "Environment: TTRPC_ADDRESS (where task events go).\n"
          "Exit status: 0, 1 for a failure, 2 for a wrong command line.\n";

@@ -15,6 +15,7 @@ enum class Action {
   kStart,   // begin serving a pod or join the shim that serves it; print the address
   kDelete,  // clean up after a shim that died
   kServe,   // ours: the daemon that `start` leaves behind, listening socket on descriptor 3
+  kInfo,    // print a RuntimeInfo
   kHelp,
   kVersion,
 };

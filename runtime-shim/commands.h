@@ -39,6 +39,9 @@ Result<std::string> RunStart(const CommandLine& line, std::string_view options,
 // nothing; a container's ID has nothing, as its pod's VM is not its own.
 Result<std::string> RunDelete(const CommandLine& line);
 
+// A serialised RuntimeInfo. kInvalidArgument: options that `start` would refuse, too.
+Result<std::string> RunInfo(std::string_view options);
+
 // Serves until containerd or a signal ends the shim.
 Status RunServe(const CommandLine& line, const std::string& events_address);
 

@@ -48,9 +48,11 @@ int main(int argc, char** argv) {
       return Print(std::string(HelpText()));
     case Action::kVersion:
       return Print("containerd-shim-locket-v2 " + std::string(kVersion) + "\n");
-    case Action::kStart: {
+    case Action::kStart:
+    case Action::kInfo: {
       const auto options = ReadFile("/proc/self/fd/0", kMaxOptions);
       if (!options.ok()) return Fail(options.error(), EXIT_FAILURE);
+      if (line->action == Action::kInfo) return Print(RunInfo(*options));
       return Print(RunStart(*line, *options, SpawnSelf));
     }
     case Action::kDelete:

@@ -3,6 +3,7 @@
 
 #include "base/encoding.h"
 #include "proto/agent.pb.h"
+#include "proto/runtime_info.pb.h"
 #include "proto/runtime_options.pb.h"
 #include "proto/ttrpc.pb.h"
 
@@ -106,6 +107,23 @@ TEST(GoldenTest, TtrpcStatus) {
             "0805"
             "12016d"
             "120170");
+}
+
+// Debian's containerd has no such message yet; the numbers are those of containerd 2.0's
+// api/types/introspection.proto.
+TEST(GoldenTest, RuntimeInfo) {
+  containerd::types::RuntimeInfo info;
+  info.set_name("n");
+  info.mutable_version()->set_version("v");
+  info.mutable_options()->set_type_url("o");
+  info.mutable_features()->set_type_url("f");
+  (*info.mutable_annotations())["k"] = "a";
+  EXPECT_EQ(Hex(info),
+            "0a016e"
+            "12030a0176"
+            "1a030a016f"
+            "22030a0166"
+            "2a060a016b120161");
 }
 
 }  // namespace

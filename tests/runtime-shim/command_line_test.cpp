@@ -36,6 +36,7 @@ TEST(CommandLineTest, HelpAndVersionNeedNothingElse) {
   for (const char* flag : {"-v", "--version"}) {
     EXPECT_EQ(ParseCommandLine({flag})->action, Action::kVersion);
   }
+  EXPECT_EQ(ParseCommandLine({"-info"})->action, Action::kInfo);
 }
 
 TEST(CommandLineTest, RefusesWhatItDoesNotKnow) {

@@ -13,6 +13,8 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "base/version.h"
+#include "proto/runtime_info.pb.h"
 #include "proto/runtime_options.pb.h"
 #include "proto/task.pb.h"
 #include "rpc/transport.h"
@@ -126,6 +128,17 @@ TEST_F(CommandsTest, OptionsNameTheConfiguration) {
   ASSERT_FALSE(foreign.ok());
   EXPECT_THAT(foreign.error().message(), HasSubstr("ConfigPath"));
   EXPECT_FALSE(ConfigPathFromOptions("\xff\xff").ok());
+}
+
+TEST_F(CommandsTest, InfoSaysWhatThisRuntimeIsAndRefusesWhatStartWould) {
+  ::containerd::types::RuntimeInfo info;
+  ASSERT_TRUE(info.ParseFromString(RunInfo(Options()).value()));
+  EXPECT_EQ(info.name(), "io.containerd.locket.v2");
+  EXPECT_EQ(info.version().version(), kVersion);
+  EXPECT_EQ(info.options().SerializeAsString(), Options()) << "as they came";
+  ASSERT_TRUE(info.ParseFromString(RunInfo("").value()));
+  EXPECT_FALSE(info.has_options());
+  EXPECT_EQ(RunInfo("\xff\xff").error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST_F(CommandsTest, ABrokenConfigurationIsNamed) {
