@@ -31,6 +31,8 @@ constexpr size_t kNameLength = 100;
 constexpr size_t kMapFollowsAt = 482;
 constexpr size_t kMoreMapFollowsAt = 504;
 
+constexpr const char* kUnreadable = "a layer's tar has a header that cannot be read";
+
 using Block = std::array<char, kBlock>;
 
 std::string_view Text(const Block& header, size_t at, size_t length) {
@@ -122,10 +124,11 @@ void TarAccountsWatcher::Block() {
   in_sparse_map_ = header_[kMoreMapFollowsAt] != '\0';
 }
 
-void TarAccountsWatcher::GoBlind() {
+void TarAccountsWatcher::GiveUp(const std::string& trouble) {
   done_ = true;
+  body_ = Body::kSkip;
   for (LayerFile* file : {&found_.passwd, &found_.group}) {
-    *file = {.hides_lower = true, .trouble = "a layer's tar has a header that cannot be read"};
+    *file = {.hides_lower = true, .trouble = trouble};
   }
 }
 
@@ -133,16 +136,16 @@ void TarAccountsWatcher::Header() {
   done_ = std::all_of(header_.begin(), header_.end(), [](char c) { return c == '\0'; });
   if (done_) return;
   const auto stated = Number(header_, kSizeAt, kSizeLength);
-  if (!stated || !ChecksumFits(header_)) return GoBlind();
+  if (!stated || !ChecksumFits(header_)) return GiveUp(kUnreadable);
   const char type = header_[kTypeAt];
   const bool meta = type == 'L' || type == 'K' || type == 'x' || type == 'g';
   uint64_t size = *stated;
   if (!meta) size = std::exchange(next_size_, std::nullopt).value_or(size);
   // Links, devices and directories have no body, whatever the size field says.
   if (type >= '1' && type <= '6') size = 0;
-  if (size > kMaxSize) return GoBlind();
+  if (size > kMaxSize) return GiveUp(kUnreadable);
   const bool names = type == 'L' || type == 'x';
-  if (names && size > kMaxMeta) return GoBlind();
+  if (names && size > kMaxMeta) return GiveUp(kUnreadable);
   collected_.clear();
   body_ = Body::kSkip;
   body_left_ = size;
@@ -161,32 +164,34 @@ void TarAccountsWatcher::Entry(char type) {
     if (!prefix.empty()) path = std::string(prefix) + "/" + path;
   }
   path = std::exchange(next_name_, std::nullopt).value_or(path);
-  name_ = Clean(std::exchange(next_sparse_name_, std::nullopt).value_or(path));
+  path = std::exchange(next_sparse_name_, std::nullopt).value_or(path);
+  name_ = Clean(path);
   const bool sparse = std::exchange(next_is_sparse_, false) || type == 'S';
-  const bool regular = type == '0' || type == '\0' || type == '7';
+  // With a slash at its end it is a directory, whatever the type (tar before POSIX).
+  const bool plain = type == '0' || type == '\0' || type == '7';
+  const bool regular = plain && !path.ends_with('/');
   for (auto [path_of, file, body] :
        {std::tuple{std::string_view("etc/passwd"), &found_.passwd, Body::kPasswd},
         std::tuple{std::string_view("etc/group"), &found_.group, Body::kGroup}}) {
-    if (name_ != path_of) continue;
+    const bool below = name_.starts_with(std::string(path_of) + "/");  // so that is a directory
+    if (name_ != path_of && !below) continue;
     file->content.reset();
     file->trouble.clear();
     file->hides_lower = true;
-    if (regular && !sparse && body_left_ <= kMaxAccounts) {
+    if (regular && !below && !sparse && body_left_ <= kMaxAccounts) {
       body_ = body;
-    } else if (sparse) {
-      file->trouble = "its /" + name_ + " is a sparse file";
     } else {
-      file->trouble = "its /" + name_ + (regular ? " is too large" : " is not a regular file");
+      const bool large = regular && !below && !sparse;
+      file->trouble = "its /" + std::string(path_of) +
+                      (large ? " is too large" : " is not a regular file, or a sparse one");
     }
   }
-  Replaced(name_, type);
+  Replaced(name_, type == '5' || (plain && !regular));
 }
 
-void TarAccountsWatcher::Replaced(std::string_view name, char type) {
-  const bool not_directory = name == "etc" && type != '5';
-  const bool etc =
-      name == ".wh.etc" || name == ".wh..wh..opq" || name == "etc/.wh..wh..opq" || not_directory;
-  if (not_directory) found_ = {};  // with all that was in it
+void TarAccountsWatcher::Replaced(std::string_view name, bool is_directory) {
+  if (name == "etc" && !is_directory) return GiveUp("its /etc is not a directory");
+  const bool etc = name == ".wh.etc" || name == ".wh..wh..opq" || name == "etc/.wh..wh..opq";
   if (etc || name == "etc/.wh.passwd") found_.passwd.hides_lower = true;
   if (etc || name == "etc/.wh.group") found_.group.hides_lower = true;
 }

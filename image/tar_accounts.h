@@ -30,9 +30,10 @@ struct LayerAccounts {
 };
 
 // Takes an uncompressed tar (ustar, pax, GNU) piece by piece, holds at most the two files. Never
-// fails: a damaged tar is the sealing's to refuse. If a header cannot be read, both files have
-// trouble, as nobody knows what else the layer does to them. What follows the tar's end is no part
-// of it.
+// fails: a damaged tar is the sealing's to refuse. If a header cannot be read, or /etc is no
+// directory, both files have trouble, as nobody knows what else the layer does to them. What
+// follows the tar's end is no part of it. Names that lead there through other symlinks are not
+// looked for.
 class TarAccountsWatcher {
  public:
   void Feed(std::span<const std::byte> bytes);
@@ -43,12 +44,12 @@ class TarAccountsWatcher {
 
   void Block();
   void Header();
-  void GoBlind();
+  void GiveUp(const std::string& trouble);
   void BodyDone();
   void Entry(char type);
   void Pax();
   void Record(std::string_view key, std::string_view value);
-  void Replaced(std::string_view name, char type);
+  void Replaced(std::string_view name, bool is_directory);
 
   LayerAccounts found_;
   std::array<char, 512> header_{};

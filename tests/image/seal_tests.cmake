@@ -4,4 +4,5 @@ locket_test(image_seal_tests
     ${CMAKE_CURRENT_LIST_DIR}/data_area_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/seal_layer_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/sealed_vectors_test.cpp
-  DEPS locket_image locket_image_seal nlohmann_json::nlohmann_json LABELS image)
+    ${CMAKE_CURRENT_LIST_DIR}/tar_accounts_agreement_test.cpp
+  DEPS locket_erofs locket_erofs_reader locket_image locket_image_seal nlohmann_json::nlohmann_json LABELS image)

@@ -151,12 +151,24 @@ TEST(TarAccountsTest, GoesOnBehindSparseFiles) {
   const auto pax = Watch(Entry("PaxHeader", "30 GNU.sparse.name=etc/passwd\n", 'x') +
                          Entry("GNUSparseFile.1/passwd", "0\n"));
   EXPECT_EQ(pax.passwd,
-            (LayerFile{.hides_lower = true, .trouble = "its /etc/passwd is a sparse file"}));
+            (LayerFile{.hides_lower = true,
+                       .trouble = "its /etc/passwd is not a regular file, or a sparse one"}));
 }
 
-TEST(TarAccountsTest, ForgetsWhatStoodInAnEtcThatIsReplaced) {
-  const auto found = Watch(Entry("etc/passwd", kPasswd) + Entry("etc", "", '2'));
-  EXPECT_EQ(found.passwd, (LayerFile{.hides_lower = true}));
+// As where /etc leads somewhere else altogether.
+TEST(TarAccountsTest, TrustsNothingInAnEtcThatIsNoDirectory) {
+  const LayerFile unknown{.hides_lower = true, .trouble = "its /etc is not a directory"};
+  const std::string link = Entry("etc", "", '2');
+  EXPECT_EQ(Watch(Entry("etc/passwd", kPasswd) + link).passwd, unknown);
+  EXPECT_EQ(Watch(link + Entry("etc/passwd", kPasswd)).passwd, unknown);
+}
+
+TEST(TarAccountsTest, TakesADirectoryOfOldTarsForOneAndWhatHasFilesInIt) {
+  for (const char* name : {"etc/passwd/", "etc/passwd/file"}) {
+    EXPECT_THAT(Watch(Entry(name, "")).passwd.trouble,
+                HasSubstr("its /etc/passwd is not a regular file"))
+        << name;
+  }
 }
 
 TEST(ImageAccountsTest, ResolvesNamesAndNumbers) {
@@ -205,8 +217,8 @@ TEST(ImageAccountsTest, GuessesNoGroupWhereTheFileCannotBeRead) {
   const std::vector<std::string> image = {Entry("etc/passwd", "", '2')};
   for (const char* user : {"12", "12:"}) {
     EXPECT_THAT(Resolve(image, user),
-                HasSubstr("its group is not known: its /etc/passwd is not a regular file; give the "
-                          "image a USER of two numbers"));
+                HasSubstr("its group is not known: its /etc/passwd is not a regular file, or a "
+                          "sparse one; give the image a USER of two numbers"));
   }
   EXPECT_EQ(Resolve(image, ""), "0:0");
   EXPECT_EQ(Resolve(image, "0"), "0:0");
