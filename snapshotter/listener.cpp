@@ -1,6 +1,8 @@
 #include "snapshotter/listener.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,7 +34,7 @@ Status RemoveStaleSocket(const std::filesystem::path& path, const sockaddr_un& a
   return Ok();
 }
 
-Result<UniqueFd> Bind(const std::filesystem::path& path) {
+Result<UniqueFd> Bind(const std::filesystem::path& path, mode_t mode) {
   sockaddr_un address{};
   if (path.string().size() >= sizeof(address.sun_path)) {
     return Error(ErrorCode::kInvalidArgument, "the path is longer than 107 bytes");
@@ -42,12 +44,44 @@ Result<UniqueFd> Bind(const std::filesystem::path& path) {
   LOCKET_TRY(RemoveStaleSocket(path, address));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return Error::FromErrno(errno, "socket");
-  const mode_t old = ::umask(0177);  // the socket is born with mode 0600
-  const int bound =
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0
-                                                                                          : errno;
-  ::umask(old);
-  if (bound != 0) return Error::FromErrno(bound, "bind");
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return Error::FromErrno(errno, "bind");
+  }
+  // Nobody can connect before listen(2); the umask, which is all threads', stays as it is.
+  if (::chmod(path.c_str(), mode) != 0) return Error::FromErrno(errno, "set mode");
+  if (::listen(fd.get(), kQueueLength) != 0) return Error::FromErrno(errno, "listen");
+  return fd;
+}
+
+// The address in the form of its family; port and family are set.
+Result<sockaddr_storage> ParseAddress(const std::string& host, uint16_t port) {
+  sockaddr_storage parsed{};
+  auto& v4 = reinterpret_cast<sockaddr_in&>(parsed);
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(parsed);
+  if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
+    v4.sin_family = AF_INET;
+    v4.sin_port = ::htons(port);
+  } else if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = ::htons(port);
+  } else {
+    return Error(ErrorCode::kInvalidArgument, "'" + host + "' is no IP address");
+  }
+  return parsed;
+}
+
+Result<UniqueFd> BindTcp(const std::string& host, uint16_t port) {
+  LOCKET_TRY_ASSIGN(const sockaddr_storage address, ParseAddress(host, port));
+  UniqueFd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return Error::FromErrno(errno, "socket");
+  const int yes = 1;  // connections of an earlier process may linger
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0) {
+    return Error::FromErrno(errno, "set SO_REUSEADDR");
+  }
+  const socklen_t size = address.ss_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
+    return Error::FromErrno(errno, "bind");
+  }
   if (::listen(fd.get(), kQueueLength) != 0) return Error::FromErrno(errno, "listen");
   return fd;
 }
@@ -60,9 +94,23 @@ int SocketOption(int fd, int option) {
 
 }  // namespace
 
-Result<Listener> Listener::Listen(const std::filesystem::path& path) {
-  LOCKET_TRY_ASSIGN(UniqueFd fd, Bind(path).While("listen on '" + path.string() + "'"));
+Result<Listener> Listener::Listen(const std::filesystem::path& path, mode_t mode) {
+  LOCKET_TRY_ASSIGN(UniqueFd fd, Bind(path, mode).While("listen on '" + path.string() + "'"));
   return Listener(std::move(fd), path);
+}
+
+Result<Listener> Listener::ListenTcp(const std::string& host, uint16_t port) {
+  LOCKET_TRY_ASSIGN(UniqueFd fd, BindTcp(host, port));
+  return Listener(std::move(fd), {});
+}
+
+uint16_t Listener::port() const {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof(bound);
+  if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) return 0;
+  if (bound.ss_family == AF_INET) return ::ntohs(reinterpret_cast<sockaddr_in&>(bound).sin_port);
+  if (bound.ss_family == AF_INET6) return ::ntohs(reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
+  return 0;
 }
 
 Result<Listener> Listener::Inherit(UniqueFd fd) {

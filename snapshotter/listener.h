@@ -1,8 +1,12 @@
-// The unix socket that containerd connects to, from before there is a server behind it: who
-// connects while snapshots are still being repaired waits in its queue instead of being refused.
+// A socket that clients connect to, from before there is a server behind it: who connects while
+// snapshots are still being repaired waits in its queue instead of being refused.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -11,9 +15,12 @@ namespace locket::snapshotter {
 
 class Listener {
  public:
-  // Of mode 0600. A socket nobody listens on is replaced. kFailedPrecondition: somebody does, or
-  // there is a file that is no socket.
-  static Result<Listener> Listen(const std::filesystem::path& path);
+  // A unix socket. One nobody listens on is replaced. kFailedPrecondition: somebody does, or there
+  // is a file that is no socket.
+  static Result<Listener> Listen(const std::filesystem::path& path, mode_t mode = 0600);
+
+  // TCP, at an address in numbers: "127.0.0.1" or "::1". Port 0: any; see port().
+  static Result<Listener> ListenTcp(const std::string& host, uint16_t port);
 
   // One that systemd opened for us and keeps over our restarts (sd_listen_fds(3)).
   // kInvalidArgument: `fd` is no listening unix stream socket.
@@ -24,6 +31,7 @@ class Listener {
   ~Listener();  // removes the socket's file, unless it is systemd's
 
   int fd() const { return fd_.get(); }  // non-blocking
+  uint16_t port() const;                // of TCP, else 0
 
  private:
   Listener(UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}

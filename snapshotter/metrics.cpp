@@ -1,10 +1,11 @@
 #include "snapshotter/metrics.h"
 
-#include <prometheus/exposer.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 
 #include "snapshotter/metrics_address.h"
+#include "snapshotter/metrics_server.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -14,7 +15,6 @@ namespace prom = ::prometheus;
 // From a lookup in memory to a pull over a slow line, in seconds.
 const prom::Histogram::BucketBoundaries kBuckets{
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
-constexpr size_t kThreads = 2;  // a client that hangs keeps one of them
 
 prom::MetricFamily Family(const char* name, const char* help, prom::MetricType type,
                           uint64_t value) {
@@ -32,51 +32,44 @@ prom::MetricFamily Gauge(const char* name, const char* help, uint64_t value) {
   return Family(name, help, prom::MetricType::Gauge, value);
 }
 
-class LookedUp final : public prom::Collectable {
- public:
-  explicit LookedUp(std::function<Gauges()> look) : look_(std::move(look)) {}
-
-  std::vector<prom::MetricFamily> Collect() const override {
-    const Gauges now = look_();
-    const CacheFigures& cache = now.cache;
-    return {
-        Counter("cache_hits_total", "Blobs wanted that the cache had.", cache.hits),
-        Counter("cache_misses_total", "Blobs wanted that had to be fetched.", cache.misses),
-        Gauge("downloads_running", "Blobs being fetched.", cache.downloads_running),
-        Counter("downloads_failed_total", "Fetches that ended without the blob.",
-                cache.failed_downloads),
-        Counter("downloaded_bytes_total", "Bytes of blobs that came from registries.",
-                cache.downloaded_bytes),
-        Counter("evicted_blobs_total", "Blobs removed because nothing needed them.",
-                cache.evicted_blobs),
-        Counter("evicted_bytes_total", "Bytes of blobs removed because nothing needed them.",
-                cache.evicted_bytes),
-        Gauge("cache_blobs", "Blobs in the cache.", now.blobs),
-        Gauge("cache_bytes", "Bytes of all blobs in the cache.", now.blob_bytes),
-        Gauge("cache_unused_bytes", "Bytes of blobs that nothing needs.", now.unused_blob_bytes),
-        Gauge("snapshots", "Snapshots.", now.snapshots),
-    };
-  }
-
- private:
-  const std::function<Gauges()> look_;
-};
+std::vector<prom::MetricFamily> Families(const Gauges& now) {
+  const CacheFigures& cache = now.cache;
+  return {
+      Counter("cache_hits_total", "Blobs wanted that the cache had.", cache.hits),
+      Counter("cache_misses_total", "Blobs wanted that had to be fetched.", cache.misses),
+      Gauge("downloads_running", "Blobs being fetched.", cache.downloads_running),
+      Counter("downloads_failed_total", "Fetches that ended without the blob.",
+              cache.failed_downloads),
+      Counter("downloaded_bytes_total", "Bytes of blobs that came from registries.",
+              cache.downloaded_bytes),
+      Counter("evicted_blobs_total", "Blobs removed because nothing needed them.",
+              cache.evicted_blobs),
+      Counter("evicted_bytes_total", "Bytes of blobs removed because nothing needed them.",
+              cache.evicted_bytes),
+      Gauge("cache_blobs", "Blobs in the cache.", now.blobs),
+      Gauge("cache_bytes", "Bytes of all blobs in the cache.", now.blob_bytes),
+      Gauge("cache_unused_bytes", "Bytes of blobs that nothing needs.", now.unused_blob_bytes),
+      Gauge("snapshots", "Snapshots.", now.snapshots),
+  };
+}
 
 class PrometheusMetrics final : public Metrics {
  public:
-  // Throws what the exposer throws.
-  PrometheusMetrics(const std::string& address, std::function<Gauges()> look)
-      : registry_(std::make_shared<prom::Registry>()),
-        looked_up_(std::make_shared<LookedUp>(std::move(look))),
+  explicit PrometheusMetrics(std::function<Gauges()> look)
+      : look_(std::move(look)),
         requests_(prom::BuildHistogram()
                       .Name("locket_snapshotter_request_seconds")
                       .Help("Time until a request was answered.")
-                      .Register(*registry_)),
-        exposer_(address, kThreads) {
-    exposer_.RegisterCollectable(registry_);
-    exposer_.RegisterCollectable(looked_up_);
-    address_ = address.substr(0, address.rfind(':') + 1) +
-               std::to_string(exposer_.GetListeningPorts().at(0));
+                      .Register(registry_)) {}
+
+  Status Start(const std::string& address) {
+    LOCKET_TRY_ASSIGN(Listener listener, ListenForMetrics(address));
+    const uint16_t port = listener.port();
+    address_ =
+        port == 0 ? address : address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+    LOCKET_TRY_ASSIGN(server_,
+                      MetricsServer::Start(std::move(listener), [this] { return Text(); }));
+    return Ok();
   }
 
   std::string address() const override { return address_; }
@@ -88,25 +81,26 @@ class PrometheusMetrics final : public Metrics {
   }
 
  private:
-  // Shared: that is how the exposer borrows them.
-  const std::shared_ptr<prom::Registry> registry_;
-  const std::shared_ptr<LookedUp> looked_up_;
+  std::string Text() const {
+    std::vector<prom::MetricFamily> all = registry_.Collect();
+    for (prom::MetricFamily& family : Families(look_())) all.push_back(std::move(family));
+    return prom::TextSerializer().Serialize(all);
+  }
+
+  const std::function<Gauges()> look_;
+  prom::Registry registry_;
   prom::Family<prom::Histogram>& requests_;
   std::string address_;
-  prom::Exposer exposer_;  // last: while it goes, scrapes end
+  std::unique_ptr<MetricsServer> server_;  // last: its thread uses the rest
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Metrics>> Metrics::Serve(const std::string& address,
                                                 std::function<Gauges()> look) {
-  LOCKET_TRY(CheckMetricsAddress(address).While("serve metrics"));
-  try {
-    return std::unique_ptr<Metrics>(std::make_unique<PrometheusMetrics>(address, std::move(look)));
-  } catch (const std::exception& e) {  // the library has no other way to say it
-    return Error(ErrorCode::kUnavailable,
-                 "serve metrics at '" + address + "': " + std::string(e.what()));
-  }
+  auto metrics = std::make_unique<PrometheusMetrics>(std::move(look));
+  LOCKET_TRY(metrics->Start(address).While("serve metrics at '" + address + "'"));
+  return std::unique_ptr<Metrics>(std::move(metrics));
 }
 
 }  // namespace locket::snapshotter

@@ -24,9 +24,9 @@ struct Gauges {
 // Thread-safe.
 class Metrics {
  public:
-  // Serves http://<address>/metrics, to whoever can connect, until it is destroyed. Port 0: any;
-  // see address(). `look` is called from threads of its own. kInvalidArgument: CheckMetricsAddress
-  // says so. kUnavailable: it cannot listen there.
+  // Serves /metrics there, to whoever can connect, until it is destroyed. Port 0: any; see
+  // address(). `look` is called from a thread of its own. kInvalidArgument: CheckMetricsAddress
+  // says so. Other errors: it cannot listen there.
   static Result<std::unique_ptr<Metrics>> Serve(const std::string& address,
                                                 std::function<Gauges()> look);
   virtual ~Metrics() = default;

@@ -36,6 +36,7 @@ CONFINED = {
     r"openssl/": r"(verity|image|attest|key-broker|cli)/.*",
     r"grpc": r"(snapshotter|cli)/.*",
     r"prometheus/": r"snapshotter/metrics\.cpp",
+    r"microhttpd\.h": r"snapshotter/metrics_server\.cpp",
     r"isa-l/": r"erofs/decompressor\.cpp",
     r"lz4\.h": r"erofs/lz4_[a-z]+\.cpp",
     r"httplib\.h": r"(attest|key-broker|cli)/.*",

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/subprocess.h"
 #include "snapshotter/metrics_address.h"
 #include "tests/snapshotter/http_get.h"
 
@@ -66,17 +67,79 @@ TEST(MetricsTest, AnAddressThatIsTakenIsNamed) {
   ASSERT_TRUE(first.ok());
   const auto second = Metrics::Serve((*first)->address(), SomeGauges);
   ASSERT_FALSE(second.ok());
-  EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable);
-  EXPECT_THAT(second.error().message(), HasSubstr("serve metrics at '" + (*first)->address()));
+  EXPECT_EQ(second.error().message(),
+            "serve metrics at '" + (*first)->address() + "': bind: Address already in use");
 }
 
-TEST(MetricsAddressTest, TakesNumericAddressesAndPortsOnly) {
-  for (const char* good : {"127.0.0.1:0", "0.0.0.0:9100", "[::1]:65535"}) {
+class MetricsSocketTest : public ::testing::Test {
+ protected:
+  std::string path() const { return temp_.path() / "m.sock"; }
+  std::string address() const { return "unix://" + path(); }
+  TempDir temp_ = TempDir::Create("/tmp", "metrics-").value();
+};
+
+TEST_F(MetricsSocketTest, AScrapeOverAUnixSocketShowsTheSame) {
+  const auto metrics = Metrics::Serve(address(), SomeGauges);
+  ASSERT_TRUE(metrics.ok()) << metrics.error().message();
+  EXPECT_EQ((*metrics)->address(), address());
+  EXPECT_THAT(HttpGet(address(), "/metrics"), HasSubstr("\nlocket_snapshotter_snapshots 11\n"));
+  EXPECT_EQ(std::filesystem::status(path()).permissions(), std::filesystem::perms(0666));
+}
+
+TEST_F(MetricsSocketTest, TheSocketGoesWithItsServerAndOneOfADeadServerIsReplaced) {
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(Metrics::Serve(address(), SomeGauges).ok());
+    EXPECT_FALSE(std::filesystem::exists(path()));
+    ASSERT_TRUE(
+        RunCommand({"python3", "-c",
+                    "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])", path()})
+            .ok());
+    ASSERT_TRUE(std::filesystem::exists(path()));
+  }
+}
+
+TEST_F(MetricsSocketTest, ASocketThatIsTakenOrCannotBeIsNamed) {
+  const auto first = Metrics::Serve(address(), SomeGauges);
+  ASSERT_TRUE(first.ok());
+  const auto second = Metrics::Serve(address(), SomeGauges);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(second.error().message(), HasSubstr("serve metrics at '" + address() + "'"));
+  EXPECT_THAT(second.error().message(), HasSubstr("another server listens there"));
+  const auto lost = Metrics::Serve("unix://" + temp_.path().string() + "/none/m.sock", SomeGauges);
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(MetricsSocketTest, OnlyGetOfMetricsIsAnswered) {
+  const auto metrics = Metrics::Serve(address(), SomeGauges);
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_THAT(HttpGet(address(), "/"), HasSubstr(" 404 "));
+  EXPECT_THAT(HttpGet(address(), "/metrics", "POST"), HasSubstr(" 405 "));
+  EXPECT_THAT(HttpGet(address(), "/" + std::string(64 << 10, 'x')), HasSubstr(" 414 "));
+  EXPECT_THAT(HttpGet(address(), "/metrics"), HasSubstr(" 200 ")) << "it still answers";
+}
+
+TEST_F(MetricsSocketTest, WhoSaysNothingKeepsNobodyWaitingAndDoesNotHoldUpTheEnd) {
+  auto metrics = Metrics::Serve(address(), SomeGauges);
+  ASSERT_TRUE(metrics.ok());
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 4; ++i) silent.push_back(ConnectTo(address()));
+  EXPECT_THAT(HttpGet(address(), "/metrics"), HasSubstr(" 200 "));
+  const auto before = std::chrono::steady_clock::now();
+  metrics->reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(5));
+}
+
+TEST(MetricsAddressTest, TakesNumericAddressesWithPortsAndSocketsOnly) {
+  for (const char* good :
+       {"127.0.0.1:0", "0.0.0.0:9100", "[::1]:65535", "unix:///run/locket/m.sock"}) {
     EXPECT_TRUE(CheckMetricsAddress(good).ok()) << good;
   }
   for (const char* bad :
        {"", "9100", ":9100", "localhost:9100", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-        "127.0.0.1:80s", "127.0.0.1:+1", "::1:9100", "127.0.0.1:1,0.0.0.0:2"}) {
+        "127.0.0.1:80s", "127.0.0.1:+1", "::1:9100", "[127.0.0.1]:1", "127.0.0.1:1,0.0.0.0:2",
+        "unix://", "unix://run/m.sock", "unix:///run/", "unix:/run/m.sock", "/run/m.sock"}) {
     const auto checked = CheckMetricsAddress(bad);
     ASSERT_FALSE(checked.ok()) << bad;
     EXPECT_EQ(checked.error().code(), ErrorCode::kInvalidArgument);
