@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace locket::snapshotter {
 namespace {
@@ -119,14 +120,23 @@ Result<Listener> Listener::Inherit(UniqueFd fd) {
       SocketOption(fd.get(), SO_ACCEPTCONN) != 1) {
     return Error(ErrorCode::kInvalidArgument,
                  "systemd passed something that is no listening unix stream socket: see "
-                 "ListenStream= in locket-snapshotter.socket");
+                 "ListenStream= in its .socket unit");
   }
   if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error::FromErrno(errno, "set O_NONBLOCK");
   return Listener(std::move(fd), {});
 }
 
+std::filesystem::path Listener::path() const {
+  sockaddr_un bound{};
+  socklen_t size = sizeof(bound);
+  if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) return {};
+  if (bound.sun_family != AF_UNIX || size <= sizeof(bound.sun_family)) return {};
+  return std::string(static_cast<const char*>(bound.sun_path),
+                     ::strnlen(static_cast<const char*>(bound.sun_path), sizeof(bound.sun_path)));
+}
+
 Listener::~Listener() {
-  if (fd_.valid() && !path_.empty()) ::unlink(path_.c_str());
+  if (fd_.valid() && !ours_.empty()) ::unlink(ours_.c_str());
 }
 
 }  // namespace locket::snapshotter

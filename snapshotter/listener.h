@@ -32,12 +32,13 @@ class Listener {
 
   int fd() const { return fd_.get(); }  // non-blocking
   uint16_t port() const;                // of TCP, else 0
+  std::filesystem::path path() const;   // of a unix socket, else empty
 
  private:
-  Listener(UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  Listener(UniqueFd fd, std::filesystem::path ours) : fd_(std::move(fd)), ours_(std::move(ours)) {}
 
   UniqueFd fd_;
-  std::filesystem::path path_;  // empty: not ours
+  std::filesystem::path ours_;  // empty: no file of ours
 };
 
 }  // namespace locket::snapshotter

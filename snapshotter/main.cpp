@@ -12,6 +12,7 @@
 #include "snapshotter/image_proxy.h"
 #include "snapshotter/metrics.h"
 #include "snapshotter/options.h"
+#include "snapshotter/passed_sockets.h"
 #include "snapshotter/pull_secrets.h"
 #include "snapshotter/registry_fetcher.h"
 #include "snapshotter/reloading_fetcher.h"
@@ -55,15 +56,32 @@ sigset_t BlockSignals() {
   return signals;
 }
 
-// systemd's socket if it started us for one, else our own.
-Result<Listener> MakeListener(const Options& options) {
-  const int num_passed = sd_listen_fds(/*unset_environment=*/1);
-  if (num_passed < 0) return Error::FromErrno(-num_passed, "take systemd's socket");
-  if (num_passed == 0) return Listener::Listen(options.address);
-  if (num_passed > 1) {
-    return Error(ErrorCode::kInvalidArgument, "systemd passed more than one socket");
+// What systemd holds for us.
+Result<PassedSockets> TakePassedSockets() {
+  char** names = nullptr;
+  const int count = sd_listen_fds_with_names(/*unset_environment=*/1, &names);
+  if (count < 0) return Error::FromErrno(-count, "take systemd's sockets");
+  std::vector<PassedSocket> passed;
+  for (int i = 0; i < count; ++i) {
+    passed.push_back({.name = names[i], .fd = UniqueFd(SD_LISTEN_FDS_START + i)});
+    std::free(names[i]);
   }
-  return Listener::Inherit(UniqueFd(SD_LISTEN_FDS_START));
+  std::free(static_cast<void*>(names));
+  return SortSockets(std::move(passed));
+}
+
+// systemd's sockets where there are any, else our own. Without images(): no proxy.
+Result<PassedSockets> OpenSockets(const Options& options) {
+  LOCKET_TRY_ASSIGN(PassedSockets sockets, TakePassedSockets());
+  if (!sockets.snapshots) {
+    LOCKET_TRY_ASSIGN(Listener listener, Listener::Listen(options.address));
+    sockets.snapshots.emplace(std::move(listener));
+  }
+  if (!sockets.images && !options.cri_address.empty()) {
+    LOCKET_TRY_ASSIGN(Listener listener, Listener::Listen(options.cri_address));
+    sockets.images.emplace(std::move(listener));
+  }
+  return sockets;
 }
 
 // What concerns registries is read again; a file that is wrong changes nothing.
@@ -106,13 +124,14 @@ Result<std::unique_ptr<Metrics>> ServeMetrics(const Options& options, BlobCache&
 }
 
 // Nothing: the kubelet talks to containerd itself.
-Result<std::unique_ptr<ImageProxy>> StartProxy(const Options& options, PullSecrets& secrets) {
-  if (options.cri_address.empty()) return std::unique_ptr<ImageProxy>();
-  LOCKET_TRY_ASSIGN(Listener listener, Listener::Listen(options.cri_address));
+Result<std::unique_ptr<ImageProxy>> StartProxy(std::optional<Listener> listener,
+                                               const Options& options, PullSecrets& secrets) {
+  if (!listener) return std::unique_ptr<ImageProxy>();
+  const std::string address = listener->path().string();
   LOCKET_TRY_ASSIGN(auto proxy,
-                    ImageProxy::Start(std::move(listener), options.cri_containerd, secrets));
+                    ImageProxy::Start(std::move(*listener), options.cri_containerd, secrets));
   log::Info("serving the kubelet's image service",
-            {{"address", options.cri_address.string()}, {"to", options.cri_containerd.string()}});
+            {{"address", address}, {"to", options.cri_containerd.string()}});
   return proxy;
 }
 
@@ -120,7 +139,7 @@ Status Run(const Options& options, PullSecrets& secrets, ReloadingFetcher& fetch
            const std::function<void()>& reload) {
   const sigset_t signals = BlockSignals();
   LOCKET_TRY_ASSIGN(const RootDirectory root, RootDirectory::Open(options.root));
-  LOCKET_TRY_ASSIGN(Listener listener, MakeListener(options));
+  LOCKET_TRY_ASSIGN(PassedSockets sockets, OpenSockets(options));
   LOCKET_TRY_ASSIGN(const auto store, OpenRocksDbStore(root.meta()));
   BlobCache blobs(root, fetcher,
                   {.high_bytes = options.cache_high_bytes, .low_bytes = options.cache_low_bytes});
@@ -139,10 +158,11 @@ Status Run(const Options& options, PullSecrets& secrets, ReloadingFetcher& fetch
   CacheAdmin admin(*snapshots, blobs);
   const auto cache_service = MakeCacheService(admin);
   LOCKET_TRY_ASSIGN(const auto metrics, ServeMetrics(options, blobs, *snapshots));
-  LOCKET_TRY_ASSIGN(const auto server, SnapshotsServer::Start(*snapshots, std::move(listener),
-                                                              {.services = {cache_service.get()},
-                                                               .metrics = metrics.get()}));
-  LOCKET_TRY_ASSIGN(const auto proxy, StartProxy(options, secrets));
+  LOCKET_TRY_ASSIGN(
+      const auto server,
+      SnapshotsServer::Start(*snapshots, std::move(*sockets.snapshots),
+                             {.services = {cache_service.get()}, .metrics = metrics.get()}));
+  LOCKET_TRY_ASSIGN(const auto proxy, StartProxy(std::move(sockets.images), options, secrets));
   log::Info("serving", {{"address", options.address.string()},
                         {"root", root.path().string()},
                         {"version", kVersion}});

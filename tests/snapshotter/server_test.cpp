@@ -247,5 +247,27 @@ TEST_F(ServerTest, ServesOnASocketThatSystemdOpened) {
   EXPECT_TRUE(fs::exists(address())) << "it is not ours to remove";
 }
 
+// systemd-socket-activate starts the program when one of its sockets is asked for.
+TEST_F(ServerTest, ServesTheKubeletOnTheSocketThatSystemdNamesSo) {
+  if (!RunCommand({"systemd-socket-activate", "--version"}).ok()) {
+    GTEST_SKIP() << "needs systemd-socket-activate of Debian package systemd";
+  }
+  const std::string images = temp_.path() / "images.sock";
+  const auto log_file = OpenFile(temp_.path() / "log", O_WRONLY | O_CREAT | O_APPEND);
+  auto started = Subprocess::Start(
+      {"systemd-socket-activate", "-l", images, "-l", address(), "--fdname=images:any", kBinary,
+       "--root", root(), "--address", "/nonexistent/not-used.sock"},
+      {.stderr_fd = log_file->get()});
+  ASSERT_TRUE(started.ok());
+  process_.emplace(std::move(started).value());
+  Connect();
+  EXPECT_TRUE(Prepare({.key = "a"}).ok());
+  EXPECT_THAT(log(), HasSubstr("serving the kubelet's image service address=\"" + images));
+  const auto channel = grpc::CreateChannel("unix:" + images, grpc::InsecureChannelCredentials());
+  EXPECT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() + kPatience));
+  EXPECT_EQ(Stop(SIGTERM), 0) << log_();
+  EXPECT_TRUE(fs::exists(images)) << "it is not ours to remove";
+}
+
 }  // namespace
 }  // namespace locket::snapshotter
