@@ -89,35 +89,50 @@ bool BlobCache::Has(std::string_view digest, uint64_t size_bytes) const {
   return FileSize(root_.blob(digest)) == size_bytes;
 }
 
-Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& blob) {
-  const std::string digest = blob.digest.ToText();
+// Who comes first works, and those who come meanwhile wait for it.
+Status BlobCache::RunOnce(Flights& flights, const Errand& errand) {
+  bool waited = false;
+  std::unique_lock lock(mutex_);
   while (true) {
-    std::unique_lock lock(mutex_);
-    if (const auto found = flights_.find(digest); found != flights_.end()) {
+    if (const auto found = flights.find(errand.digest); found != flights.end()) {
       const std::shared_ptr<Flight> flight = found->second;
       changed_.wait(lock, [&] { return flight->outcome.has_value(); });
+      waited = true;
       // Another image's registry may have what this one's lacks, so only our own's failure counts.
-      if (flight->outcome->ok() || flight->reference == reference) return *flight->outcome;
+      const bool is_ours = flight->reference == errand.reference;
+      if (!flight->outcome->ok() && is_ours) return *flight->outcome;
       continue;
     }
-    // Looked at under the lock: a download that just landed is not started again.
-    if (Has(digest, blob.size)) {
-      Touch(digest);
-      ++hits_;
-      return Ok();
-    }
-    ++misses_;
-    const auto flight = std::make_shared<Flight>(Flight{.reference = reference});
-    flights_.emplace(digest, flight);
+    // Looked at under the lock: what just landed is not fetched again.
+    if (errand.is_there(waited)) return Ok();
+    const auto flight = std::make_shared<Flight>(Flight{.reference = errand.reference});
+    flights.emplace(errand.digest, flight);
     lock.unlock();
-    Status outcome = Download(reference, blob).While("fetch blob " + digest);
+    Status outcome = errand.work();
     lock.lock();
-    if (!outcome.ok()) ++failed_downloads_;
     flight->outcome = outcome;
-    flights_.erase(digest);
+    flights.erase(errand.digest);
     changed_.notify_all();
     return outcome;
   }
+}
+
+Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& blob) {
+  const std::string digest = blob.digest.ToText();
+  const auto is_there = [&](bool waited) {
+    if (!Has(digest, blob.size)) return false;
+    Touch(digest);
+    if (!waited) ++hits_;
+    return true;
+  };
+  const auto work = [&] {
+    ++misses_;
+    Status outcome = Download(reference, blob).While("fetch blob " + digest);
+    if (!outcome.ok()) ++failed_downloads_;
+    return outcome;
+  };
+  return RunOnce(flights_,
+                 {.digest = digest, .reference = reference, .is_there = is_there, .work = work});
 }
 
 Status BlobCache::ReserveOrTrim(int fd, const image::Descriptor& blob) {
@@ -175,17 +190,24 @@ Status BlobCache::Publish(const std::string& digest, const fs::path& path, int f
 
 Result<std::string> BlobCache::Manifest(const std::string& reference, const image::Digest& digest) {
   const std::string text = digest.ToText();
-  {
+  std::string bytes;
+  const auto is_there = [&](bool /*waited*/) {
+    const auto found = manifests_.find(text);
+    if (found != manifests_.end()) bytes = found->second;
+    return found != manifests_.end();
+  };
+  const auto work = [&]() -> Status {
+    auto content = Read(text, image::kMaxManifestBytes);
+    if (!content.ok()) content = fetcher_.FetchManifest(reference, digest, stop_.get_token());
+    LOCKET_TRY_ASSIGN(bytes, std::move(content).While("fetch manifest " + text));
     const std::lock_guard lock(mutex_);
-    if (const auto found = manifests_.find(text); found != manifests_.end()) return found->second;
-  }
-  auto content = Read(text, image::kMaxManifestBytes);
-  if (!content.ok()) content = fetcher_.FetchManifest(reference, digest, stop_.get_token());
-  if (!content.ok()) return std::move(content).While("fetch manifest " + text);
-  const std::lock_guard lock(mutex_);
-  if (manifests_.size() >= kMaxManifestsInMemory) manifests_.erase(manifests_.begin());
-  manifests_.emplace(text, *content);
-  return content;
+    if (manifests_.size() >= kMaxManifestsInMemory) manifests_.erase(manifests_.begin());
+    manifests_.emplace(text, bytes);
+    return Ok();
+  };
+  LOCKET_TRY(RunOnce(manifest_flights_,
+                     {.digest = text, .reference = reference, .is_there = is_there, .work = work}));
+  return bytes;
 }
 
 Result<std::string> BlobCache::EnsureManifest(const std::string& reference,

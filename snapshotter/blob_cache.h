@@ -91,7 +91,8 @@ class BlobCache {
   void SetUsedBy(IsUsed is_used) { is_used_ = std::move(is_used); }
 
   // Returns once the blob is complete, checked and durable in blobs(). Callers that come while
-  // another downloads it wait for that download. kDataLoss: the registry's bytes are not the
+  // another downloads it wait for that download; of a failure each image's own registry decides.
+  // kDataLoss: the registry's bytes are not the
   // digest's; nothing of them is kept. kCancelled: Stop was called. On other failures (the
   // Fetcher's, or of the disk) what has come is kept for the next try.
   Status Ensure(const std::string& reference, const image::Descriptor& blob);
@@ -122,8 +123,8 @@ class BlobCache {
 
   // Removes what the limits no longer allow, least recently used first; never a blob that is used,
   // pinned (by Pin or an operator), being fetched, or held by a VM. Whoever is about to refer to a
-  // blob pins it before Ensure or Keep and until the reference is there, so none appears unseen. On
-  // failure some are removed.
+  // blob pins it before Ensure or Keep and until the reference is there, so none appears unseen. A
+  // blob that cannot be removed is the error, after the others went.
   Result<TrimResult> Trim() { return TrimTo(limits_); }
   Result<TrimResult> TrimTo(const CacheLimits& limits);
 
@@ -159,7 +160,15 @@ class BlobCache {
     std::string reference;
     std::optional<Status> outcome{};
   };
+  using Flights = std::map<std::string, std::shared_ptr<Flight>>;  // shared: leader, and who waits
+  struct Errand {
+    const std::string& digest;
+    const std::string& reference;
+    std::function<bool(bool waited)> is_there;  // called with mutex_ held
+    std::function<Status()> work;
+  };
 
+  Status RunOnce(Flights& flights, const Errand& errand);
   Result<bool> RemoveUnused(const std::string& digest);
   Result<Verdict> RemoveDamaged(const std::string& digest, int fd);
   Status ReserveOrTrim(int fd, const image::Descriptor& blob);
@@ -181,7 +190,8 @@ class BlobCache {
 
   mutable std::mutex mutex_;  // guards what follows; std, for the condition variable
   std::condition_variable changed_;
-  std::map<std::string, std::shared_ptr<Flight>> flights_;  // shared: leader and those who wait
+  Flights flights_;           // of blobs, by digest
+  Flights manifest_flights_;  // of manifests
   std::multiset<std::string> pins_;
   std::set<std::string> removing_;
   std::map<std::string, std::string> manifests_;  // a few, by digest

@@ -56,18 +56,21 @@ Result<TrimResult> BlobCache::TrimTo(const CacheLimits& limits) {
   TrimResult result;
   for (const CachedBlob& blob : blobs) result.bytes_left += blob.size_bytes;
   if (limits.high_bytes > 0 && result.bytes_left <= limits.high_bytes) return result;
+  Status first_failure = Ok();
   for (const CachedBlob& blob : blobs) {
     // Without a limit also an empty blob goes.
     if (limits.high_bytes > 0 && result.bytes_left <= limits.low_bytes) break;
     if (blob.used || blob.pinned || blob.held) continue;
-    LOCKET_TRY_ASSIGN(const bool removed, RemoveUnused(blob.digest));
-    if (!removed) continue;
+    const auto removed = RemoveUnused(blob.digest);
+    if (!removed.ok() && first_failure.ok()) first_failure = removed.error();
+    if (!removed.ok() || !*removed) continue;
     ++result.num_removed;
     result.bytes_removed += blob.size_bytes;
     result.bytes_left -= blob.size_bytes;
     ++evicted_blobs_;
     evicted_bytes_ += blob.size_bytes;
   }
+  LOCKET_TRY(std::move(first_failure));
   return result;
 }
 

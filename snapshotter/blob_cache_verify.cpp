@@ -43,6 +43,7 @@ bool StillNamed(const std::filesystem::path& path, int fd) {
 
 Result<Verdict> BlobCache::Verify(const std::string& digest, const OnProgress& progress) {
   const auto fd = OpenFile(root_.blob(digest), O_RDONLY);
+  if (!fd.ok() && fd.error().code() != ErrorCode::kNotFound) return fd.error();
   if (!fd.ok()) return Error(ErrorCode::kNotFound, "the cache has no blob " + digest);
   auto found = DigestOf(fd->get(), progress);
   // A disk that cannot read it any more has lost it.

@@ -52,16 +52,18 @@ void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
   auto converted = ConvertLayer(*job).While("layer " + job->blob.digest.ToText());
   const std::lock_guard lock(mutex_);
   layers_.erase(job->diff_id);
-  // Nobody but the image has its pins once this lock is free.
   for (const auto& image : std::exchange(job->wanted_by, {})) {
+    if (image->outcome) continue;
     if (!converted.ok()) {
-      Conclude(*image, converted.error());
+      // Another image's registry may have what this one's lacks.
+      image->image.reference == job->reference ? Conclude(*image, converted.error())
+                                               : WantLayer(image, job->diff_id);
       continue;
     }
-    if (image->outcome) continue;
     image->pins.push_back(*converted);
     if (--image->num_missing == 0) Enqueue([this, image] { FinishImage(image); });
   }
+  // Nobody but the image has its pins once this lock is free.
   if (converted.ok()) converted->reset();
 }
 
@@ -81,6 +83,7 @@ Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const Laye
       adopted = std::move(layer).error();
   }
   const Status outcome = adopted.ok() ? Ok() : Status(adopted.error());
+  if (!outcome.ok()) ::unlink(path.c_str());  // sealed, and not adopted; else there is none
   if (IsWorthKeeping(outcome)) return adopted;
   if (const Status gone = deps_.blobs.Discard(source); !gone.ok()) {
     log::Warning("leaving a layer that was converted to the next clean-up",

@@ -116,12 +116,18 @@ void Converter::Release(const image::Digest& manifest_digest) {
   images_.erase(found);
 }
 
+// One that cannot be looked at is as good as none.
+bool Converter::IsThere(const image::Digest& blob) const {
+  std::error_code failed;
+  return fs::exists(deps_.root.blob(blob.ToText()), failed);
+}
+
 bool Converter::IsWhole(const ConvertedImage& image) const {
   const auto is_there = [this](const image::Descriptor& blob) {
     return deps_.blobs.Has(blob.digest.ToText(), blob.size);
   };
   return std::ranges::all_of(image.manifest.layers, is_there) && is_there(image.manifest.config) &&
-         fs::exists(deps_.root.blob(image.manifest_digest.ToText()));
+         IsThere(image.manifest_digest);
 }
 
 std::shared_ptr<const BlobCache::Pin> Converter::PinOne(const image::Digest& blob) const {
@@ -152,18 +158,21 @@ void Converter::PlanImage(const std::shared_ptr<ImageJob>& job) {
   // An empty layer may stand in an image many times.
   const std::set<image::Digest> distinct(diff_ids.begin(), diff_ids.end());
   job->num_missing = distinct.size();
-  for (const image::Digest& diff_id : distinct) {
-    auto& layer = layers_[diff_id];
-    if (!layer) {
-      const auto index =
-          static_cast<size_t>(std::ranges::find(diff_ids, diff_id) - diff_ids.begin());
-      layer = std::make_shared<LayerJob>(LayerJob{.reference = job->image.reference,
-                                                  .blob = job->image.manifest.layers[index],
-                                                  .diff_id = diff_id});
-      Enqueue([this, started = layer] { RunLayer(started); });
-    }
-    layer->wanted_by.push_back(job);
+  for (const image::Digest& diff_id : distinct) WantLayer(job, diff_id);
+}
+
+// mutex_ is held. Joins the conversion of this layer, or begins it with the image's own blob.
+void Converter::WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id) {
+  auto& layer = layers_[diff_id];
+  if (!layer) {
+    const auto& diff_ids = job->config->diff_ids;
+    const auto index = static_cast<size_t>(std::ranges::find(diff_ids, diff_id) - diff_ids.begin());
+    layer = std::make_shared<LayerJob>(LayerJob{.reference = job->image.reference,
+                                                .blob = job->image.manifest.layers[index],
+                                                .diff_id = diff_id});
+    Enqueue([this, started = layer] { RunLayer(started); });
   }
+  layer->wanted_by.push_back(job);
 }
 
 // mutex_ is held.
@@ -252,8 +261,7 @@ Status Converter::Cleanup() {
     const std::lock_guard lock(mutex_);
     LetGoOfOld();
   }
-  return records_->Prune(
-      [this](const image::Digest& blob) { return fs::exists(deps_.root.blob(blob.ToText())); });
+  return records_->Prune([this](const image::Digest& blob) { return IsThere(blob); });
 }
 
 }  // namespace locket::snapshotter

@@ -96,6 +96,7 @@ class Converter {
   void Work();
   void Enqueue(std::function<void()> task);
   void LetGoOfOld();
+  bool IsThere(const image::Digest& blob) const;
   bool IsWhole(const ConvertedImage& image) const;
 
   std::shared_ptr<const BlobCache::Pin> PinOne(const image::Digest& blob) const;
@@ -106,6 +107,7 @@ class Converter {
   ImageResult MakeImage(const ImageJob& job);
   void Conclude(ImageJob& job, ImageResult outcome);  // mutex_ is held
 
+  void WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id);
   void RunLayer(const std::shared_ptr<LayerJob>& job);
   Result<std::shared_ptr<const BlobCache::Pin>> ConvertLayer(const LayerJob& job);
   std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& diff_id);

@@ -19,22 +19,25 @@ bool Snapshots::HasBlobs(const ImageSource& image, const Chain& layers) const {
 }
 
 // Nothing is pinned: the records that refer to these blobs are there.
-Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers) {
+Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers,
+                               const Converter::GaveUp& gave_up) {
   if (!HasBlobs(source, layers)) {
     log::Warning("fetching again what is gone from the cache", {{"image", source.reference}});
-    LOCKET_TRY_ASSIGN(const bool converted,
-                      ConvertAgain(source, layers).While("image '" + source.reference + "'"));
+    LOCKET_TRY_ASSIGN(
+        const bool converted,
+        ConvertAgain(source, layers, gave_up).While("image '" + source.reference + "'"));
     if (converted) return Ok();
   }
   return FetchBlobs(source, layers);
 }
 
 // False: the image was not converted here.
-Result<bool> Snapshots::ConvertAgain(const ImageSource& source, const Chain& layers) {
+Result<bool> Snapshots::ConvertAgain(const ImageSource& source, const Chain& layers,
+                                     const Converter::GaveUp& gave_up) {
   if (deps_.converter == nullptr || layers.empty()) return false;
   LOCKET_TRY_ASSIGN(const auto ordinary, FindOrdinaryImage(layers.front()->labels));
   if (!ordinary) return false;
-  LOCKET_TRY_ASSIGN(const auto converted, deps_.converter->Convert(*ordinary, /*gave_up=*/{}));
+  LOCKET_TRY_ASSIGN(const auto converted, deps_.converter->Convert(*ordinary, gave_up));
   deps_.converter->Release(ordinary->manifest_digest);
   if (converted->manifest_digest.ToText() == source.manifest_digest) return true;
   return Error(ErrorCode::kFailedPrecondition,
@@ -58,14 +61,15 @@ Status Snapshots::FetchBlobs(const ImageSource& source, const Chain& layers) {
 }
 
 // Of a snapshot whose parents are sealed layers.
-Status Snapshots::RestoreContainer(const Snapshot& snapshot, const Chain& chain) {
+Status Snapshots::RestoreContainer(const Snapshot& snapshot, const Chain& chain,
+                                   const Converter::GaveUp& gave_up) {
   if (IsWhole(snapshot) && HasBlobs(*snapshot.image, chain)) return Ok();
   const NameLocks::Hold hold(names_, {.exclusive = {snapshot.name}, .shared = {snapshot.parent}});
   LOCKET_TRY_ASSIGN(const SnapshotPtr now, Get(snapshot.name));
   if (now->id != snapshot.id) {
     return Error(ErrorCode::kNotFound, "snapshot '" + snapshot.name + "' was replaced meanwhile");
   }
-  LOCKET_TRY(RestoreBlobs(*snapshot.image, chain));
+  LOCKET_TRY(RestoreBlobs(*snapshot.image, chain, gave_up));
   return IsWhole(snapshot) ? Ok() : RepairDirectory(snapshot);
 }
 

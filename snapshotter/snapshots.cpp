@@ -148,7 +148,7 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
                           .labels = request.labels,
                           .usage = {},
                           .image = sealed ? chain.front()->image : std::nullopt};
-  Status made = sealed ? RestoreBlobs(*snapshot.image, chain) : Ok();
+  Status made = sealed ? RestoreBlobs(*snapshot.image, chain, request.gave_up) : Ok();
   if (made.ok()) made = MakeDirectories(snapshot, chain);
   PassFailpoint("directories-made");
   if (made.ok()) made = Write({.put = {snapshot}});
@@ -193,7 +193,8 @@ std::vector<Mount> Snapshots::MountsFor(const Snapshot& snapshot, const Chain& c
   return OverlayMounts(plan);
 }
 
-Result<std::vector<Mount>> Snapshots::Mounts(const std::string& key) {
+Result<std::vector<Mount>> Snapshots::Mounts(const std::string& key,
+                                             const Converter::GaveUp& gave_up) {
   std::unique_lock lock(mutex_);
   LOCKET_TRY_ASSIGN(const SnapshotPtr snapshot, table_.Get(key));
   if (snapshot->kind == Kind::kCommitted) {
@@ -202,7 +203,7 @@ Result<std::vector<Mount>> Snapshots::Mounts(const std::string& key) {
   }
   LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot->parent));
   lock.unlock();
-  if (snapshot->sealed()) LOCKET_TRY(RestoreContainer(*snapshot, chain));
+  if (snapshot->sealed()) LOCKET_TRY(RestoreContainer(*snapshot, chain, gave_up));
   return MountsFor(*snapshot, chain);
 }
 
@@ -326,7 +327,10 @@ Result<Usage> Snapshots::UsageOf(const std::string& key) {
   if (now.ok() && (*now)->id == snapshot->id) {
     Snapshot measured = **now;
     measured.usage = usage;
-    LOCKET_TRY(Write({.put = {std::move(measured)}}));
+    // A full disk is when the kubelet has to know most: then it is measured again next time.
+    if (const Status kept = Write({.put = {std::move(measured)}}); !kept.ok()) {
+      log::Debug("not remembering a snapshot's usage", {{"key", key}, log::Field(kept.error())});
+    }
   }
   return usage;
 }

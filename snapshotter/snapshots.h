@@ -65,7 +65,7 @@ class Snapshots {
 
   // What the cache has lost of a sealed image is fetched again first; errors are then the
   // registry's. kFailedPrecondition: it is committed, so it has none.
-  Result<std::vector<Mount>> Mounts(const std::string& key);
+  Result<std::vector<Mount>> Mounts(const std::string& key, const Converter::GaveUp& gave_up = {});
 
   // One write to the store, whatever the size. kFailedPrecondition: `key` is not active, or lies on
   // sealed layers, whose upper layer exists in the guest alone.
@@ -149,10 +149,13 @@ class Snapshots {
 
   // heal.cpp. `layers`: those of the image that are needed.
   bool HasBlobs(const ImageSource& image, const Chain& layers) const;
-  Result<bool> ConvertAgain(const ImageSource& image, const Chain& layers);
-  Status RestoreBlobs(const ImageSource& image, const Chain& layers);
+  Result<bool> ConvertAgain(const ImageSource& image, const Chain& layers,
+                            const Converter::GaveUp& gave_up);
+  Status RestoreBlobs(const ImageSource& image, const Chain& layers,
+                      const Converter::GaveUp& gave_up = {});
   Status FetchBlobs(const ImageSource& image, const Chain& layers);
-  Status RestoreContainer(const Snapshot& snapshot, const Chain& chain);
+  Status RestoreContainer(const Snapshot& snapshot, const Chain& chain,
+                          const Converter::GaveUp& gave_up = {});
   Status RepairSnapshot(const SnapshotPtr& snapshot);
 
   // sealed.cpp. The text of rootfs.json for a container on `chain`.

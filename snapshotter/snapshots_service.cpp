@@ -62,19 +62,21 @@ class SnapshotsService final : public pb::Snapshots::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status View(grpc::ServerContext*, const pb::ViewSnapshotRequest* request,
+  grpc::Status View(grpc::ServerContext* context, const pb::ViewSnapshotRequest* request,
                     pb::ViewSnapshotResponse* response) override {
     const auto mounts = snapshots_.View({.key = request->key(),
                                          .parent = request->parent(),
-                                         .labels = FromProto(request->labels())});
+                                         .labels = FromProto(request->labels()),
+                                         .gave_up = [context] { return context->IsCancelled(); }});
     if (!mounts.ok()) return Fail("View", request->key(), mounts.error());
     FillMounts(*mounts, *response);
     return grpc::Status::OK;
   }
 
-  grpc::Status Mounts(grpc::ServerContext*, const pb::MountsRequest* request,
+  grpc::Status Mounts(grpc::ServerContext* context, const pb::MountsRequest* request,
                       pb::MountsResponse* response) override {
-    const auto mounts = snapshots_.Mounts(request->key());
+    const auto mounts =
+        snapshots_.Mounts(request->key(), [context] { return context->IsCancelled(); });
     if (!mounts.ok()) return Fail("Mounts", request->key(), mounts.error());
     FillMounts(*mounts, *response);
     return grpc::Status::OK;

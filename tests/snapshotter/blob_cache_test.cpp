@@ -68,6 +68,54 @@ TEST_F(BlobCacheTest, AFailureOfOneImagesRegistryDoesNotCountForAnother) {
   EXPECT_TRUE(good.get().ok());
 }
 
+TEST_F(BlobCacheTest, ManyWhoWantAManifestAtOnceShareOneFetchAndItsFailure) {
+  const auto ask = [&](const std::string& reference) {
+    return std::async(std::launch::async,
+                      [&, reference] { return cache_.Manifest(reference, blob_.digest); });
+  };
+  fetcher_.ServeOnlyTo("good/i:1");
+  for (const bool is_good : {false, true}) {
+    const int before = fetcher_.num_manifest_fetches();
+    fetcher_.HoldManifests();
+    std::vector<std::future<Result<std::string>>> asked;
+    for (int i = 0; i < 8; ++i) asked.push_back(ask(is_good ? "good/i:1" : "bad/i:1"));
+    fetcher_.WaitForWaiter();
+    fetcher_.Release();
+    for (auto& one : asked) {
+      const auto manifest = one.get();
+      ASSERT_EQ(manifest.ok(), is_good);
+      EXPECT_EQ(is_good ? *manifest : manifest.error().message(),
+                is_good ? bytes_ : "fetch manifest " + digest_ + ": not for 'bad/i:1'");
+    }
+    if (is_good) {
+      EXPECT_EQ(fetcher_.num_manifest_fetches(), before + 1);
+    }
+  }
+  EXPECT_TRUE(cache_.Manifest("bad/i:1", blob_.digest).ok()) << "it is in memory";
+}
+
+TEST_F(BlobCacheTest, WhoWaitedForABlobOfAnotherSizeDoesNotGetIt) {
+  fetcher_.Hold();
+  auto right = std::async(std::launch::async, [&] { return cache_.Ensure("r/i:1", blob_); });
+  fetcher_.WaitForWaiter();
+  image::Descriptor wrong = blob_;
+  wrong.size = 5;
+  auto misled = std::async(std::launch::async, [&] { return cache_.Ensure("r/i:1", wrong); });
+  fetcher_.Release();
+  EXPECT_TRUE(right.get().ok());
+  EXPECT_EQ(misled.get().error().code(), ErrorCode::kDataLoss);
+  EXPECT_TRUE(cache_.Has(digest_, bytes_.size())) << "the good one stays";
+}
+
+TEST_F(BlobCacheTest, AManifestThatIsDamagedOnDiskIsWrittenAgainFromMemory) {
+  ASSERT_EQ(*cache_.EnsureManifest("r/i:1", blob_.digest), bytes_);
+  ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest_), "damaged").ok());
+  ASSERT_EQ(*cache_.EnsureManifest("r/i:1", blob_.digest), bytes_);
+  EXPECT_EQ(*cache_.Read(digest_, 1 << 20), bytes_);
+  EXPECT_EQ(fs::status(root_.blob(digest_)).permissions(), fs::perms(0400));
+  EXPECT_EQ(fetcher_.num_manifest_fetches(), 1);
+}
+
 TEST_F(BlobCacheTest, GoesOnFromWhatABrokenDownloadBrought) {
   fetcher_.BreakOffAfter(60'000, Error(ErrorCode::kUnavailable, "gone"));
   const auto broken = cache_.Ensure("r/i:1", blob_);
@@ -187,6 +235,17 @@ TEST_F(TrimTest, WhatASnapshotNeedsStaysHoweverOldAndLarge) {
   EXPECT_THAT(CachedDigests(cache_), ElementsAre(*used_.begin()));
 }
 
+TEST_F(TrimTest, ABlobThatCannotBeRemovedIsNamedAndKeepsNoOther) {
+  const std::string other = Keep("other");
+  const std::string stuck = image::Digest::Of("stuck").ToText();
+  fs::create_directory(root_.blob(stuck));  // unlink(2) refuses it
+  fs::last_write_time(root_.blob(stuck), fs::file_time_type::clock::now() - std::chrono::hours(99));
+  const auto trimmed = cache_.TrimTo({});
+  ASSERT_FALSE(trimmed.ok());
+  EXPECT_THAT(trimmed.error().message(), HasSubstr("remove '" + root_.blob(stuck).string()));
+  EXPECT_FALSE(fs::exists(root_.blob(other)));
+}
+
 TEST_F(TrimTest, APinKeepsABlobWhileItLives) {
   const std::string digest = Keep("pinned");
   {
@@ -270,6 +329,15 @@ TEST_F(TrimTest, VerifyRemovesDamageAndTellsItFromAbsence) {
   ASSERT_TRUE(ReplaceFileDurably(root_.blob(digest), "Content").ok());
   EXPECT_EQ(*cache_.Verify(digest), Verdict::kRemoved);
   EXPECT_EQ(cache_.Verify(digest).error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(TrimTest, VerifyDoesNotCallABlobGoneThatItCannotOpen) {
+  const std::string digest = image::Digest::Of("looping").ToText();
+  fs::create_symlink(root_.blob(digest), root_.blob(digest));
+  const auto verified = cache_.Verify(digest);
+  ASSERT_FALSE(verified.ok());
+  EXPECT_NE(verified.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(verified.error().message(), HasSubstr("Too many levels of symbolic links"));
 }
 
 TEST_F(TrimTest, VerifyLeavesADamagedBlobThatSomebodyIsAt) {

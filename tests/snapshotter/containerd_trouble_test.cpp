@@ -108,6 +108,25 @@ TEST_F(ContainerdTroubleTest, ContainerdsLostMetadataCostsNoByteAndItsGarbageGoe
   EXPECT_THAT(List(), IsEmpty());
 }
 
+TEST_F(ContainerdTroubleTest, OurLostRootIsMendedByRemovingTheImagesThatContainerdRemembers) {
+  const TestImage sealed = MakeImage(host_ + "/team/app:1", "AB");
+  Push(sealed);
+  const TestImage pause = PushOrdinary("pause");
+  ExpectPull(pause.reference);
+  ExpectPull(sealed.reference);
+  Stop(SIGTERM);
+  fs::remove_all(root());
+  Start();
+  EXPECT_THAT(List(), IsEmpty());
+  for (const TestImage* image : {&pause, &sealed}) {
+    SCOPED_TRACE(image->reference);
+    ASSERT_TRUE(RemoveImage(image->reference).ok());
+    ASSERT_EQ(Ctr({"images", "rm", "--sync", "none:1"}).exit_status, 0);
+    ExpectPull(image->reference);
+    ExpectContainer(*image, "c-" + image->chain_ids.back().substr(7, 8));
+  }
+}
+
 TEST_F(ContainerdTroubleTest, NothingIsNeededOfContainersContentStore) {
   StopContainerd();
   StartContainerd("disable_snapshot_annotations = false\n    discard_unpacked_layers = true");

@@ -197,6 +197,24 @@ TEST_F(ConvertPrepareTest, ACallerThatGaveUpFindsTheLayerLater) {
   EXPECT_EQ(machine_.fetcher.num_blob_fetches(), 4);
 }
 
+TEST_F(ConvertPrepareTest, WhoWaitsForALostLayerMayGiveUpToo) {
+  const std::string top = PullAll(image_);
+  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  fs::remove(machine_.root.blob(snapshots().Stat(top)->layer->digest));
+  machine_.fetcher.Hold();
+  const auto gave_up = [] { return true; };
+  const std::string why = "the conversion goes on";
+  ExpectError(snapshots().Mounts("web", gave_up), ErrorCode::kCancelled, why);
+  for (const std::string key : {"a", "b"}) {
+    CreateRequest request{.key = key, .parent = top, .gave_up = gave_up};
+    ExpectError(key == "a" ? snapshots().Prepare(request) : snapshots().View(request),
+                ErrorCode::kCancelled, why);
+    ExpectError(snapshots().Stat(key), ErrorCode::kNotFound, "does not exist");
+  }
+  machine_.fetcher.Release();
+  EXPECT_TRUE(snapshots().Mounts("web").ok());
+}
+
 TEST_F(ConvertPrepareTest, ConvertedBlobsGoWithTheLastSnapshotAndComeAgain) {
   std::vector<std::string> names;
   for (std::string name = PullAll(image_); !name.empty(); name = snapshots().Stat(name)->parent) {

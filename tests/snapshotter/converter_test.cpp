@@ -227,6 +227,47 @@ TEST_F(ConverterTest, TheFailureOfAnotherNamesRegistryIsNotOurs) {
   EXPECT_TRUE(converted.ok()) << converted.error().message();
 }
 
+TEST_F(ConverterTest, TheFailureOfAnotherImagesRegistryIsNotOurs) {
+  const TestImage poor = MakeOrdinaryImage("poor.example/a:1", {Gzip(BaseTar())});
+  const TestImage rich =
+      MakeOrdinaryImage("rich.example/b:1", {Plain(BaseTar()), Plain(TopTar())}, "app");
+  for (const TestImage* image : {&poor, &rich}) {
+    image->AddTo(fetcher_);
+    ASSERT_TRUE(blobs_->Ensure(image->reference, Ask(*image).manifest.config).ok());
+  }
+  fetcher_.ServeOnlyTo(rich.reference);
+  fetcher_.Hold();
+  auto refused = ConvertAside(poor);
+  fetcher_.WaitForWaiter();
+  auto served = ConvertAside(rich);
+  fetcher_.WaitForWaiters(2);  // its own layer: by now it waits for the common one, too
+  fetcher_.Release();
+  ExpectError(refused.get(), ErrorCode::kPermissionDenied, "poor.example/a:1");
+  const auto converted = served.get();
+  EXPECT_TRUE(converted.ok()) << converted.error().message();
+}
+
+TEST_F(ConverterTest, ALayerThatCannotBeAdoptedLeavesNothingOnItsWay) {
+  const TestImage image = MakeOrdinaryImage("r.example/one:1", {Gzip(BaseTar())});
+  image.AddTo(fetcher_);
+  const fs::path layer = root_.blob(Sealed(image, "0:0").layer_digests[0]);
+  fs::create_directory(layer);  // rename(2) refuses that
+  ExpectError(Convert(image), ErrorCode::kInternal, "rename to '" + layer.string());
+  EXPECT_TRUE(NothingIsBeingSealed());
+  fs::remove(layer);
+  EXPECT_TRUE(Convert(image).ok());
+}
+
+TEST_F(ConverterTest, ABlobThatCannotBeLookedAtIsMadeAgain) {
+  ASSERT_TRUE(Convert(image_).ok());
+  const fs::path manifest = root_.blob(Sealed(image_, "1000:1001").manifest_digest());
+  fs::remove(manifest);
+  fs::create_symlink(manifest, manifest);  // ELOOP
+  ASSERT_TRUE(converter_->Cleanup().ok());
+  ASSERT_TRUE(Convert(image_).ok());
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(manifest)));
+}
+
 TEST_F(ConverterTest, StopEndsWhatIsUnderWayAndRefusesTheRest) {
   fetcher_.Hold();
   auto waiting = ConvertAside(image_);

@@ -18,9 +18,13 @@ namespace locket::snapshotter {
 class FakeFetcher final : public Fetcher {
  public:
   void Add(const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
     content_.insert_or_assign(image::Digest::Of(bytes).ToText(), bytes);
   }
-  void Forget(const std::string& digest) { content_.erase(digest); }
+  void Forget(const std::string& digest) {
+    const std::lock_guard lock(mutex_);
+    content_.erase(digest);
+  }
   // The nth call from now fails and brings nothing; 0: none does.
   void FailCall(int nth) {
     const std::lock_guard lock(mutex_);
@@ -28,27 +32,30 @@ class FakeFetcher final : public Fetcher {
   }
   // The next blob fetch brings that many bytes and ends with this error.
   void BreakOffAfter(size_t bytes, Error error) { break_off_.emplace(bytes, std::move(error)); }
-  // Blob fetches wait until Release (or until they are told to stop).
+  // Fetches of blobs, or of manifests, wait until Release (or until they are told to stop).
   void Hold() { held_ = true; }
+  void HoldManifests() { manifests_held_ = true; }
   void Release() {
     const std::lock_guard lock(mutex_);
-    held_ = false;
+    held_ = manifests_held_ = false;
     changed_.notify_all();
   }
-  void WaitForWaiter() {
+  void WaitForWaiter() { WaitForWaiters(1); }
+  void WaitForWaiters(int count) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return num_waiting_ > 0; });
+    changed_.wait(lock, [&] { return num_waiting_ >= count; });
   }
   int num_manifest_fetches() const { return num_manifest_fetches_; }
   int num_blob_fetches() const { return num_blob_fetches_; }
   uint64_t last_offset() const { return last_offset_; }
   void ServeOnlyTo(const std::string& reference) { only_.insert(reference); }
 
-  Result<std::string> FetchManifest(const std::string&, const image::Digest& digest,
-                                    const std::stop_token&) override {
-    const std::lock_guard lock(mutex_);
+  Result<std::string> FetchManifest(const std::string& reference, const image::Digest& digest,
+                                    const std::stop_token& stop) override {
+    std::unique_lock lock(mutex_);
     ++num_manifest_fetches_;
     LOCKET_TRY(Count());
+    LOCKET_TRY(WaitToServe(manifests_held_, lock, reference, stop));
     return Content(digest.ToText());
   }
 
@@ -57,14 +64,7 @@ class FakeFetcher final : public Fetcher {
     std::unique_lock lock(mutex_);
     ++num_blob_fetches_;
     LOCKET_TRY(Count());
-    ++num_waiting_;
-    changed_.notify_all();
-    changed_.wait(lock, stop, [&] { return !held_; });
-    --num_waiting_;
-    if (stop.stop_requested()) return Error(ErrorCode::kCancelled, "fetch: stopped");
-    if (!only_.empty() && !only_.contains(reference)) {
-      return Error(ErrorCode::kPermissionDenied, "not for '" + reference + "'");
-    }
+    LOCKET_TRY(WaitToServe(held_, lock, reference, stop));
     LOCKET_TRY_ASSIGN(const std::string bytes, Content(blob.digest.ToText()));
     return Deliver(bytes, blob, fd);
   }
@@ -89,6 +89,17 @@ class FakeFetcher final : public Fetcher {
     return Error(ErrorCode::kDataLoss, "fetch: wrong digest");
   }
 
+  Status WaitToServe(const bool& held, std::unique_lock<std::mutex>& lock,
+                     const std::string& reference, const std::stop_token& stop) {
+    ++num_waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, stop, [&] { return !held; });
+    --num_waiting_;
+    if (stop.stop_requested()) return Error(ErrorCode::kCancelled, "fetch: stopped");
+    if (only_.empty() || only_.contains(reference)) return Ok();
+    return Error(ErrorCode::kPermissionDenied, "not for '" + reference + "'");
+  }
+
   Status Count() {
     if (fail_in_ > 0 && --fail_in_ == 0) return Error(ErrorCode::kUnavailable, "fetch: injected");
     return Ok();
@@ -105,6 +116,7 @@ class FakeFetcher final : public Fetcher {
   std::set<std::string> only_;
   std::optional<std::pair<size_t, Error>> break_off_;
   bool held_ = false;
+  bool manifests_held_ = false;
   int num_waiting_ = 0;
   int fail_in_ = 0;
   int num_manifest_fetches_ = 0;

@@ -92,6 +92,17 @@ TEST_F(SnapshotsTest, UpdateChangesLabelsAndNothingElse) {
   ExpectError(snapshots().Update("none", {}, {}), ErrorCode::kNotFound, "'none'");
 }
 
+TEST_F(SnapshotsTest, UsageIsToldThoughItCannotBeRemembered) {
+  CommitBase("c");
+  machine_.store.FailCall(1);
+  const auto usage = snapshots().UsageOf("c");
+  ASSERT_TRUE(usage.ok()) << usage.error().message();
+  EXPECT_EQ(usage->inodes, 1U);
+  EXPECT_FALSE(snapshots().Stat("c")->usage);
+  EXPECT_EQ(*snapshots().UsageOf("c"), *usage);
+  EXPECT_TRUE(snapshots().Stat("c")->usage) << "the store works again";
+}
+
 TEST_F(SnapshotsTest, CommittedUsageIsMeasuredOnceAndAfterCommit) {
   ASSERT_TRUE(snapshots().Prepare({.key = "a"}).ok());
   std::ofstream(machine_.root.snapshot(1) / "file") << std::string(9000, 'x');
