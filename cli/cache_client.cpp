@@ -136,4 +136,21 @@ Result<Repaired> CacheClient::Repair() {
                   .not_healed = {response.not_healed().begin(), response.not_healed().end()}};
 }
 
+Result<Conversions> CacheClient::GetConversions(std::chrono::milliseconds timeout) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  pb::ConversionsResponse response;
+  const grpc::Status status =
+      impl_->stub().Conversions(&context, pb::ConversionsRequest(), &response);
+  if (!status.ok()) return impl_->Explain(status);
+  Conversions found{.enabled = response.enabled(),
+                    .directory = response.directory(),
+                    .free_bytes = response.free_bytes()};
+  for (const pb::FailedConversion& failed : response.failures()) {
+    found.failures.push_back(
+        {.image = failed.image(), .problem = failed.problem(), .failed_ns = failed.failed_ns()});
+  }
+  return found;
+}
+
 }  // namespace locket::cli

@@ -1,6 +1,7 @@
 // locket-snapshotter's blob cache (proto/cache.proto), in our words. Blocking.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -45,6 +46,19 @@ struct Repaired {
   std::vector<std::string> not_healed{};
 };
 
+struct FailedConversion {
+  std::string image;
+  std::string problem;
+  int64_t failed_ns;  // since 1970
+};
+
+struct Conversions {
+  bool enabled;
+  std::string directory;                     // where layers are sealed
+  uint64_t free_bytes;                       // there
+  std::vector<FailedConversion> failures{};  // of images not converted since, the latest first
+};
+
 class CacheClient {
  public:
   // Connects at the first call.
@@ -63,6 +77,7 @@ class CacheClient {
   Result<bool> SetPinned(const std::string& digest, bool pinned);  // true: the blob is there
   // Takes as long as the downloads it needs.
   Result<Repaired> Repair();
+  Result<Conversions> GetConversions(std::chrono::milliseconds timeout);
 
  private:
   class Impl;

@@ -13,6 +13,8 @@
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "cli/progress.h"
+#include "cli/utc_time.h"
 
 namespace locket::cli {
 namespace fs = std::filesystem;
@@ -20,6 +22,7 @@ namespace {
 
 constexpr size_t kMaxProcFile = 1U << 20;
 constexpr size_t kMaxGuestImageJson = 1U << 20;
+constexpr uint64_t kRoomToConvert = 2ULL << 30;  // most images' largest layer needs half of it
 
 fs::path Below(const DoctorHost& host, const fs::path& path) {
   return host.root / path.relative_path();
@@ -169,6 +172,33 @@ Check Snapshotter(const DoctorHost& host) {
   return Missing(std::move(feature), connected.error().message());
 }
 
+std::string Describe(const std::vector<FailedConversion>& failures) {
+  std::string text;
+  for (const FailedConversion& failed : failures) {
+    text += (text.empty() ? "'" : "; '") + failed.image + "' at " + UtcTime(failed.failed_ns) +
+            ": " + failed.problem;
+  }
+  return text;
+}
+
+Check Conversion(const DoctorHost& host) {
+  Feature feature{"conversion", Need::kFeature, "public images in guests as they are",
+                  "start locket-snapshotter, of the version of this program"};
+  const auto found = host.probe_conversions(Below(host, host.snapshotter_socket).string());
+  if (!found.ok()) return Missing(std::move(feature), found.error().message());
+  if (!found->enabled) return Present(std::move(feature), "not wanted: convert = false");
+  const std::string room = HumanBytes(found->free_bytes) + " left in '" + found->directory + "'";
+  if (found->free_bytes < kRoomToConvert) {
+    feature.way_out = "remove images, or give the snapshotter's root more space";
+    return Missing(std::move(feature), "only " + room + ": a layer is there packed and sealed");
+  }
+  if (found->failures.empty()) return Present(std::move(feature), "convert = true; " + room);
+  feature.way_out =
+      "see 'What goes wrong' in docs/snapshotter.md, then pull again; what guests do not run goes "
+      "into convert_except";
+  return Missing(std::move(feature), Describe(found->failures));
+}
+
 Status CheckGuestImage(const fs::path& dir) {
   LOCKET_TRY_ASSIGN(const std::string text, ReadFile(dir / "guest-image.json", kMaxGuestImageJson));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -240,6 +270,7 @@ std::vector<Check> Examine(const DoctorHost& host) {
   checks.push_back(Cri(host));
   checks.push_back(CriConfig(host));
   checks.push_back(Snapshotter(host));
+  checks.push_back(Conversion(host));
   checks.push_back(Kvm(host));
   checks.push_back(Broker(host));
   checks.push_back(DeviceNode(host, "/dev/sev",

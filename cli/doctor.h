@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/cache_client.h"
 
 namespace locket::cli {
 
@@ -44,6 +45,8 @@ struct DoctorHost {
   std::function<Result<std::string>(const std::string& socket)> probe_cri;
   // Asks for the configuration of its CRI plugin, as JSON.
   std::function<Result<std::string>(const std::string& socket)> probe_cri_config;
+  // Asks the snapshotter what became of images to convert.
+  std::function<Result<Conversions>(const std::string& socket)> probe_conversions;
   // A TCP connection to the broker's address.
   std::function<Status(const std::string& url)> probe_broker;
 };

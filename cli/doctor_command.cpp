@@ -54,6 +54,9 @@ DoctorHost RealHost(const Options& options, const Context& context) {
       .probe_cri_config = [](const std::string& socket) -> Result<std::string> {
         return CriClient(socket, /*interrupt_fd=*/-1).Config(kProbeTimeout);
       },
+      .probe_conversions = [](const std::string& socket) -> Result<Conversions> {
+        return CacheClient(socket).GetConversions(kProbeTimeout);
+      },
       .probe_broker = [](const std::string& url) { return ProbeTcp(url, kProbeTimeout); },
   };
   if (!options.broker_url.empty()) host.broker_url = options.broker_url;

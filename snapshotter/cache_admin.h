@@ -23,10 +23,11 @@ struct VerifyOutcome {
   std::string problem{};  // kRemoved: why it could not be fetched again, if snapshots need it
 };
 
-// Thread-safe. Both outlive it.
+// Thread-safe. All of them outlive it.
 class CacheAdmin {
  public:
-  CacheAdmin(Snapshots& snapshots, BlobCache& blobs) : snapshots_(snapshots), blobs_(blobs) {}
+  CacheAdmin(Snapshots& snapshots, BlobCache& blobs, const Converter* converter = nullptr)
+      : snapshots_(snapshots), blobs_(blobs), converter_(converter) {}
 
   // Least recently used first.
   Result<std::vector<HeldBlob>> List();
@@ -43,9 +44,14 @@ class CacheAdmin {
 
   RepairReport Repair() { return snapshots_.Repair(); }
 
+  ConvertReport Conversions() const {
+    return converter_ == nullptr ? ConvertReport() : converter_->report();
+  }
+
  private:
   Snapshots& snapshots_;
   BlobCache& blobs_;
+  const Converter* const converter_;  // nullptr: nothing is converted
 };
 
 }  // namespace locket::snapshotter

@@ -10,12 +10,14 @@ namespace pb = ::locket::snapshotter::v1;
 
 constexpr std::chrono::milliseconds kProgressEvery{200};
 
+int64_t ToNanoseconds(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
 void FillBlob(const HeldBlob& held, pb::Blob& out) {
   out.set_digest(held.blob.digest);
   out.set_size_bytes(held.blob.size_bytes);
-  out.set_last_used_ns(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(held.blob.last_used.time_since_epoch())
-          .count());
+  out.set_last_used_ns(ToNanoseconds(held.blob.last_used));
   out.set_pinned(held.blob.pinned);
   out.set_held(held.blob.held);
   out.set_num_snapshots(held.num_snapshots);
@@ -98,6 +100,21 @@ class CacheService final : public pb::Cache::Service {
     const RepairReport report = admin_.Repair();
     response->set_num_healed(report.num_healed);
     for (const std::string& problem : report.not_healed) response->add_not_healed(problem);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Conversions(grpc::ServerContext*, const pb::ConversionsRequest*,
+                           pb::ConversionsResponse* response) override {
+    const ConvertReport report = admin_.Conversions();
+    response->set_enabled(report.enabled);
+    response->set_directory(report.directory.string());
+    response->set_free_bytes(report.free_bytes);
+    for (const FailedConversion& failed : report.failures) {
+      auto& out = *response->add_failures();
+      out.set_image(failed.image);
+      out.set_problem(failed.problem);
+      out.set_failed_ns(ToNanoseconds(failed.when));
+    }
     return grpc::Status::OK;
   }
 

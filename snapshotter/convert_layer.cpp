@@ -49,9 +49,15 @@ bool IsWorthKeeping(const Status& outcome) {
 }  // namespace
 
 void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
+  const auto began = deps_.clock.Steady();
+  {
+    const std::lock_guard lock(mutex_);
+    ++figures_.layers_running;
+  }
   auto converted = ConvertLayer(*job).While("layer " + job->blob.digest.ToText());
   const std::lock_guard lock(mutex_);
   layers_.erase(job->diff_id);
+  Count(converted.ok() ? Ok() : Status(converted.error()), began);
   for (const auto& image : std::exchange(job->wanted_by, {})) {
     if (image->outcome) continue;
     if (!converted.ok()) {
@@ -68,7 +74,11 @@ void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
 }
 
 Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const LayerJob& job) {
-  if (auto pin = FindConverted(job.diff_id)) return pin;
+  if (auto pin = FindConverted(job.diff_id)) {
+    const std::lock_guard lock(mutex_);
+    ++figures_.layers_known;
+    return pin;
+  }
   const std::string source = job.blob.digest.ToText();
   const fs::path path = deps_.root.converting() / job.diff_id.Hex();
   Result<std::shared_ptr<const BlobCache::Pin>> adopted =
@@ -145,6 +155,10 @@ Result<std::shared_ptr<const BlobCache::Pin>> Converter::Adopt(const image::Conv
   PassFailpoint("layer-adopted");
   LOCKET_TRY(records_->Put(layer));
   PassFailpoint("conversion-recorded");
+  LOCKET_TRY_ASSIGN(const auto descriptor, image::DescriptorOf(layer));
+  const std::lock_guard lock(mutex_);
+  ++figures_.layers_converted;
+  figures_.sealed_bytes += descriptor.size;
   return pin;
 }
 

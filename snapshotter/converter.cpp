@@ -93,6 +93,7 @@ Result<std::shared_ptr<const ConvertedImage>> Converter::Convert(const OrdinaryI
       if (stop_.stop_requested()) return Stopping();
       return Error(ErrorCode::kCancelled, "its caller gave up waiting; the conversion goes on");
     }
+    if (job->outcome->ok()) Forget(image.reference);
     // Another image's registry may have what this one's lacks, so only our own's failure counts.
     if (job->outcome->ok() || job->image.reference == image.reference) return *job->outcome;
   }
@@ -182,11 +183,15 @@ void Converter::Conclude(ImageJob& job, ImageResult outcome) {
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(job.last_used - job.started);
   if (outcome.ok()) {
+    ++figures_.images_converted;
+    Forget(job.image.reference);
     log::Info("converted an image", {{"image", job.image.reference},
                                      {"manifest", job.image.manifest_digest.ToText()},
                                      {"sealed_manifest", (*outcome)->manifest_digest.ToText()},
                                      {"ms", took.count()}});
   } else {
+    if (outcome.error().code() != ErrorCode::kCancelled) ++figures_.images_failed;
+    Remember(job.image.reference, outcome.error());
     // Who waits tells of it himself.
     if (job.num_waiting == 0) {
       log::Error("an image was not converted",

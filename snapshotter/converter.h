@@ -21,6 +21,7 @@
 #include "image/manifest.h"
 #include "snapshotter/blob_cache.h"
 #include "snapshotter/convert_records.h"
+#include "snapshotter/convert_report.h"
 #include "snapshotter/convert_selection.h"
 #include "snapshotter/layout.h"
 
@@ -83,6 +84,12 @@ class Converter {
   // Lets go of images nobody asked for lately, and of records whose blob is gone.
   Status Cleanup();
 
+  // The image could not be given as a sealed one, for a reason that lies outside of Convert.
+  void NoteFailure(const std::string& reference, const Error& error);
+
+  ConvertFigures figures() const;
+  ConvertReport report() const;
+
   // Ends what is under way and refuses what comes; afterwards no thread of it runs. A layer half
   // done begins anew another time. By one thread at a time.
   void Stop();
@@ -96,6 +103,9 @@ class Converter {
   void Work();
   void Enqueue(std::function<void()> task);
   void LetGoOfOld();
+  void Remember(const std::string& reference, const Error& error);  // mutex_ is held
+  void Forget(const std::string& reference);                        // mutex_ is held
+  void Count(const Status& outcome, std::chrono::steady_clock::time_point began);
   bool IsThere(const image::Digest& blob) const;
   bool IsWhole(const ConvertedImage& image) const;
 
@@ -120,12 +130,14 @@ class Converter {
   const std::unique_ptr<ConvertRecords> records_;
   std::stop_source stop_;
 
-  std::mutex mutex_;                  // guards what follows; std, for the condition variables
+  mutable std::mutex mutex_;          // guards what follows; std, for the condition variables
   std::condition_variable_any work_;  // there is a task
   std::condition_variable changed_;   // an image has its outcome
   std::deque<std::function<void()>> tasks_;
   std::map<image::Digest, std::shared_ptr<ImageJob>> images_;  // by manifest; shared with waiters
   std::map<image::Digest, std::shared_ptr<LayerJob>> layers_;  // under way, by diff ID
+  ConvertFigures figures_;                                     // but for layers_waiting
+  std::vector<FailedConversion> failed_;                       // the latest last
 
   std::vector<std::jthread> workers_;  // last: they use the rest
 };

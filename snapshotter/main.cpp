@@ -100,8 +100,9 @@ void Reload(int argc, const char* const* argv, PullSecrets& secrets, ReloadingFe
 }
 
 // What a scrape shows of the cache; an unreadable disk shows as an empty one.
-Gauges LookAt(BlobCache& blobs, const Snapshots& snapshots) {
-  Gauges gauges{.cache = blobs.figures(), .snapshots = snapshots.size()};
+Gauges LookAt(BlobCache& blobs, const Converter& converter, const Snapshots& snapshots) {
+  Gauges gauges{
+      .cache = blobs.figures(), .conversion = converter.figures(), .snapshots = snapshots.size()};
   const auto listed = blobs.List();
   if (!listed.ok()) return gauges;
   gauges.blobs = listed->size();
@@ -113,12 +114,10 @@ Gauges LookAt(BlobCache& blobs, const Snapshots& snapshots) {
 }
 
 // Nothing: none are wanted.
-Result<std::unique_ptr<Metrics>> ServeMetrics(const Options& options, BlobCache& blobs,
-                                              const Snapshots& snapshots) {
-  if (options.metrics_address.empty()) return std::unique_ptr<Metrics>();
-  LOCKET_TRY_ASSIGN(auto metrics, Metrics::Serve(options.metrics_address, [&blobs, &snapshots] {
-                      return LookAt(blobs, snapshots);
-                    }));
+Result<std::unique_ptr<Metrics>> ServeMetrics(const std::string& address,
+                                              std::function<Gauges()> look) {
+  if (address.empty()) return std::unique_ptr<Metrics>();
+  LOCKET_TRY_ASSIGN(auto metrics, Metrics::Serve(address, std::move(look)));
   log::Info("serving metrics", {{"address", metrics->address()}});
   return metrics;
 }
@@ -155,9 +154,11 @@ Status Run(const Options& options, PullSecrets& secrets, ReloadingFetcher& fetch
                                      .clock = clock,
                                      .keep_partials = options.keep_partial_downloads,
                                      .converter = converter.get()}));
-  CacheAdmin admin(*snapshots, blobs);
+  CacheAdmin admin(*snapshots, blobs, converter.get());
   const auto cache_service = MakeCacheService(admin);
-  LOCKET_TRY_ASSIGN(const auto metrics, ServeMetrics(options, blobs, *snapshots));
+  LOCKET_TRY_ASSIGN(const auto metrics, ServeMetrics(options.metrics_address, [&] {
+                      return LookAt(blobs, *converter, *snapshots);
+                    }));
   LOCKET_TRY_ASSIGN(
       const auto server,
       SnapshotsServer::Start(*snapshots, std::move(*sockets.snapshots),

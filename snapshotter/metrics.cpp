@@ -16,20 +16,49 @@ namespace prom = ::prometheus;
 const prom::Histogram::BucketBoundaries kBuckets{
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300};
 
-prom::MetricFamily Family(const char* name, const char* help, prom::MetricType type,
-                          uint64_t value) {
+prom::MetricFamily Family(const char* name, const char* help, prom::MetricType type, double value) {
   prom::ClientMetric metric;
-  metric.counter.value = metric.gauge.value = static_cast<double>(value);
+  metric.counter.value = metric.gauge.value = value;
   return {.name = std::string("locket_snapshotter_") + name,
           .help = help,
           .type = type,
           .metric = {std::move(metric)}};
 }
 prom::MetricFamily Counter(const char* name, const char* help, uint64_t value) {
-  return Family(name, help, prom::MetricType::Counter, value);
+  return Family(name, help, prom::MetricType::Counter, static_cast<double>(value));
 }
 prom::MetricFamily Gauge(const char* name, const char* help, uint64_t value) {
-  return Family(name, help, prom::MetricType::Gauge, value);
+  return Family(name, help, prom::MetricType::Gauge, static_cast<double>(value));
+}
+
+prom::MetricFamily ByOutcome(const char* name, const char* help,
+                             const std::vector<std::pair<const char*, uint64_t>>& outcomes) {
+  prom::MetricFamily family = Counter(name, help, 0);
+  family.metric.clear();
+  for (const auto& [outcome, count] : outcomes) {
+    prom::ClientMetric metric;
+    metric.label = {{.name = "outcome", .value = outcome}};
+    metric.counter.value = static_cast<double>(count);
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
+std::vector<prom::MetricFamily> ConversionFamilies(const ConvertFigures& now) {
+  const std::chrono::duration<double> busy = now.busy_ms;
+  return {
+      ByOutcome("layer_conversions_total", "Layers that were to be converted.",
+                {{"converted", now.layers_converted},
+                 {"known", now.layers_known},
+                 {"failed", now.layers_failed}}),
+      ByOutcome("image_conversions_total", "Images that were to be converted.",
+                {{"converted", now.images_converted}, {"failed", now.images_failed}}),
+      Counter("converted_bytes_total", "Bytes of sealed layers that were made.", now.sealed_bytes),
+      Family("conversion_seconds_total", "Time that threads had layers under way.",
+             prom::MetricType::Counter, busy.count()),
+      Gauge("conversions_running", "Layers being fetched and sealed.", now.layers_running),
+      Gauge("conversions_waiting", "Layers that wait for a thread.", now.layers_waiting),
+  };
 }
 
 std::vector<prom::MetricFamily> Families(const Gauges& now) {
@@ -83,7 +112,9 @@ class PrometheusMetrics final : public Metrics {
  private:
   std::string Text() const {
     std::vector<prom::MetricFamily> all = registry_.Collect();
-    for (prom::MetricFamily& family : Families(look_())) all.push_back(std::move(family));
+    const Gauges now = look_();
+    for (auto& family : Families(now)) all.push_back(std::move(family));
+    for (auto& family : ConversionFamilies(now.conversion)) all.push_back(std::move(family));
     return prom::TextSerializer().Serialize(all);
   }
 

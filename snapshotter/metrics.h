@@ -9,12 +9,14 @@
 
 #include "base/result.h"
 #include "snapshotter/blob_cache.h"
+#include "snapshotter/convert_report.h"
 
 namespace locket::snapshotter {
 
 // What is looked up anew for each scrape.
 struct Gauges {
   CacheFigures cache{};
+  ConvertFigures conversion{};
   uint64_t blobs = 0;
   uint64_t blob_bytes = 0;
   uint64_t unused_blob_bytes = 0;  // of blobs that the next clean-up may take

@@ -126,11 +126,13 @@ Result<bool> Snapshots::FetchLayer(const CreateRequest& request, const RemoteTar
   LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(manifest_text));
   if (!image::ClaimsToBeSealed(manifest)) {
     if (deps_.converter != nullptr && deps_.converter->Converts(cri->image_ref)) {
-      return ConvertLayer(request, target,
-                          {.reference = cri->image_ref,
-                           .manifest_digest = cri->manifest_digest,
-                           .manifest = manifest},
-                          cri->layer_digest);
+      const auto converted = ConvertLayer(request, target,
+                                          {.reference = cri->image_ref,
+                                           .manifest_digest = cri->manifest_digest,
+                                           .manifest = manifest},
+                                          cri->layer_digest);
+      if (!converted.ok()) deps_.converter->NoteFailure(cri->image_ref, converted.error());
+      return converted;
     }
     if (!target.sealed_parent()) return false;
     return Mixed("an ordinary layer of '" + cri->image_ref + "' on top of a sealed one");

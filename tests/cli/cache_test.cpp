@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/cache_client.h"
 #include "snapshotter/cache_service.h"
 #include "snapshotter/snapshots_service.h"
 #include "tests/cli/cli_harness.h"
@@ -20,7 +21,7 @@ class CacheTest : public snapshotter::SealedTest {
     machine_.limits = {.high_bytes = 1 << 30, .low_bytes = 1 << 30};
     SealedTest::SetUp();
     PullAll(image_);
-    admin_.emplace(snapshots(), *machine_.blobs);
+    admin_.emplace(snapshots(), *machine_.blobs, machine_.converter.get());
     service_ = snapshotter::MakeCacheService(*admin_);
     cli_.environment["LOCKET_SNAPSHOTTER_SOCKET"] = socket();
     Serve();
@@ -157,6 +158,37 @@ TEST_F(CacheTest, WithoutAServerEachCommandSaysSo) {
   auto listener = snapshotter::Listener::Listen(socket());
   auto older = snapshotter::SnapshotsServer::Start(snapshots(), std::move(listener).value());
   EXPECT_THAT(Cache({"ls"}).err, HasSubstr("it is another version than this program"));
+}
+
+class ConversionsTest : public CacheTest {
+ protected:
+  void SetUp() override {
+    machine_.convert.enabled = true;
+    CacheTest::SetUp();
+  }
+};
+
+TEST_F(CacheTest, WithoutAConverterNothingIsToBeConverted) {
+  const auto found = CacheClient(socket()).GetConversions(std::chrono::seconds(60));
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_FALSE(found->enabled);
+}
+
+TEST_F(ConversionsTest, WhatFailedIsToldWithItsReason) {
+  machine_.converter->NoteFailure("r.example/app:1",
+                                  Error(ErrorCode::kNotFound, "layer x: HTTP 404"));
+  const auto found = CacheClient(socket()).GetConversions(std::chrono::seconds(60));
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_TRUE(found->enabled);
+  EXPECT_EQ(found->directory, machine_.root.converting());
+  EXPECT_GT(found->free_bytes, 0U);
+  ASSERT_EQ(found->failures.size(), 1U);
+  EXPECT_EQ(found->failures[0].image, "r.example/app:1");
+  EXPECT_EQ(found->failures[0].problem, "layer x: HTTP 404");
+  EXPECT_EQ(found->failures[0].failed_ns, 1'700'000'000'000'000'000);
+  const auto doctor = cli_.Run({"doctor"});
+  EXPECT_THAT(doctor.out,
+              HasSubstr("'r.example/app:1' at 2023-11-14T22:13:20Z: layer x: HTTP 404"));
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ class DoctorTest : public CliTest {
       return std::string("containerd 1.6");
     };
     host_.probe_cri_config = [this](const std::string&) { return cri_config_; };
+    host_.probe_conversions = [this](const std::string&) { return conversions_; };
     host_.probe_broker = [](const std::string&) { return Ok(); };
   }
 
@@ -79,6 +80,8 @@ class DoctorTest : public CliTest {
 
   DoctorHost host_;
   UniqueFd snapshotter_;
+  Result<Conversions> conversions_ =
+      Conversions{.enabled = true, .directory = "/v/converting", .free_bytes = 5ULL << 30};
   Result<std::string> cri_config_ = CriConfig("locket", "io.containerd.locket.v2");
 };
 
@@ -93,6 +96,7 @@ TEST_F(DoctorTest, EveryMissingThingSaysWhyWhatForAndTheWayOut) {
     return Error(ErrorCode::kUnavailable, "connect to containerd at '" + socket + "'");
   };
   cri_config_ = Error(ErrorCode::kUnavailable, "connect to containerd");
+  conversions_ = Error(ErrorCode::kUnavailable, "no locket-snapshotter");
   const auto checks = Examine(host_);
   for (const auto& check : checks) {
     EXPECT_FALSE(check.ok) << check.name;
@@ -154,6 +158,27 @@ TEST_F(DoctorTest, ContainerdsConfigurationIsReadForWhatSealedImagesNeed) {
     cri_config_ = std::string(silent);
     EXPECT_TRUE(Find("cri-config").ok) << silent;
   }
+}
+
+TEST_F(DoctorTest, ConversionIsExaminedWhereItIsWanted) {
+  Furnish();
+  EXPECT_EQ(Find("conversion").detail, "convert = true; 5.0 GiB left in '/v/converting'");
+  conversions_->failures = {
+      {.image = "r/a:1", .problem = "layer x: no tar", .failed_ns = 1'700'000'000'000'000'000},
+      {.image = "r/b:1", .problem = "HTTP 401", .failed_ns = 0}};
+  const Check failed = Find("conversion");
+  EXPECT_FALSE(failed.ok);
+  EXPECT_EQ(failed.detail,
+            "'r/a:1' at 2023-11-14T22:13:20Z: layer x: no tar; 'r/b:1' at 1970-01-01T00:00:00Z: "
+            "HTTP 401");
+  EXPECT_THAT(failed.way_out, HasSubstr("convert_except"));
+  EXPECT_TRUE(CanRunPods(Examine(host_))) << "other images still run";
+  conversions_->free_bytes = 1ULL << 30;
+  EXPECT_THAT(Find("conversion").detail, HasSubstr("only 1.0 GiB left in '/v/converting'"));
+  EXPECT_THAT(Find("conversion").way_out, HasSubstr("more space"));
+  conversions_->enabled = false;
+  EXPECT_EQ(Find("conversion").detail, "not wanted: convert = false");
+  EXPECT_TRUE(Find("conversion").ok);
 }
 
 TEST_F(DoctorTest, FixesSayWhatTheyDidAndWhatTheyCouldNot) {

@@ -144,6 +144,9 @@ TEST_F(ConvertPrepareTest, LayersOnWhatIsUnpackedAlreadyAreRefusedWithTheWayOut)
               ErrorCode::kFailedPrecondition,
               "are unpacked on this host already, by an image that was not to be converted, or "
               "before any was: remove the images that have them and pull this one again");
+  const auto failures = machine_.converter->report().failures;
+  ASSERT_THAT(failures, SizeIs(1));
+  EXPECT_EQ(failures[0].image, image_.reference);
   const TestImage sealed = MakeImage("127.0.0.1:5000/sealed:1", "A");
   sealed.AddTo(machine_.fetcher);
   ExpectError(snapshots().Prepare(image_.Pull(1, PullAll(sealed), Key())),

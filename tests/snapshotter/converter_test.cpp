@@ -268,6 +268,62 @@ TEST_F(ConverterTest, ABlobThatCannotBeLookedAtIsMadeAgain) {
   EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(manifest)));
 }
 
+TEST_F(ConverterTest, FiguresCountWhatWasConvertedAndWhatWasThere) {
+  fetcher_.Hold();
+  auto conversion = ConvertAside(image_);
+  fetcher_.WaitForWaiter();  // the config
+  EXPECT_EQ(converter_->figures().layers_running, 0U);
+  fetcher_.Release();
+  ASSERT_TRUE(conversion.get().ok());
+  const ConvertFigures first = converter_->figures();
+  EXPECT_EQ(first.layers_converted, 3U) << "two of the four are one";
+  EXPECT_EQ(first.images_converted, 1U);
+  EXPECT_EQ(first.layers_waiting + first.layers_running, 0U);
+  const TestImage expected = Sealed(image_, "1000:1001");
+  EXPECT_EQ(first.sealed_bytes,
+            expected.layers[0].size() + expected.layers[1].size() + expected.layers[2].size());
+  Restart();
+  ASSERT_TRUE(Convert(image_).ok());
+  EXPECT_EQ(converter_->figures().layers_known, 3U);
+  EXPECT_EQ(converter_->figures().layers_converted, 0U);
+}
+
+TEST_F(ConverterTest, TheReportNamesWhatFailedUntilItIsConverted) {
+  const auto report = converter_->report();
+  EXPECT_TRUE(report.enabled);
+  EXPECT_EQ(report.directory, root_.converting());
+  EXPECT_GT(report.free_bytes, 0U);
+  EXPECT_THAT(report.failures, IsEmpty());
+  clock_.Set(std::chrono::system_clock::time_point(std::chrono::seconds(1'700'000'000)));
+  fetcher_.Forget(image_.layer_digests[2]);
+  EXPECT_FALSE(Convert(image_).ok());
+  auto failures = converter_->report().failures;
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].image, image_.reference);
+  EXPECT_THAT(failures[0].problem, HasSubstr("layer " + image_.layer_digests[2]));
+  EXPECT_EQ(failures[0].when, clock_.Now());
+  EXPECT_EQ(converter_->figures().layers_failed, 1U);
+  EXPECT_EQ(converter_->figures().images_failed, 1U);
+  converter_->NoteFailure("other:1", Error(ErrorCode::kFailedPrecondition, "unpacked already"));
+  converter_->NoteFailure("gone:1", Error(ErrorCode::kCancelled, "gave up"));
+  image_.AddTo(fetcher_);
+  EXPECT_TRUE(Convert(image_).ok());
+  failures = converter_->report().failures;
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0].problem, "unpacked already");
+}
+
+TEST_F(ConverterTest, TheReportForgetsTheOldestOfTooManyFailures) {
+  const auto name = [](int i) { return "r.example/" + std::to_string(i); };
+  for (int i = 0; i < 20; ++i) converter_->NoteFailure(name(i), Error(ErrorCode::kInternal, "x"));
+  converter_->NoteFailure(name(10), Error(ErrorCode::kInternal, "again"));
+  const auto failures = converter_->report().failures;
+  ASSERT_EQ(failures.size(), 16U);
+  EXPECT_EQ(failures[0].problem, "again");
+  EXPECT_EQ(failures[1].image, name(19));
+  EXPECT_EQ(failures[15].image, name(4));
+}
+
 TEST_F(ConverterTest, StopEndsWhatIsUnderWayAndRefusesTheRest) {
   fetcher_.Hold();
   auto waiting = ConvertAside(image_);

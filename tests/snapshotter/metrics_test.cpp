@@ -19,6 +19,15 @@ Gauges SomeGauges() {
                     .downloaded_bytes = 5,
                     .evicted_blobs = 6,
                     .evicted_bytes = 7},
+          .conversion = {.layers_waiting = 12,
+                         .layers_running = 13,
+                         .layers_converted = 14,
+                         .layers_known = 15,
+                         .layers_failed = 16,
+                         .images_converted = 17,
+                         .images_failed = 18,
+                         .sealed_bytes = 19,
+                         .busy_ms = std::chrono::milliseconds(20'500)},
           .blobs = 8,
           .blob_bytes = 9,
           .unused_blob_bytes = 10,
@@ -40,7 +49,16 @@ TEST(MetricsTest, AScrapeShowsEachFigureUnderItsName) {
                          "cache_blobs 8",
                          "cache_bytes 9",
                          "cache_unused_bytes 10",
-                         "snapshots 11"};
+                         "snapshots 11",
+                         "conversions_waiting 12",
+                         "conversions_running 13",
+                         "layer_conversions_total{outcome=\"converted\"} 14",
+                         "layer_conversions_total{outcome=\"known\"} 15",
+                         "layer_conversions_total{outcome=\"failed\"} 16",
+                         "image_conversions_total{outcome=\"converted\"} 17",
+                         "image_conversions_total{outcome=\"failed\"} 18",
+                         "converted_bytes_total 19",
+                         "conversion_seconds_total 20.5"};
   for (const char* line : lines) {
     EXPECT_THAT(text, HasSubstr("\nlocket_snapshotter_" + std::string(line) + "\n"));
   }
