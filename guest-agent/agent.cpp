@@ -105,7 +105,8 @@ SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
   return {.allow_commands = tenant.initdata->policy.allow_commands,
           .allow_env = tenant.initdata->policy.allow_env,
-          .allow_stdin = tenant.initdata->policy.allow_stdin};
+          .allow_stdin = tenant.initdata->policy.allow_stdin,
+          .hide_output = tenant.initdata->policy.hide_output};
 }
 
 // Over the virtio port if this machine has it, else over vsock. Returns once the server stops.

@@ -97,21 +97,29 @@ Result<CreatedContainer> Container::Create(std::string_view host_spec, const Spe
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }
   LOCKET_TRY(WriteBundle(spec));
-  LOCKET_TRY_ASSIGN(const pid_t pid, CreateLocked(with_stdin));
+  LOCKET_TRY_ASSIGN(const pid_t pid,
+                    CreateLocked({.with_stdin = with_stdin, .hide_output = policy.hide_output}));
   return CreatedContainer{.pid = pid, .left_out = std::move(spec.dropped)};
 }
 
-Result<pid_t> Container::CreateLocked(bool with_stdin) {
+Result<pid_t> Container::CreateLocked(const Streams& streams) {
   LOCKET_TRY_ASSIGN(Pipe input, MakePipe());
   LOCKET_TRY_ASSIGN(Pipe output, MakePipe());
   LOCKET_TRY_ASSIGN(Pipe errors, MakePipe());
-  if (!with_stdin) input.write_end.reset();  // the container reads the end at once
+  UniqueFd nowhere;
+  if (!streams.with_stdin) input.write_end.reset();  // the container reads the end at once
+  if (streams.hide_output) {
+    LOCKET_TRY_ASSIGN(nowhere, OpenFile("/dev/null", O_WRONLY));
+    output.write_end.reset();  // and whoever reads its output
+    errors.write_end.reset();
+  }
   const auto since = seams_.exits.Now();
-  auto pid = seams_.runtime.Create({.id = options_.id,
-                                    .bundle = options_.directory,
-                                    .stdin_fd = input.read_end.get(),
-                                    .stdout_fd = output.write_end.get(),
-                                    .stderr_fd = errors.write_end.get()});
+  auto pid =
+      seams_.runtime.Create({.id = options_.id,
+                             .bundle = options_.directory,
+                             .stdin_fd = input.read_end.get(),
+                             .stdout_fd = (nowhere.valid() ? nowhere : output.write_end).get(),
+                             .stderr_fd = (nowhere.valid() ? nowhere : errors.write_end).get()});
   if (!pid.ok()) {
     LOCKET_TRY(image_->CheckIntact());
     return std::move(pid).error();
@@ -119,7 +127,7 @@ Result<pid_t> Container::CreateLocked(bool with_stdin) {
   const std::lock_guard lock(mutex_);
   state_ = State::kCreated;
   pid_ = *pid;
-  if (with_stdin) stdin_ = std::make_shared<UniqueFd>(std::move(input.write_end));
+  if (streams.with_stdin) stdin_ = std::make_shared<UniqueFd>(std::move(input.write_end));
   stdout_ = std::move(output.read_end);
   stderr_ = std::move(errors.read_end);
   watcher_ = std::thread([this, pid = *pid, since] { WatchExit(pid, since); });

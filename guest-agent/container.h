@@ -79,9 +79,13 @@ class Container {
 
  private:
   enum class State { kPrepared, kCreated, kRunning, kDeleted };
+  struct Streams {
+    bool with_stdin;
+    bool hide_output;  // what it prints goes nowhere
+  };
 
   Status WriteBundle(const GuestSpec& spec);
-  Result<pid_t> CreateLocked(bool with_stdin);
+  Result<pid_t> CreateLocked(const Streams& streams);
   void WatchExit(pid_t pid, ExitNotices::Mark since);
   Status RequireProcess();
 

@@ -28,6 +28,7 @@ struct SpecPolicy {
   std::vector<std::vector<std::string>> allow_commands{};
   std::vector<std::string> allow_env{};  // names; a final '*' stands for any rest
   bool allow_stdin = false;              // may the host write to standard inputs?
+  bool hide_output = false;              // is the host to see nothing of what containers print?
 };
 
 // Paths in the guest, chosen by the agent.

@@ -160,6 +160,7 @@ Status ReadAgent(TableReader& document, GuestPolicy& policy) {
     }
   }
   LOCKET_TRY_ASSIGN(policy.allow_stdin, table->OptionalBool("allow_stdin"));
+  LOCKET_TRY_ASSIGN(policy.hide_output, table->OptionalBool("hide_output"));
   return table->Finish();
 }
 
@@ -205,6 +206,21 @@ Result<GuestPolicy> ReadPolicy(std::string_view text) {
   return policy;
 }
 
+// Empty if nothing differs from the defaults.
+std::string EncodeAgentPart(const GuestPolicy& policy) {
+  std::string text;
+  if (!policy.allow_commands.empty() || !policy.allow_env.empty()) {
+    text += "allow_commands = [";
+    for (size_t i = 0; i < policy.allow_commands.size(); ++i) {
+      text += (i == 0 ? "" : ", ") + QuotedList(policy.allow_commands[i]);
+    }
+    text += "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+  }
+  if (policy.allow_stdin) text += "allow_stdin = true\n";
+  if (policy.hide_output) text += "hide_output = true\n";
+  return text.empty() ? text : "\n[agent]\n" + text;
+}
+
 }  // namespace
 
 Result<Initdata> DecodeInitdata(std::string_view toml) {
@@ -237,13 +253,7 @@ std::string EncodeGuestPolicy(const GuestPolicy& policy) {
   for (const auto& digest : policy.allowed_digests) digests.push_back(digest.ToText());
   text += "[image]\nallowed_digests = " + QuotedList(digests) +
           "\nallow_keyed = " + (policy.allow_keyed ? "true" : "false") + "\n";
-  if (policy.allow_commands.empty() && policy.allow_env.empty() && !policy.allow_stdin) return text;
-  text += "\n[agent]\nallow_commands = [";
-  for (size_t i = 0; i < policy.allow_commands.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + QuotedList(policy.allow_commands[i]);
-  }
-  text += "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
-  return policy.allow_stdin ? text + "allow_stdin = true\n" : text;
+  return text + EncodeAgentPart(policy);
 }
 
 Result<GuestPolicy> PolicyOf(const Initdata& initdata) {

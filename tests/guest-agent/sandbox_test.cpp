@@ -179,6 +179,22 @@ TEST_F(SandboxTest, InputOfTheHostNeedsTheTenantsWord) {
   EXPECT_THAT(container->WriteInput("x").error().message(), HasSubstr("no standard input"));
 }
 
+TEST_F(SandboxTest, HiddenOutputEndsAtOnceAndTheContainerRunsOn) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  auto container = sandbox_->Find("one").value();
+  ASSERT_TRUE(container->Create(Spec(), {.hide_output = true}, /*with_stdin=*/false).ok());
+  ASSERT_TRUE(container->Start().ok());
+  auto& fake = runtime_->containers().at("one");
+  ASSERT_TRUE(WriteFull(fake.stdout_fd.get(), AsBytes("secret")).ok());
+  ASSERT_TRUE(WriteFull(fake.stderr_fd.get(), AsBytes("secret")).ok());
+  EXPECT_TRUE(container->Read(OutputStream::kStdout, 100)->end);
+  dm_.SetVerityStatus("C");
+  runtime_->End("one", 0);
+  // What the guest itself has to say is no secret.
+  EXPECT_THAT(container->Read(OutputStream::kStderr, 100)->data, HasSubstr("locket: layer "));
+  EXPECT_TRUE(container->Read(OutputStream::kStderr, 100)->end);
+}
+
 TEST_F(SandboxTest, SignalsGoToWhatRunsOnly) {
   ASSERT_TRUE(sandbox_->PrepareRootfs("prepared", Request()).ok());
   EXPECT_EQ(sandbox_->Find("prepared").value()->Signal(SIGTERM, false).error().code(),

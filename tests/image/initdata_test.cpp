@@ -24,7 +24,8 @@ GuestPolicy SomePolicy() {
           .allow_keyed = true,
           .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
           .allow_env = {"HOSTNAME", "KUBERNETES_*"},
-          .allow_stdin = true};
+          .allow_stdin = true,
+          .hide_output = true};
 }
 
 TEST(InitdataTest, RoundTripsWithThePolicyInside) {
@@ -96,12 +97,20 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
+      {image + "[agent]\nhide_output = 1", "'agent.hide_output' is not true or false"},
       {image + "[agents]\n", "'agents' is unknown"}};
   for (const auto& [text, why] : cases) {
     const auto policy = DecodeGuestPolicy(text);
     ASSERT_FALSE(policy.ok()) << text;
     EXPECT_THAT(policy.error().message(), HasSubstr(why)) << text;
   }
+}
+
+TEST(GuestPolicyTest, OutputIsSeenUnlessThePolicySaysOtherwise) {
+  EXPECT_FALSE(DecodeGuestPolicy("[image]\n")->hide_output);
+  EXPECT_TRUE(DecodeGuestPolicy("[image]\n[agent]\nhide_output = true\n")->hide_output);
+  EXPECT_EQ(*DecodeGuestPolicy(EncodeGuestPolicy({.hide_output = true})),
+            GuestPolicy{.hide_output = true});
 }
 
 TEST(GuestPolicyTest, StandardInputIsClosedUnlessThePolicySaysOtherwise) {
