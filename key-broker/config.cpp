@@ -16,7 +16,13 @@ constexpr std::string_view kUsage =
     "       locket-broker --help | --version\n"
     "\n"
     "Releases resources (keys) to attested guests, over HTTPS. LEVEL is debug, info, warning or\n"
-    "error. --check-config reads everything FILE names, says what is wrong, and ends.\n";
+    "error. --check-config reads everything FILE names, says what is wrong, and ends.\n"
+    "\n"
+    "Examples:\n"
+    "  locket-broker --check-config --config /etc/locket/broker.toml\n"
+    "  locket-broker --config /etc/locket/broker.toml --log-level debug\n"
+    "\n"
+    "Exit status: 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n";
 
 Error Bad(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
 
