@@ -107,7 +107,12 @@ Status Snapshots::RemoveStrayDirectories() {
   // After the busy ones: an id that Remove has done with is the sweeper's already.
   for (const uint64_t id : sweeper_.pending()) known.insert(std::to_string(id));
   for (const fs::path& path : found) {
-    if (!known.contains(path.filename())) LOCKET_TRY(RemoveTree(path));
+    if (known.contains(path.filename())) continue;
+    // It is in nobody's way: a mount point, say, that somebody has left.
+    if (const Status removed = RemoveTree(path); !removed.ok()) {
+      log::Warning("leaving the directory of a removed snapshot to the next clean-up",
+                   {log::Field(removed.error())});
+    }
   }
   return Ok();
 }

@@ -1,5 +1,8 @@
 #include "snapshotter/snapshots.h"
 
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include <fstream>
 
 #include "tests/snapshotter/snapshots_fixture.h"
@@ -202,6 +205,20 @@ TEST_F(SnapshotsTest, CleanupRemovesDirectoriesThatBelongToNobodyAndNoOthers) {
   fs::create_directories(machine_.root.snapshot(77) / "x");
   ASSERT_TRUE(snapshots().Cleanup().ok());
   EXPECT_THAT(machine_.Directories(), ElementsAre("1"));
+}
+
+TEST_F(SnapshotsTest, ADirectoryThatResistsKeepsNobodyFromTheOthers) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";
+  ASSERT_TRUE(snapshots().Prepare({.key = "stays"}).ok());
+  for (const uint64_t id : {76U, 77U, 78U}) fs::create_directories(machine_.root.snapshot(id));
+  const fs::path mounted = machine_.root.snapshot(77);
+  ASSERT_EQ(::mount("none", mounted.c_str(), "tmpfs", 0, nullptr), 0);
+  const Status cleaned = snapshots().Cleanup();
+  const Status restarted = machine_.Restart();
+  ASSERT_EQ(::umount2(mounted.c_str(), MNT_DETACH), 0);
+  EXPECT_TRUE(cleaned.ok()) << cleaned.error().message();
+  EXPECT_TRUE(restarted.ok()) << restarted.error().message();
+  EXPECT_THAT(machine_.Directories(), UnorderedElementsAre("1", "77"));
 }
 
 TEST_F(SnapshotsTest, StartUpMakesDirectoriesAgainThatAPowerCutTook) {
