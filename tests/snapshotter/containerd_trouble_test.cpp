@@ -1,4 +1,5 @@
 // What goes wrong between containerd and us in the life of a node. Needs root.
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <thread>
@@ -41,6 +42,14 @@ class ContainerdTroubleTest : public ContainerdTest {
     ASSERT_EQ(prepared.exit_status, 0) << prepared.standard_error << log_();
     const auto mounts = Ctr({"snapshots", "--snapshotter", "locket", "mounts", "/x", name});
     ASSERT_EQ(mounts.exit_status, 0) << mounts.standard_error << log_();
+  }
+  // After a restart of the server containerd pauses, for longer each time, between its attempts to
+  // connect again; until then requests fail.
+  void AwaitReconnection() {
+    const auto until = std::chrono::steady_clock::now() + kPatience;
+    while (Ctr({"snapshots", "--snapshotter", "locket", "ls"}).exit_status != 0) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << containerd_log() << log_();
+    }
   }
   // Forgets all images and snapshots, as after the loss of its disk or `rm` of its metadata.
   void LoseContainerdsMetadata() {
@@ -118,6 +127,7 @@ TEST_F(ContainerdTroubleTest, OurLostRootIsMendedByRemovingTheImagesThatContaine
   fs::remove_all(root());
   Start();
   EXPECT_THAT(List(), IsEmpty());
+  AwaitReconnection();
   for (const TestImage* image : {&pause, &sealed}) {
     SCOPED_TRACE(image->reference);
     ASSERT_TRUE(RemoveImage(image->reference).ok());
