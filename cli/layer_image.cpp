@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/nameless_file.h"
 #include "image/convert_layer.h"
 #include "image/key_packet.h"
 #include "image/media_type.h"
-#include "image/nameless_file.h"
 
 namespace locket::cli {
 namespace {
@@ -35,7 +35,7 @@ Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descripto
     key.emplace(std::move(opened));
   }
   LOCKET_TRY_ASSIGN(const UniqueFd blob, source.OpenBlobFile(layer));
-  LOCKET_TRY_ASSIGN(UniqueFd plain, image::OpenNamelessFile(options.temporary_directory));
+  LOCKET_TRY_ASSIGN(UniqueFd plain, OpenNamelessFile(options.temporary_directory));
   LOCKET_TRY(image::ExtractLayer(blob.get(), info.identity, key ? &*key : nullptr, plain.get()));
   return LayerImage{.fd = std::move(plain), .identity = info.identity};
 }

@@ -1,16 +1,12 @@
 #include "erofs/block_writer.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cerrno>
 #include <string>
 
 #include "base/file.h"
+#include "base/nameless_file.h"
 
 namespace locket::erofs {
 namespace {
@@ -69,10 +65,7 @@ Status BlockWriter::Flush() {
 }
 
 Result<Spool> Spool::Create(const std::filesystem::path& directory) {
-  std::string path = (directory / ".locket-spool-XXXXXX").string();
-  UniqueFd fd(::mkostemp(path.data(), O_CLOEXEC));
-  if (!fd.valid()) return Error::FromErrno(errno, "create '" + path + "'");
-  if (::unlink(path.c_str()) != 0) return Error::FromErrno(errno, "unlink '" + path + "'");
+  LOCKET_TRY_ASSIGN(UniqueFd fd, OpenNamelessFile(directory));
   return Spool(std::move(fd), directory);
 }
 

@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "base/nameless_file.h"
 #include "base/unique_fd.h"
 #include "image/media_type.h"
-#include "image/nameless_file.h"
 
 namespace locket::registry {
 namespace {
@@ -65,7 +65,7 @@ class RegistrySource final : public image::ImageSource {
     return client_.FetchManifest(by_digest, call_);
   }
   Result<UniqueFd> OpenBlobFile(const Descriptor& blob) override {
-    LOCKET_TRY_ASSIGN(UniqueFd fd, image::OpenNamelessFile(directory_));
+    LOCKET_TRY_ASSIGN(UniqueFd fd, OpenNamelessFile(directory_));
     LOCKET_TRY(client_.FetchBlobToFile(image_, blob, fd.get(), call_));
     return fd;
   }

@@ -1,4 +1,4 @@
-#include "image/nameless_file.h"
+#include "base/nameless_file.h"
 
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -6,7 +6,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 
-namespace locket::image {
+namespace locket {
 namespace {
 
 TEST(NamelessFileTest, HoldsBytesAndLeavesNothingInTheDirectory) {
@@ -32,4 +32,4 @@ TEST(NamelessFileTest, NamesADirectoryThatIsNotThere) {
 }
 
 }  // namespace
-}  // namespace locket::image
+}  // namespace locket

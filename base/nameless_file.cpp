@@ -1,4 +1,4 @@
-#include "image/nameless_file.h"
+#include "base/nameless_file.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <string>
 
-namespace locket::image {
+namespace locket {
 
 Result<UniqueFd> OpenNamelessFile(const std::filesystem::path& directory) {
   // Not by O_TMPFILE, which overlayfs has from Linux 6.3 on only: that is /tmp in most containers.
@@ -18,4 +18,4 @@ Result<UniqueFd> OpenNamelessFile(const std::filesystem::path& directory) {
   return fd;
 }
 
-}  // namespace locket::image
+}  // namespace locket

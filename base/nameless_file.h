@@ -6,10 +6,10 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace locket::image {
+namespace locket {
 
 // A new file of mode 0600 in `directory`, open for reading and writing, that no name leads to: it
 // is gone with its descriptor, however the process ends.
 Result<UniqueFd> OpenNamelessFile(const std::filesystem::path& directory);
 
-}  // namespace locket::image
+}  // namespace locket
