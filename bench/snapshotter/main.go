@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	snapshotsapi "github.com/containerd/containerd/api/services/snapshots/v1"
@@ -20,7 +21,10 @@ import (
 	"google.golang.org/grpc"
 )
 
-const connectTimeout = 60 * time.Second
+const (
+	connectTimeout = 60 * time.Second
+	recordBytes    = 150 // about a snapshot's in locket-snapshotter's log
+)
 
 func serve(root, socket string) error {
 	snapshotter, err := overlay.NewSnapshotter(root)
@@ -152,20 +156,45 @@ func calls(s snapshots.Snapshotter, clients int, span time.Duration) error {
 	return err
 }
 
+// Prints records per second, each appended to a file in `directory` and synced, one by one.
+func syncs(directory string, span time.Duration) error {
+	file, err := os.CreateTemp(directory, "syncs-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	var done int64
+	start := time.Now()
+	for record := make([]byte, recordBytes); time.Since(start) < span; done++ {
+		if _, err := file.Write(record); err != nil {
+			return err
+		}
+		if err := syscall.Fdatasync(int(file.Fd())); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%.1f\n", float64(done)/time.Since(start).Seconds())
+	return nil
+}
+
 func run() error {
-	root := flag.String("root", "", "with serve: the overlay snapshotter's directory")
+	root := flag.String("root", "", "with serve: the overlay snapshotter's directory; with syncs: where")
 	socket := flag.String("socket", "", "unix socket to serve on or to connect to")
 	clients := flag.Int("clients", 1, "parallel clients")
-	span := flag.Duration("time", 5*time.Second, "with cycles and calls: how long")
+	span := flag.Duration("time", 5*time.Second, "with cycles, calls and syncs: how long")
 	count := flag.Int64("count", 0, "with fill: how many snapshots")
 	if len(os.Args) < 2 {
-		return fmt.Errorf("usage: snapshotter-load serve|cycles|calls|fill [flags]")
+		return fmt.Errorf("usage: snapshotter-load serve|cycles|calls|fill|syncs [flags]")
 	}
 	if err := flag.CommandLine.Parse(os.Args[2:]); err != nil {
 		return err
 	}
 	if os.Args[1] == "serve" {
 		return serve(*root, *socket)
+	}
+	if os.Args[1] == "syncs" {
+		return syncs(*root, *span)
 	}
 	s, err := connect(*socket)
 	if err != nil {
