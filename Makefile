@@ -1,13 +1,14 @@
 # The few commands a person needs. The real build is CMake's: see CMakePresets.json.
-.PHONY: help setup build test lint format demo clean
+.PHONY: help setup build packages test lint format demo clean
 
 help:
-	@echo 'make demo    set up, build, and run the main job from registry to container'
-	@echo 'make test    set up, build and run every test'
-	@echo 'make build   build the release programs into build/release/bin'
-	@echo 'make lint    layers, sizes, formatting'
-	@echo 'make format  let clang-format rewrite the sources'
-	@echo 'make clean   remove build/'
+	@echo 'make demo      set up, build, and run the main job from registry to container'
+	@echo 'make test      set up, build and run every test'
+	@echo 'make build     build the release programs into build/release/bin'
+	@echo 'make packages  Debian packages of the release build, into build/release/packages'
+	@echo 'make lint      layers, sizes, formatting'
+	@echo 'make format    let clang-format rewrite the sources'
+	@echo 'make clean     remove build/'
 
 setup:
 	@scripts/install-packages
@@ -16,6 +17,9 @@ build: setup
 	@cmake --preset release > /dev/null
 	@cmake --build --preset release
 	@scripts/build-guest-image build/release
+
+packages: build
+	@scripts/build-packages build/release
 
 test: setup
 	@scripts/run-tests
