@@ -21,6 +21,9 @@ namespace {
 namespace cri = runtime::v1;
 
 constexpr std::string_view kImageLabel = "dev.locket.image";
+// Whose snapshotter gets the image, where each runtime has one: containerd 1.7 to 2.4 look here,
+// later ones at the image's runtime handler (internal/cri/server/images/image_pull.go).
+constexpr const char* kRuntimeHandlerAnnotation = "io.containerd.cri.runtime-handler";
 
 ContainerState StateOf(cri::ContainerState state) {
   switch (state) {
@@ -43,6 +46,7 @@ cri::PodSandboxConfig SandboxConfig(const PodSpec& pod) {
   config.set_log_directory(pod.log_directory);
   (*config.mutable_labels())[std::string(kPodLabel)] = pod.name;
   for (const auto& [key, value] : pod.annotations) (*config.mutable_annotations())[key] = value;
+  (*config.mutable_annotations())[kRuntimeHandlerAnnotation] = pod.runtime_handler;
   // Pods have no network of their own yet: with NODE no CNI configuration is needed.
   auto* namespaces =
       config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
@@ -209,6 +213,7 @@ Result<std::string> CriClient::PullImage(const std::string& image, const PodSpec
                                          Timeout timeout) {
   cri::PullImageRequest request;
   request.mutable_image()->set_image(image);
+  request.mutable_image()->set_runtime_handler(pod.runtime_handler);
   *request.mutable_sandbox_config() = SandboxConfig(pod);
   LOCKET_TRY_ASSIGN(const auto answer,
                     impl_->Call<cri::PullImageResponse>(

@@ -1,7 +1,8 @@
 # A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter, broker, each with its
 # directories and sockets under one temporary directory, and all of it gone after stack_down. Sourced, not run. Needs root.
 #
-# In:  BIN (directory of our programs), GUEST (guest image directory)
+# In:  BIN (directory of our programs), GUEST (guest image directory); PULL, how containerd is to reach the snapshotter: `cri` (default; one
+#      snapshotter for all pods), `runtime` (that of the runtime handler; 1.7 and later), `transfer` (by its transfer service; 2.1 and later)
 # Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket), and the environment variables that
 #      `locket` reads to find containerd and the broker
 # shellcheck shell=bash
@@ -63,6 +64,15 @@ make_certificates() {
 }
 
 write_containerd_config() {
+  local cri='snapshotter = "locket"' runtime='' platforms='' annotations='disable_snapshot_annotations = false'
+  case ${PULL:-cri} in
+    runtime) cri='snapshotter = "overlayfs"' runtime='snapshotter = "locket"'
+      # containerd 2 looks there for the snapshotter of a pull; older ones pass over it.
+      platforms='[plugins."io.containerd.cri.v1.images".runtime_platforms.locket]
+  platform = "linux/amd64"
+  snapshotter = "locket"' ;;
+    transfer) annotations='' ;;
+  esac
   cat > "$RUN/etc/containerd.toml" << TOML
 version = 2
 root = "$RUN/containerd/root"
@@ -76,6 +86,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 [proxy_plugins.locket]
   type = "snapshot"
   address = "$RUN/snapshotter.sock"
+  [proxy_plugins.locket.exports]
+    root = "$RUN/snapshotter"
+    enable_remote_snapshot_annotations = "true"
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+  platform = "linux"
+  snapshotter = "locket"
+$platforms
 [plugins."io.containerd.internal.v1.opt"]
   path = "$RUN/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -85,12 +102,13 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "$RUN/etc/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "locket"
+    $cri
     default_runtime_name = "locket"
-    disable_snapshot_annotations = false
+    $annotations
 $(for handler in "$@"; do cat << RUNTIME
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.$handler]
       runtime_type = "io.containerd.locket.v2"
+      $runtime
       pod_annotations = ["io.katacontainers.*"]
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.$handler.options]
         ConfigPath = "$RUN/etc/shim-$handler.toml"

@@ -27,6 +27,7 @@ class FakeCriServer::Impl final {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::string> calls;
+  std::string pulled_for;
   std::map<std::string, Sandbox> sandboxes;
   std::map<std::string, Container> containers;
 
@@ -214,6 +215,11 @@ class FakeCriServer::Impl final {
       if (request->sandbox_config().metadata().name().empty()) {
         return {grpc::StatusCode::INVALID_ARGUMENT, "no sandbox config"};
       }
+      const auto& annotations = request->sandbox_config().annotations();
+      const auto handler = annotations.find("io.containerd.cri.runtime-handler");
+      const std::lock_guard lock(impl_.mutex);
+      impl_.pulled_for = request->image().runtime_handler() + "|" +
+                         (handler == annotations.end() ? "" : handler->second);
       response->set_image_ref("id-of-" + request->image().image());
       return grpc::Status::OK;
     }
@@ -236,6 +242,10 @@ FakeCriServer::~FakeCriServer() { impl_->Stop(); }
 std::vector<std::string> FakeCriServer::calls() {
   const std::lock_guard lock(impl_->mutex);
   return impl_->calls;
+}
+std::string FakeCriServer::pulled_for() {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->pulled_for;
 }
 std::map<std::string, FakeCriServer::Sandbox> FakeCriServer::sandboxes() {
   const std::lock_guard lock(impl_->mutex);

@@ -53,6 +53,8 @@ class FakeCriServer {
   bool foreign_pod = false;   // lists a pod that another tool made
 
   std::vector<std::string> calls();
+  // The runtime of the last image that was pulled: by its own field, '|', by the annotation.
+  std::string pulled_for();
   std::map<std::string, Sandbox> sandboxes();
   std::map<std::string, Container> containers();
   // Until a container runs.

@@ -127,6 +127,11 @@ TEST_F(PodTest, FailingStepIsNamedAndLeavesNoSandbox) {
   }
 }
 
+TEST_F(PodTest, ImageIsPulledForThePodsRuntime) {
+  EXPECT_EQ(RunPod({"--runtime-handler", "locket-snp"}).exit_code, 0);
+  EXPECT_EQ(server_.pulled_for(), "locket-snp|locket-snp");
+}
+
 TEST_F(PodTest, ContainerThatContainerdLostIsAnError) {
   server_.script.state_unknown = true;
   const auto run = RunPod();
