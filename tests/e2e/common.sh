@@ -99,4 +99,20 @@ seal() {
     --allow-command '["/bin/sleep","1000"]' -o "$RUN/app.toml"
 }
 
+# The containerd that is in PATH takes the file of deploy/ as it is.
+shipped_configuration_loads() {
+  local socket=$RUN/shipped.sock
+  {
+    printf 'root = "%s"\nstate = "%s"\n' "$RUN/shipped/root" "$RUN/shipped/state"
+    cat deploy/containerd.toml
+    printf '[grpc]\naddress = "%s"\n[ttrpc]\naddress = "%s.ttrpc"\n' "$socket" "$socket"
+    printf '[plugins."io.containerd.internal.v1.opt"]\npath = "%s"\n' "$RUN/shipped/opt"
+  } > "$RUN/etc/shipped.toml"
+  start shipped containerd --config "$RUN/etc/shipped.toml"
+  LOCKET_CRI_SOCKET=$socket wait_for 30 shipped "$locket" pod ls
+  LOCKET_CRI_SOCKET=$socket "$locket" doctor --json > "$RUN/doctor.json" || true  # the host lacks other things
+  jq -e '.checks[] | select(.name == "cri-config").ok' "$RUN/doctor.json" || { cat "$RUN/doctor.json"; return 1; }
+  stop shipped
+}
+
 run_pod() { "$locket" pod run "$image" --initdata "$RUN/app.toml" "$@"; }

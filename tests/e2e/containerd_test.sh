@@ -34,6 +34,7 @@ ctr_pull_runs() {
 }
 
 claim "containerd is the one of Debian $2" asked_for
+claim 'it takes the configuration that we ship' shipped_configuration_loads
 claim 'a pod runs, its image pulled by CRI' pod_runs first
 claim 'a second one costs no layer byte' costs_nothing second
 again runtime

@@ -45,6 +45,7 @@ killed_vm_ends_the_pod() {
   [ "$status" -ne 0 ] || { say 'the pod claims success'; return 1; }
 }
 
+claim 'containerd takes the configuration that we ship' shipped_configuration_loads
 claim 'a pod opens the encrypted image and proves it knows the secret' first_pod_runs
 claim 'a second pod costs no layer byte at the registry' second_pod_costs_nothing
 claim 'two pods run at once' two_at_once

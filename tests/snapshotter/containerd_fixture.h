@@ -57,6 +57,17 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 [proxy_plugins.locket]
   type = "snapshot"
   address = ")" + address() + R"("
+  [proxy_plugins.locket.exports]
+    root = ")" + root().string() + R"("
+    enable_remote_snapshot_annotations = "true"
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+  platform = "linux"
+  snapshotter = "overlayfs"
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+  platform = "linux"
+  snapshotter = "locket"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.internal.v1.opt"]
   path = ")" + dir + R"(/c-opt"
 [plugins."io.containerd.grpc.v1.cri"]
