@@ -39,6 +39,7 @@ CONFINED = {
     r"microhttpd\.h": r"snapshotter/metrics_server\.cpp",
     r"isa-l/": r"erofs/decompressor\.cpp",
     r"lz4\.h": r"erofs/lz4_[a-z]+\.cpp",
+    r"netlink/": r"device/kernel_network_control\.cpp",
     r"httplib\.h": r"(attest|key-broker|cli)/.*",
 }
 
