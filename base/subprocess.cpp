@@ -56,6 +56,8 @@ class FileActions {
       ::posix_spawn_file_actions_addopen(&actions_, to, "/dev/null", O_RDWR, 0);
     }
   }
+  // Given to its own number, a descriptor loses its FD_CLOEXEC in the child alone.
+  void Keep(int fd) { ::posix_spawn_file_actions_adddup2(&actions_, fd, fd); }
   const posix_spawn_file_actions_t* get() const { return &actions_; }
 
  private:
@@ -166,6 +168,7 @@ Result<Subprocess> Subprocess::Start(const std::vector<std::string>& argv,
   actions.Give(options.stdin_fd, STDIN_FILENO);
   actions.Give(options.stdout_fd, STDOUT_FILENO);
   actions.Give(options.stderr_fd, STDERR_FILENO);
+  for (const int fd : options.inherited_fds) actions.Keep(fd);
   const SpawnAttributes attributes;
   auto arguments = argv;
   auto environment = Environment(options.environment);

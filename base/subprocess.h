@@ -18,6 +18,7 @@ struct SpawnOptions {
   int stdout_fd = -1;                      // -1: /dev/null
   int stderr_fd = -1;                      // -1: ours
   std::vector<std::string> environment{};  // "NAME=value"; added to ours
+  std::vector<int> inherited_fds{};        // above 2; the child has them under the same numbers
 };
 
 // A child process. Destruction kills it (SIGKILL) and reaps it unless Wait or Release came first.

@@ -106,6 +106,8 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
       ->allow_extra_args(false);
   create->add_flag("--allow-stdin", options->policy.allow_stdin,
                    "The host may write to containers' standard input");
+  create->add_flag("--allow-network", options->policy.allow_network,
+                   "Pods have the network that the host gives them");
   create->add_flag("--hide-output", options->policy.hide_output,
                    "What containers print stays in the guest: the host gets none of it");
   create->add_option("-o,--output", options->output, "File to write instead of standard output");

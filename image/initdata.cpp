@@ -160,6 +160,7 @@ Status ReadAgent(TableReader& document, GuestPolicy& policy) {
     }
   }
   LOCKET_TRY_ASSIGN(policy.allow_stdin, table->OptionalBool("allow_stdin"));
+  LOCKET_TRY_ASSIGN(policy.allow_network, table->OptionalBool("allow_network"));
   LOCKET_TRY_ASSIGN(policy.hide_output, table->OptionalBool("hide_output"));
   return table->Finish();
 }
@@ -217,6 +218,7 @@ std::string EncodeAgentPart(const GuestPolicy& policy) {
     text += "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
   }
   if (policy.allow_stdin) text += "allow_stdin = true\n";
+  if (policy.allow_network) text += "allow_network = true\n";
   if (policy.hide_output) text += "hide_output = true\n";
   return text.empty() ? text : "\n[agent]\n" + text;
 }

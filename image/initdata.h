@@ -54,6 +54,7 @@ struct GuestPolicy {
   std::vector<std::vector<std::string>> allow_commands{};
   std::vector<std::string> allow_env{};
   bool allow_stdin = false;
+  bool allow_network = false;
   bool hide_output = false;
 
   bool operator==(const GuestPolicy&) const = default;

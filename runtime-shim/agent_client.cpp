@@ -2,6 +2,7 @@
 
 #include "proto/agent.pb.h"
 #include "rpc/ttrpc_client.h"
+#include "runtime-shim/network_message.h"
 
 namespace locket::runtime_shim {
 namespace {
@@ -43,12 +44,16 @@ Result<std::string> AgentClient::Greet(milliseconds timeout) {
   return response.version();
 }
 
-Status AgentClient::CreateSandbox(const std::string& sandbox_id, const std::string& hostname) {
+Result<std::vector<std::string>> AgentClient::CreateSandbox(const SandboxRequest& sandbox) {
   v1::CreateSandboxRequest request;
-  request.set_sandbox_id(sandbox_id);
-  request.set_hostname(hostname);
+  request.set_sandbox_id(sandbox.id);
+  request.set_hostname(sandbox.hostname);
+  if (sandbox.network != nullptr && !sandbox.network->interfaces.empty()) {
+    *request.mutable_network() = NetworkMessage(*sandbox.network, sandbox.dns);
+  }
   v1::CreateSandboxResponse response;
-  return rpc_->Call(kService, "CreateSandbox", request, &response, {.timeout = call_timeout_});
+  LOCKET_TRY(rpc_->Call(kService, "CreateSandbox", request, &response, {.timeout = call_timeout_}));
+  return std::vector<std::string>(response.left_out().begin(), response.left_out().end());
 }
 
 Status AgentClient::PrepareRootfs(const RootfsRequest& rootfs, milliseconds timeout) {

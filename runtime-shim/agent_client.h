@@ -11,12 +11,21 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "runtime-shim/pod_network.h"
+#include "runtime-shim/resolv_conf.h"
 
 namespace locket::rpc {
 class TtrpcClient;
 }
 
 namespace locket::runtime_shim {
+
+struct SandboxRequest {
+  std::string id;
+  std::string hostname{};
+  const PodNetwork* network = nullptr;  // null, or without interfaces: none
+  DnsConfig dns{};
+};
 
 struct LayerHint {
   std::string digest;  // "sha256:<hex>"
@@ -67,7 +76,8 @@ class AgentClient {
   // Waits until the agent answers at all, and returns its version. kFailedPrecondition: it speaks
   // another protocol.
   Result<std::string> Greet(std::chrono::milliseconds timeout);
-  Status CreateSandbox(const std::string& sandbox_id, const std::string& hostname);
+  // What the guest does not take of the pod although it was given, in its words.
+  Result<std::vector<std::string>> CreateSandbox(const SandboxRequest& sandbox);
   Status PrepareRootfs(const RootfsRequest& request, std::chrono::milliseconds timeout);
   // What the guest left out of the container although the spec asks for it, in its words.
   Result<std::vector<std::string>> CreateContainer(const AgentContainer& container);

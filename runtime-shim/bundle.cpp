@@ -25,6 +25,31 @@ Result<std::string> Text(const json& object, const char* key) {
   return found->get<std::string>();
 }
 
+// The text `wanted` of the entry of `list` whose text `key` is `value`; empty if there is none.
+Result<std::string> TextOfEntry(const json& object, const char* list, const char* key,
+                                std::string_view value, const char* wanted) {
+  const auto entries = object.find(list);
+  if (entries == object.end() || entries->is_null()) return std::string();
+  if (!entries->is_array()) return Bad(std::string("'") + list + "' is not a list");
+  for (const json& entry : *entries) {
+    if (!entry.is_object())
+      return Bad(std::string("'") + list + "' has an entry that is no object");
+    LOCKET_TRY_ASSIGN(const auto found, Text(entry, key));
+    if (found == value) return Text(entry, wanted);
+  }
+  return std::string();
+}
+
+Status ReadNetwork(const json& spec, BundleSpec& out) {
+  LOCKET_TRY_ASSIGN(out.resolv_conf,
+                    TextOfEntry(spec, "mounts", "destination", "/etc/resolv.conf", "source"));
+  const auto linux_part = spec.find("linux");
+  if (linux_part == spec.end()) return Ok();
+  if (!linux_part->is_object()) return Bad("'linux' is not an object");
+  LOCKET_TRY_ASSIGN(out.netns, TextOfEntry(*linux_part, "namespaces", "type", "network", "path"));
+  return Ok();
+}
+
 }  // namespace
 
 Result<BundleSpec> ParseBundleSpec(std::string_view text) {
@@ -43,6 +68,7 @@ Result<BundleSpec> ParseBundleSpec(std::string_view text) {
   LOCKET_TRY_ASSIGN(out.initdata_base64, Text(annotations, kInitdata));
   if (type == "sandbox") {
     out.kind = ContainerKind::kSandbox;
+    LOCKET_TRY(ReadNetwork(spec, out));
   } else if (type == "container") {
     out.kind = ContainerKind::kContainer;
     if (!IsIdentifier(out.sandbox_id)) {

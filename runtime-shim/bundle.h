@@ -24,11 +24,13 @@ struct BundleSpec {
   std::string image_name{};       // for messages; may be empty
   std::string hostname{};         // of the pod; may be empty
   std::string initdata_base64{};  // annotation cc_init_data; may be empty
+  std::string netns{};            // path of the pod's network namespace; empty: it has none
+  std::string resolv_conf{};      // the host's file that is to be /etc/resolv.conf; may be empty
   bool operator==(const BundleSpec&) const = default;
 };
 
-// kInvalidArgument: not JSON, annotations that are not texts, an unknown container type, or a
-// container without a (well-formed) sandbox ID.
+// kInvalidArgument: not JSON, texts and lists that are something else, an unknown container type,
+// or a container without a (well-formed) sandbox ID.
 Result<BundleSpec> ParseBundleSpec(std::string_view json);
 
 // The bytes of `bundle`/config.json.

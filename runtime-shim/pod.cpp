@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "runtime-shim/left_out.h"
 #include "runtime-shim/process_record.h"
 #include "runtime-shim/sealed_rootfs.h"
 
@@ -15,23 +16,12 @@ using std::chrono::system_clock;
 
 constexpr milliseconds kShutdownGrace{5000};
 constexpr milliseconds kKillGrace{1000};
-constexpr size_t kMaxLeftOutText = 4096;
 
 Error NoTask(const std::string& id) {
   return {ErrorCode::kNotFound, "task '" + id + "' does not exist"};
 }
 Error WrongState(const std::string& id, const std::string& why) {
   return {ErrorCode::kFailedPrecondition, "task '" + id + "' " + why};
-}
-
-// For one line of the log; a guest may send more than anybody wants to read.
-std::string Joined(const std::vector<std::string>& texts) {
-  std::string all;
-  for (const std::string& text : texts) {
-    if (all.size() + text.size() > kMaxLeftOutText) return all + ", ...";
-    all += (all.empty() ? "" : ", ") + text;
-  }
-  return all;
 }
 
 }  // namespace
@@ -90,6 +80,8 @@ Status Pod::CreateSandbox(Task& task, const BundleSpec& spec) {
                             {.id = task.request.id,
                              .hostname = spec.hostname,
                              .initdata_base64 = spec.initdata_base64,
+                             .netns = spec.netns,
+                             .resolv_conf = spec.resolv_conf,
                              .dir = dir},
                             dependencies_, [this](const std::string& why) { OnVmDead(why); });
   if (!booted.ok()) {
@@ -143,7 +135,7 @@ Status Pod::FillContainer(Task& task, const SealedRootfs& rootfs, const std::str
                         .While("create container '" + id + "' in the guest"));
   if (!left_out.empty()) {
     log::Warning("the guest runs a container without all that its spec asks for",
-                 {{"container", id}, {"left_out", Joined(left_out)}});
+                 {{"container", id}, {"left_out", LeftOutText(left_out)}});
   }
   task.stdio->Start(agent, id, task.request.terminal);
   return Ok();

@@ -1,12 +1,14 @@
 #include "runtime-shim/pod_vm.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "image/initdata.h"
 #include "runtime-shim/guest_image.h"
+#include "runtime-shim/left_out.h"
 #include "runtime-shim/program_path.h"
 
 namespace locket::runtime_shim {
@@ -17,10 +19,12 @@ using std::chrono::milliseconds;
 constexpr std::string_view kConsoleLog = "console.log";
 constexpr std::string_view kInitdataFile = "initdata.img";
 constexpr std::string_view kInitdataDisk = "initdata";
+constexpr char kVhostNet[] = "/dev/vhost-net";
 
 struct TenantData {
   std::optional<DiskSpec> disk{};
   std::string host_data_hex = std::string(64, '0');
+  bool allows_network = false;  // the guest decides; here it only saves making what it refuses
 };
 
 // The initdata goes to the guest as it came; its digest goes into the launch.
@@ -30,6 +34,8 @@ Result<TenantData> WriteInitdata(const PodSpec& pod) {
   LOCKET_TRY_ASSIGN(const auto toml, image::DecodeInitdataAnnotation(pod.initdata_base64));
   LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml));
   out.host_data_hex = HexEncode(image::HostDataFor(initdata.algorithm, toml));
+  const auto policy = image::PolicyOf(initdata);
+  out.allows_network = policy.ok() && policy->allow_network;
   LOCKET_TRY_ASSIGN(const auto device, image::EncodeInitdataDevice(toml));
   const auto path = pod.dir / kInitdataFile;
   LOCKET_TRY(ReplaceFileDurably(path, AsText(device)));
@@ -48,11 +54,38 @@ Status MakeStateDir(const std::filesystem::path& dir) {
   return Ok();
 }
 
-Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod,
+struct GivenNetwork {
+  PodNetwork network{};
+  DnsConfig dns{};
+};
+
+Result<GivenNetwork> FindNetwork(const PodSpec& pod, const PodDependencies& dependencies,
+                                 NetworkUse use) {
+  GivenNetwork out;
+  if (pod.netns.empty()) return out;
+  LOCKET_TRY_ASSIGN(out.network, dependencies.open_network(pod.netns, use));
+  if (out.network.interfaces.empty() || pod.resolv_conf.empty()) return out;
+  LOCKET_TRY_ASSIGN(const auto text, ReadFile(pod.resolv_conf, kMaxResolvConfBytes));
+  LOCKET_TRY_ASSIGN(out.dns, ParseResolvConf(text).While("'" + pod.resolv_conf.string() + "'"));
+  return out;
+}
+
+std::vector<NicSpec> NicsOn(const PodNetwork& network, Accelerator accelerator) {
+  // Without KVM there is nothing to gain: QEMU is in the way of each frame in any case.
+  const bool vhost = accelerator == Accelerator::kKvm && ::access(kVhostNet, R_OK | W_OK) == 0;
+  std::vector<NicSpec> nics;
+  for (size_t i = 0; i < network.taps.size(); ++i) {
+    nics.push_back({.mac = device::MacText(network.interfaces[i].link.mac),
+                    .tap_fd = network.taps[i].get(),
+                    .vhost = vhost});
+  }
+  return nics;
+}
+
+Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod, TenantData& tenant,
                           const PodDependencies& dependencies) {
   LOCKET_TRY_ASSIGN(const auto image, LoadGuestImage(config.guest_image_dir));
   LOCKET_TRY_ASSIGN(const auto qemu, FindProgram(config.qemu));
-  LOCKET_TRY_ASSIGN(auto tenant, WriteInitdata(pod).While("initdata of pod '" + pod.id + "'"));
   LOCKET_TRY_ASSIGN(
       const auto accelerator,
       ChooseAccelerator(config.accelerator, config.state_dir, ProbeKey(qemu, image.kernel),
@@ -94,10 +127,20 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
                                            std::function<void(const std::string&)> on_dead) {
   const std::string doing = "boot the VM of pod '" + pod.id + "'";
   LOCKET_TRY(MakeStateDir(pod.dir).While(doing));
-  LOCKET_TRY_ASSIGN(const auto spec, DescribeVm(config, pod, dependencies).While(doing));
+  LOCKET_TRY_ASSIGN(auto tenant,
+                    WriteInitdata(pod).While("initdata of pod '" + pod.id + "'").While(doing));
+  LOCKET_TRY_ASSIGN(auto spec, DescribeVm(config, pod, tenant, dependencies).While(doing));
+  const auto use = tenant.allows_network ? NetworkUse::kJoin : NetworkUse::kDescribe;
+  LOCKET_TRY_ASSIGN(auto given, FindNetwork(pod, dependencies, use).While(doing));
+  spec.nics = NicsOn(given.network, spec.accelerator);
   LOCKET_TRY_ASSIGN(auto vmm, dependencies.launch(spec).While(doing));
+  given.network.taps.clear();  // the VM has them, and with it they go
   std::unique_ptr<PodVm> vm(new PodVm(std::move(vmm), std::move(on_dead)));
-  auto connected = vm->Connect(config, pod);
+  auto connected = vm->Connect(config, pod,
+                               {.id = pod.id,
+                                .hostname = pod.hostname,
+                                .network = &given.network,
+                                .dns = std::move(given.dns)});
   if (connected.ok()) {
     const std::lock_guard lock(vm->mutex_);
     vm->booted_ = !vm->death_;
@@ -121,7 +164,7 @@ PodVm::PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> o
 
 PodVm::~PodVm() { Fail("the pod is gone"); }
 
-Status PodVm::Connect(const Config& config, const PodSpec& pod) {
+Status PodVm::Connect(const Config& config, const PodSpec& pod, const SandboxRequest& sandbox) {
   LOCKET_TRY_ASSIGN(auto console, vmm_->TakeChannel(Channel::kConsole));
   console_ = std::make_unique<ConsoleLog>(std::move(console), pod.dir / kConsoleLog,
                                           [this](const std::string& line) { Fail(line); });
@@ -134,7 +177,11 @@ Status PodVm::Connect(const Config& config, const PodSpec& pod) {
       }));
   LOCKET_TRY(vmm_->Resume());
   LOCKET_TRY_ASSIGN(const auto version, agent_->Greet(config.boot_timeout));
-  LOCKET_TRY(agent_->CreateSandbox(pod.id, pod.hostname));
+  LOCKET_TRY_ASSIGN(const auto left_out, agent_->CreateSandbox(sandbox));
+  if (!left_out.empty()) {
+    log::Warning("the guest runs the pod without all that it was given",
+                 {{"pod", pod.id}, {"left_out", LeftOutText(left_out)}});
+  }
   log::Info("VM is up", {{"pod", pod.id}, {"agent_version", version}, {"pid", vmm_->pid()}});
   return Ok();
 }

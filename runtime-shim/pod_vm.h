@@ -18,6 +18,7 @@
 #include "runtime-shim/agent_client.h"
 #include "runtime-shim/config.h"
 #include "runtime-shim/console_log.h"
+#include "runtime-shim/pod_network.h"
 #include "runtime-shim/relay.h"
 #include "runtime-shim/sealed_rootfs.h"
 #include "runtime-shim/vmm.h"
@@ -28,7 +29,9 @@ struct PodSpec {
   std::string id;
   std::string hostname{};
   std::string initdata_base64{};  // the pod's annotation; empty: none
-  std::filesystem::path dir;      // state; made by Boot
+  std::filesystem::path netns{};  // the pod's network namespace; empty: it has none
+  std::filesystem::path resolv_conf{};
+  std::filesystem::path dir;  // state; made by Boot
 };
 
 // What the VM is made with, so that tests need neither QEMU nor KVM.
@@ -36,6 +39,9 @@ struct PodDependencies {
   VmLauncher launch;
   std::function<KvmProof(const std::filesystem::path& qemu, const std::filesystem::path& kernel)>
       probe_kvm;
+  // OpenPodNetwork; called only for pods with a network namespace.
+  std::function<Result<PodNetwork>(const std::filesystem::path& netns, NetworkUse use)>
+      open_network{};
 };
 
 // Thread-safe.
@@ -78,7 +84,7 @@ class PodVm {
   };
 
   PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> on_dead);
-  Status Connect(const Config& config, const PodSpec& pod);
+  Status Connect(const Config& config, const PodSpec& pod, const SandboxRequest& sandbox);
   void Watch();
   Status AcquireOne(const LayerFile& layer, bool direct_io) LOCKET_REQUIRES(disks_mutex_);
   void ReleaseOne(const std::string& digest) LOCKET_REQUIRES(disks_mutex_);

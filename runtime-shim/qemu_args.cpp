@@ -41,13 +41,23 @@ void AddPort(std::vector<std::string>& args, const VmSpec& spec, std::string_vie
                     std::string(id) + ",name=dev.locket." + std::string(id)});
 }
 
+// Without a boot ROM: nobody boots from the network, and a ROM would be the host's code.
+void AddNic(std::vector<std::string>& args, const NicSpec& nic, size_t number) {
+  const std::string id = "net" + std::to_string(number);
+  Append(args, {"-netdev",
+                "tap,id=" + id + ",fd=" + std::to_string(nic.tap_fd) +
+                    ",vhost=" + (nic.vhost ? "on" : "off"),
+                "-device",
+                "virtio-net-pci,id=nic-" + id + ",netdev=" + id + ",mac=" + nic.mac + ",romfile="});
+}
+
 void AddMachine(std::vector<std::string>& args, const VmSpec& spec) {
   const bool kvm = spec.accelerator == Accelerator::kKvm;
   Append(args, {"-name", "locket-" + spec.name, "-machine", "q35", "-accel",
                 kvm ? "kvm" : "tcg,thread=multi", "-cpu", kvm ? "host" : "max", "-m",
                 std::to_string(spec.memory_mib) + "M", "-smp", std::to_string(spec.vcpus)});
-  // No network device, no display, no default disk: the guest gets what is listed and no more. A
-  // guest that panics or reboots ends QEMU. -S: nothing runs until somebody listens.
+  // No default network device, no display, no default disk: the guest gets what is listed and no
+  // more. A guest that panics or reboots ends QEMU. -S: nothing runs until somebody listens.
   Append(args, {"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-nic",
                 "none", "-no-reboot", "-S", "-sandbox",
                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
@@ -86,6 +96,7 @@ Result<std::vector<std::string>> QemuArgs(const VmSpec& spec) {
     Append(args, {"-blockdev", BlockdevJson(*spec.initdata), "-device",
                   ScsiDiskJson(*spec.initdata, DiskAddress(0))});
   }
+  for (size_t i = 0; i < spec.nics.size(); ++i) AddNic(args, spec.nics[i], i);
   return args;
 }
 

@@ -215,9 +215,9 @@ Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout
   LOCKET_TRY_ASSIGN(
       const auto log,
       OpenFile(spec.dir / kQemuLog, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600).While(doing));
-  LOCKET_TRY_ASSIGN(
-      auto child,
-      Subprocess::Start(args, {.stdout_fd = log.get(), .stderr_fd = log.get()}).While(doing));
+  SpawnOptions options{.stdout_fd = log.get(), .stderr_fd = log.get()};
+  for (const NicSpec& nic : spec.nics) options.inherited_fds.push_back(nic.tap_fd);
+  LOCKET_TRY_ASSIGN(auto child, Subprocess::Start(args, options).While(doing));
   auto vmm = std::make_unique<QemuVmm>(std::move(child), spec.dir, spec.initdata);
   LOCKET_TRY(vmm->RecordProcesses().While(doing));
   LOCKET_TRY(vmm->Connect(timeout).While(doing));

@@ -107,7 +107,7 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   const auto probe = [](const auto& qemu, const auto& kernel) {
     return ProbeKvm(qemu, kernel, "/dev/kvm", kProbeTimeout);
   };
-  Pod pod(config, {.launch = launch, .probe_kvm = probe}, events);
+  Pod pod(config, {.launch = launch, .probe_kvm = probe, .open_network = OpenPodNetwork}, events);
   rpc::TtrpcMethods methods;
   const auto server = rpc::TtrpcServer::Create(methods);
   AddTaskService(methods, pod, [&server] { server->Stop(); });

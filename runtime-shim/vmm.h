@@ -33,6 +33,14 @@ struct DiskSpec {
   bool operator==(const DiskSpec&) const = default;
 };
 
+// A network device on a tap that the caller opened and lends until the VM is launched.
+struct NicSpec {
+  std::string mac;  // "02:00:00:00:00:01"
+  int tap_fd;
+  bool vhost;  // frames move in the host's kernel (/dev/vhost-net), not in the hypervisor
+  bool operator==(const NicSpec&) const = default;
+};
+
 struct VmSpec {
   std::string name;
   std::filesystem::path dir;  // sockets, logs and pid files go here; exists and is ours
@@ -45,6 +53,7 @@ struct VmSpec {
   Accelerator accelerator;
   std::optional<EmulatorSpec> emulator{};
   std::optional<DiskSpec> initdata{};
+  std::vector<NicSpec> nics{};
 };
 
 enum class Channel { kAgent, kRelay, kConsole };

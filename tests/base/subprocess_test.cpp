@@ -1,8 +1,12 @@
 #include "base/subprocess.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include "base/unique_fd.h"
 
 namespace locket {
 namespace {
@@ -41,6 +45,27 @@ TEST(RunCommandTest, KillsWhatPrintsTooMuch) {
   const auto run = RunCommand({"yes"}, {.max_output_bytes = 1000});
   ASSERT_FALSE(run.ok());
   EXPECT_EQ(run.error().code(), ErrorCode::kResourceExhausted);
+}
+
+TEST(SubprocessTest, OnlyTheNamedDescriptorsReachTheChild) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const auto write_to = [](int fd) {
+    return std::vector<std::string>{"sh", "-c", "echo there > /proc/self/fd/" + std::to_string(fd)};
+  };
+  auto without = Subprocess::Start(write_to(writer.get()));
+  ASSERT_TRUE(without.ok());
+  EXPECT_NE(*without->Wait(), 0);
+  auto with = Subprocess::Start(write_to(writer.get()), {.inherited_fds = {writer.get()}});
+  ASSERT_TRUE(with.ok());
+  EXPECT_EQ(*with->Wait(), 0);
+  EXPECT_EQ(::fcntl(writer.get(), F_GETFD), FD_CLOEXEC) << "ours stays as it was";
+  writer.reset();
+  std::string text(16, '\0');
+  EXPECT_EQ(::read(reader.get(), text.data(), text.size()), 6);
+  EXPECT_EQ(text.substr(0, 6), "there\n");
 }
 
 TEST(SubprocessTest, CountsADeathBySignalAsAShellDoes) {

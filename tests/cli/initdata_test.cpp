@@ -23,12 +23,26 @@ class InitdataTest : public CliTest {
 };
 
 TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
-  const auto made =
-      Create({"--broker-url", "https://b:1", "--broker-ca", Write("ca.pem", ca_), "--allow-digest",
-              digest_, "--allow-digest", "sha256:" + std::string(64, 'b'), "--allow-keyed",
-              "--allow-command", R"(["/bin/sh","-c","echo 'x' \"y\" , [z]"])", "--allow-command",
-              R"(["/bin/ls"])", "--allow-env", "A", "--allow-env", "KUBERNETES_*", "--allow-stdin",
-              "--hide-output"});
+  const auto made = Create({"--broker-url",
+                            "https://b:1",
+                            "--broker-ca",
+                            Write("ca.pem", ca_),
+                            "--allow-digest",
+                            digest_,
+                            "--allow-digest",
+                            "sha256:" + std::string(64, 'b'),
+                            "--allow-keyed",
+                            "--allow-command",
+                            R"(["/bin/sh","-c","echo 'x' \"y\" , [z]"])",
+                            "--allow-command",
+                            R"(["/bin/ls"])",
+                            "--allow-env",
+                            "A",
+                            "--allow-env",
+                            "KUBERNETES_*",
+                            "--allow-stdin",
+                            "--allow-network",
+                            "--hide-output"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
   EXPECT_EQ(policy.broker->url, "https://b:1");
@@ -41,6 +55,7 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
       ElementsAre(ElementsAre("/bin/sh", "-c", "echo 'x' \"y\" , [z]"), ElementsAre("/bin/ls")));
   EXPECT_THAT(policy.allow_env, ElementsAre("A", "KUBERNETES_*"));
   EXPECT_TRUE(policy.allow_stdin);
+  EXPECT_TRUE(policy.allow_network);
   EXPECT_TRUE(policy.hide_output);
 }
 

@@ -25,6 +25,7 @@ GuestPolicy SomePolicy() {
           .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
           .allow_env = {"HOSTNAME", "KUBERNETES_*"},
           .allow_stdin = true,
+          .allow_network = true,
           .hide_output = true};
 }
 
@@ -97,6 +98,7 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
+      {image + "[agent]\nallow_network = 1", "'agent.allow_network' is not true or false"},
       {image + "[agent]\nhide_output = 1", "'agent.hide_output' is not true or false"},
       {image + "[agents]\n", "'agents' is unknown"}};
   for (const auto& [text, why] : cases) {
@@ -120,6 +122,13 @@ TEST(GuestPolicyTest, StandardInputIsClosedUnlessThePolicySaysOtherwise) {
   EXPECT_TRUE(DecodeGuestPolicy(image + "[agent]\nallow_stdin = true\n")->allow_stdin);
   // A policy of its own is written out although the lists beside it are empty.
   EXPECT_TRUE(DecodeGuestPolicy(EncodeGuestPolicy({.allow_stdin = true}))->allow_stdin);
+}
+
+TEST(GuestPolicyTest, ThereIsNoNetworkUnlessThePolicySaysOtherwise) {
+  EXPECT_FALSE(DecodeGuestPolicy("[image]\n")->allow_network);
+  EXPECT_TRUE(DecodeGuestPolicy("[image]\n[agent]\nallow_network = true\n")->allow_network);
+  EXPECT_EQ(*DecodeGuestPolicy(EncodeGuestPolicy({.allow_network = true})),
+            GuestPolicy{.allow_network = true});
 }
 
 TEST(InitdataDigestTest, IsTheHashOfTheRawText) {

@@ -36,6 +36,54 @@ TEST(GoldenTest, PrepareRootfsRequest) {
             "12016e");
 }
 
+TEST(GoldenTest, CreateSandboxRequest) {
+  agent::v1::CreateSandboxRequest request;
+  request.set_sandbox_id("s");
+  request.set_hostname("h");
+  auto* const network = request.mutable_network();
+  network->add_nameservers("n");
+  network->add_searches("d");
+  network->add_options("o");
+  auto* const interface = network->add_interfaces();
+  interface->set_mac("m");
+  interface->set_name("e");
+  interface->set_mtu(1);
+  interface->add_addresses()->set_address("a");
+  interface->mutable_addresses(0)->set_length(8);
+  auto* const route = interface->add_routes();
+  route->mutable_destination()->set_address("r");
+  route->set_gateway("g");
+  route->set_source("s");
+  route->set_metric(2);
+  route->set_onlink(true);
+  auto* const neighbour = interface->add_neighbours();
+  neighbour->set_address("b");
+  neighbour->set_mac("c");
+  EXPECT_EQ(Hex(request),
+            "0a0173"
+            "120168"
+            "1a33"
+            "0a28"
+            "0a016d"
+            "120165"
+            "1801"
+            "2205"
+            "0a0161"
+            "1008"
+            "2a0f"
+            "0a030a0172"
+            "120167"
+            "1a0173"
+            "2002"
+            "2801"
+            "3206"
+            "0a0162"
+            "120163"
+            "12016e"
+            "1a0164"
+            "22016f");
+}
+
 TEST(GoldenTest, CreateContainerRequest) {
   agent::v1::CreateContainerRequest request;
   request.set_container_id("c");

@@ -17,6 +17,46 @@ TEST(BundleTest, ReadsASandbox) {
                 .kind = ContainerKind::kSandbox, .hostname = "pod-a", .initdata_base64 = "H4sI"}));
 }
 
+TEST(BundleTest, ReadsTheSandboxesNetwork) {
+  const auto spec = ParseBundleSpec(R"({
+    "annotations":{"io.kubernetes.cri.container-type":"sandbox"},
+    "mounts":[{"destination":"/dev/shm","source":"/s"},
+              {"destination":"/etc/resolv.conf","type":"bind","source":"/run/pod/resolv.conf"}],
+    "linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/run/netns/cni-1"}]}})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(spec->netns, "/run/netns/cni-1");
+  EXPECT_EQ(spec->resolv_conf, "/run/pod/resolv.conf");
+}
+
+TEST(BundleTest, APodMayHaveNoNetwork) {
+  for (const char* rest : {"", R"(,"linux":{},"mounts":null)",
+                           R"(,"linux":{"namespaces":[{"type":"pid"},{"type":"network"}]})"}) {
+    const auto spec =
+        ParseBundleSpec(R"({"annotations":{"io.kubernetes.cri.container-type":"sandbox"})" +
+                        std::string(rest) + "}");
+    ASSERT_TRUE(spec.ok()) << spec.error().message();
+    EXPECT_EQ(spec->netns, "");
+    EXPECT_EQ(spec->resolv_conf, "");
+  }
+}
+
+TEST(BundleTest, RefusesANetworkThatIsNone) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {R"("mounts":{})", "'mounts' is not a list"},
+      {R"("mounts":[1])", "'mounts' has an entry that is no object"},
+      {R"("mounts":[{"destination":1}])", "'destination' is not a text"},
+      {R"("linux":[])", "'linux' is not an object"},
+      {R"("linux":{"namespaces":1})", "'namespaces' is not a list"},
+      {R"("linux":{"namespaces":[{"type":"network","path":1}]})", "'path' is not a text"},
+  };
+  for (const auto& [text, reason] : cases) {
+    const auto spec = ParseBundleSpec(
+        R"({"annotations":{"io.kubernetes.cri.container-type":"sandbox"},)" + text + "}");
+    ASSERT_FALSE(spec.ok()) << text;
+    EXPECT_THAT(spec.error().message(), HasSubstr(reason));
+  }
+}
+
 TEST(BundleTest, ReadsAContainer) {
   const auto spec = ParseBundleSpec(R"({"annotations":{
     "io.kubernetes.cri.container-type":"container","io.kubernetes.cri.sandbox-id":"abc",

@@ -60,8 +60,13 @@ void FakeAgent::AddLifeMethods() {
         return Note("GetInfo", "");
       });
   methods_.Add<v1::CreateSandboxRequest, v1::CreateSandboxResponse>(
-      kService, "CreateSandbox", [this](const CallContext&, const auto& request, auto*) {
-        return Note("CreateSandbox", request.sandbox_id());
+      kService, "CreateSandbox",
+      [this](const CallContext&, const auto& request, auto* response) -> Status {
+        LOCKET_TRY(Note("CreateSandbox", request.sandbox_id()));
+        const std::lock_guard lock(mutex_);
+        if (request.has_network()) network_ = request.network().SerializeAsString();
+        response->mutable_left_out()->Assign(left_out_.begin(), left_out_.end());
+        return Ok();
       });
   methods_.Add<v1::PrepareRootfsRequest, v1::PrepareRootfsResponse>(
       kService, "PrepareRootfs", [this](const CallContext&, const auto& request, auto*) -> Status {
@@ -186,6 +191,11 @@ bool FakeAgent::input_closed(const std::string& id) const {
   const std::lock_guard lock(mutex_);
   return containers_.at(id).input_closed;
 }
+std::optional<std::string> FakeAgent::network() const {
+  const std::lock_guard lock(mutex_);
+  return network_;
+}
+
 std::string FakeAgent::spec(const std::string& id) const {
   const std::lock_guard lock(mutex_);
   return containers_.at(id).spec;

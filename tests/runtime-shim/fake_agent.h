@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,12 +29,14 @@ class FakeAgent {
   // The call `method` fails with this text from now on; empty: works.
   void FailMethod(const std::string& method, const std::string& text);
   void SetProtocol(uint32_t protocol);
-  void SetLeftOut(std::vector<std::string> left_out);  // of each container created from now on
+  // Of the sandbox and each container created from now on.
+  void SetLeftOut(std::vector<std::string> left_out);
 
   std::vector<std::string> calls() const;  // "Method id" in order; streams and waits left out
   std::string input(const std::string& id) const;
   bool input_closed(const std::string& id) const;
   std::string spec(const std::string& id) const;
+  std::optional<std::string> network() const;                    // the sandbox's, serialized
   std::vector<std::string> layers(const std::string& id) const;  // "digest serial"
   // Until `calls` holds it.
   bool WaitCall(const std::string& call) const;
@@ -62,6 +65,7 @@ class FakeAgent {
   std::vector<std::string> calls_;
   uint32_t protocol_ = 1;
   std::vector<std::string> left_out_;
+  std::optional<std::string> network_;
   bool dead_ = false;
 
   rpc::TtrpcMethods methods_;

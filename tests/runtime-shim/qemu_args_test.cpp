@@ -49,6 +49,32 @@ TEST(QemuArgsTest, ThereIsNoNetwork) {
   EXPECT_THAT(*args, Not(Contains(HasSubstr("net"))));
 }
 
+TEST(QemuArgsTest, EachNicStandsOnTheTapItWasGiven) {
+  auto vm = SomeVm();
+  vm.nics = {{.mac = "02:00:00:00:00:01", .tap_fd = 7, .vhost = false},
+             {.mac = "02:00:00:00:00:02", .tap_fd = 9, .vhost = true}};
+  const auto args = QemuArgs(vm);
+  ASSERT_TRUE(args.ok());
+  EXPECT_THAT(*args, Contains("tap,id=net0,fd=7,vhost=off"));
+  EXPECT_THAT(*args, Contains("tap,id=net1,fd=9,vhost=on"));
+  EXPECT_THAT(*args,
+              Contains("virtio-net-pci,id=nic-net0,netdev=net0,mac=02:00:00:00:00:01,romfile="))
+      << "no boot ROM";
+  EXPECT_THAT(*args, Contains(HasSubstr("netdev=net1,mac=02:00:00:00:00:02")));
+  EXPECT_EQ(ValueAfter(*args, "-nic"), "none") << "no other";
+}
+
+TEST(QemuArgsTest, WhatIsMeasuredIsTheSameWithANetwork) {
+  auto vm = SomeVm();
+  vm.nics = {{.mac = "02:00:00:00:00:01", .tap_fd = 7, .vhost = false}};
+  const auto with = QemuArgs(vm);
+  const auto without = QemuArgs(SomeVm());
+  ASSERT_TRUE(with.ok() && without.ok());
+  for (const char* measured : {"-kernel", "-initrd", "-append"}) {
+    EXPECT_EQ(ValueAfter(*with, measured), ValueAfter(*without, measured));
+  }
+}
+
 TEST(QemuArgsTest, KvmUsesTheHostsProcessor) {
   auto vm = SomeVm();
   vm.accelerator = Accelerator::kKvm;
