@@ -9,12 +9,14 @@
 #include "base/version.h"
 #include "device/kernel_dm_control.h"
 #include "device/kernel_mount_control.h"
+#include "device/kernel_network_control.h"
 #include "device/sysfs_block_devices.h"
 #include "guest-agent/agent_service.h"
 #include "guest-agent/broker_link.h"
 #include "guest-agent/crun_runtime.h"
 #include "guest-agent/guest_initdata.h"
 #include "guest-agent/kbs_key_source.h"
+#include "guest-agent/network.h"
 #include "guest-agent/virtio_ports.h"
 #include "guest-mounter/image_opener.h"
 #include "rpc/transport.h"
@@ -109,6 +111,15 @@ SpecPolicy PolicyOf(const Tenant& tenant) {
           .hide_output = tenant.initdata->policy.hide_output};
 }
 
+// Empty: the tenant lets the pod have no network.
+NetworkSetup NetworkSetupOf(const Tenant& tenant) {
+  if (!tenant.initdata || !tenant.initdata->policy.allow_network) return {};
+  return [](const GuestNetwork& network) -> Status {
+    LOCKET_TRY_ASSIGN(const auto control, device::OpenKernelNetworkControl());
+    return ApplyNetwork(network, *control, SetKernelParameter);
+  };
+}
+
 // Over the virtio port if this machine has it, else over vsock. Returns once the server stops.
 Status Serve(rpc::TtrpcServer& server) {
   Status served = rpc::ServeVirtioPort(server, kAgentPort, std::chrono::milliseconds(0));
@@ -134,7 +145,9 @@ Status RunAgentOrFail(UniqueFd exit_records) {
                     if (tenant.refusal) return *tenant.refusal;
                     return tenant.opener->Open(request);
                   },
-                  {.directory = kContainerDirectory, .policy = PolicyOf(tenant)});
+                  {.directory = kContainerDirectory,
+                   .policy = PolicyOf(tenant),
+                   .set_up_network = NetworkSetupOf(tenant)});
 
   rpc::TtrpcMethods methods;
   std::unique_ptr<rpc::TtrpcServer> server;

@@ -1,6 +1,7 @@
 #include "guest-agent/agent_service.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -51,8 +52,16 @@ void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo
         return Ok();
       });
   Add<api::CreateSandboxRequest, api::CreateSandboxResponse>(
-      methods, "CreateSandbox", [&sandbox](const auto& request, auto*) {
-        return sandbox.Create(request.sandbox_id(), request.hostname());
+      methods, "CreateSandbox", [&sandbox](const auto& request, auto* response) -> Status {
+        std::optional<GuestNetwork> network;
+        if (request.has_network()) {
+          LOCKET_TRY_ASSIGN(network, DecodeNetwork(request.network()));
+        }
+        LOCKET_TRY_ASSIGN(const auto left_out,
+                          sandbox.Create(request.sandbox_id(), request.hostname(),
+                                         network ? &*network : nullptr));
+        response->mutable_left_out()->Assign(left_out.begin(), left_out.end());
+        return Ok();
       });
   Add<api::PrepareRootfsRequest, api::PrepareRootfsResponse>(
       methods, "PrepareRootfs", [&sandbox](const auto& request, auto* response) -> Status {

@@ -66,10 +66,9 @@ Status Container::WriteBundle(const GuestSpec& spec) {
   std::filesystem::create_directories(options_.directory, error);
   if (error) return Error::FromErrno(error.value(), "make '" + options_.directory.string() + "'");
   const auto& directory = options_.directory;
-  LOCKET_TRY(WriteText(directory / "hosts",
-                       "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 " + spec.hostname + "\n"));
+  LOCKET_TRY(WriteText(directory / "hosts", HostsText(options_.network, spec.hostname)));
   LOCKET_TRY(WriteText(directory / "hostname", spec.hostname + "\n"));
-  LOCKET_TRY(WriteText(directory / "resolv.conf", ""));
+  LOCKET_TRY(WriteText(directory / "resolv.conf", ResolvConfText(options_.network)));
   const std::string config = EncodeGuestSpec(
       spec, {.container_id = options_.id, .rootfs = image_->rootfs(), .etc = options_.directory});
   return WriteText(directory / "config.json", config);

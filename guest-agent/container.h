@@ -16,6 +16,7 @@
 #include "guest-agent/container_runtime.h"
 #include "guest-agent/exit_notices.h"
 #include "guest-agent/guest_spec.h"
+#include "guest-agent/network.h"
 #include "guest-mounter/image_opener.h"
 
 namespace locket::guest_agent {
@@ -30,6 +31,7 @@ struct ContainerOptions {
   std::string id;
   std::filesystem::path directory;  // made at Create, removed at Delete
   std::string default_hostname;     // when the host's spec names none
+  GuestNetwork network{};           // the pod's; what hosts and resolv.conf tell of
 };
 
 enum class OutputStream { kStdout, kStderr };

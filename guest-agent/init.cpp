@@ -15,6 +15,7 @@
 #include "guest-agent/early_boot.h"
 #include "guest-agent/exit_notices.h"
 #include "guest-agent/module_list.h"
+#include "guest-agent/network.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -25,6 +26,8 @@ Status Boot() {
   ::umask(022);
   LOCKET_TRY(LeaveInitramfs());
   LOCKET_TRY(MountBase());
+  // Before there is a network device, which inherits it.
+  LOCKET_TRY(HardenNetwork(SetKernelParameter).While("harden the network"));
   LOCKET_TRY(LoadModules(kModuleDirectory));
   LOCKET_TRY(RaiseLoopback());
   LOCKET_TRY(SeedEntropy().While("seed the random number generator"));

@@ -31,4 +31,8 @@ Status CheckHostname(std::string_view hostname) {
   return Error(ErrorCode::kInvalidArgument, "a hostname is at most 63 of [A-Za-z0-9.-]");
 }
 
+bool IsLinkName(std::string_view name) { return !name.empty() && OnlyOf(name, "_-"); }
+
+bool IsResolverWord(std::string_view word) { return OnlyOf(word, "._:-"); }
+
 }  // namespace locket::guest_agent

@@ -12,4 +12,9 @@ Status CheckContainerId(std::string_view id);
 // Fit for sethostname(2): empty, or 1 to 63 of [A-Za-z0-9.-].
 Status CheckHostname(std::string_view hostname);
 
+// Some of [A-Za-z0-9_-], so that it is one step of a path.
+bool IsLinkName(std::string_view name);
+// Of [A-Za-z0-9._:-] only: a domain name, or an option of resolv.conf.
+bool IsResolverWord(std::string_view word);
+
 }  // namespace locket::guest_agent

@@ -10,14 +10,24 @@ constexpr char kFallbackHostname[] = "locket";
 
 }  // namespace
 
-Status Sandbox::Create(const std::string& id, const std::string& hostname) {
+Result<std::vector<std::string>> Sandbox::Create(const std::string& id, const std::string& hostname,
+                                                 const GuestNetwork* network) {
   LOCKET_TRY(CheckContainerId(id).While("sandbox"));
   LOCKET_TRY(CheckHostname(hostname));
   const std::lock_guard lock(mutex_);
   if (created_) return Error(ErrorCode::kAlreadyExists, "this guest has its sandbox already");
+  std::vector<std::string> left_out;
+  if (network != nullptr && options_.set_up_network == nullptr) {
+    left_out.emplace_back(
+        "network (the pod has a loopback interface only: set allow_network = true in initdata's "
+        "[agent])");
+  } else if (network != nullptr) {
+    LOCKET_TRY(options_.set_up_network(*network).While("set up the pod's network"));
+    network_ = *network;
+  }
   created_ = true;
   hostname_ = hostname.empty() ? kFallbackHostname : hostname;
-  return Ok();
+  return left_out;
 }
 
 Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
@@ -44,7 +54,8 @@ Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
       std::make_shared<Container>(seams_, std::move(*image),
                                   ContainerOptions{.id = container_id,
                                                    .directory = options_.directory / container_id,
-                                                   .default_hostname = hostname_});
+                                                   .default_hostname = hostname_,
+                                                   .network = network_});
   return digest;
 }
 

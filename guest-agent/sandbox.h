@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "guest-agent/container.h"
 #include "guest-agent/names.h"
+#include "guest-agent/network.h"
 #include "guest-mounter/image_opener.h"
 
 namespace locket::guest_agent {
@@ -19,9 +20,13 @@ namespace locket::guest_agent {
 using ImageSource = std::function<Result<std::unique_ptr<guest_mounter::OpenImage>>(
     const guest_mounter::OpenRequest&)>;
 
+// ApplyNetwork on this machine, or empty: the tenant lets the pod have no network.
+using NetworkSetup = std::function<Status(const GuestNetwork&)>;
+
 struct SandboxOptions {
   std::filesystem::path directory;  // of the containers' bundles
   SpecPolicy policy{};
+  NetworkSetup set_up_network{};
 };
 
 // Thread-safe.
@@ -30,8 +35,10 @@ class Sandbox {
   Sandbox(const ContainerSeams& seams, ImageSource images, SandboxOptions options)
       : seams_(seams), images_(std::move(images)), options_(std::move(options)) {}
 
+  // `network` is null for a pod that has none. What of it the guest does not take, in words.
   // kAlreadyExists: it was called before.
-  Status Create(const std::string& id, const std::string& hostname);
+  Result<std::vector<std::string>> Create(const std::string& id, const std::string& hostname,
+                                          const GuestNetwork* network = nullptr);
 
   // The digest of the image's manifest. kFailedPrecondition: no sandbox yet. kAlreadyExists: there
   // is such a container. On failure there is none.
@@ -56,6 +63,7 @@ class Sandbox {
   std::mutex mutex_;
   bool created_ = false;
   std::string hostname_;
+  GuestNetwork network_;
   // Shared with calls under way. Null while its root directory is being prepared.
   std::map<std::string, std::shared_ptr<Container>> containers_;
 };

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -35,12 +36,13 @@ class Guest {
     return Call<api::GetInfoResponse>("GetInfo", api::GetInfoRequest());
   }
 
-  Status CreateSandbox() {
+  Result<api::CreateSandboxResponse> CreateSandbox(
+      const std::optional<api::Network>& network = std::nullopt) {
     api::CreateSandboxRequest request;
     request.set_sandbox_id("pod");
     request.set_hostname("pod-host");
-    LOCKET_TRY(Call<api::CreateSandboxResponse>("CreateSandbox", request));
-    return Ok();
+    if (network) *request.mutable_network() = *network;
+    return Call<api::CreateSandboxResponse>("CreateSandbox", request);
   }
 
   Result<api::PrepareRootfsResponse> Prepare(const std::string& id, const FixtureImage& image) {

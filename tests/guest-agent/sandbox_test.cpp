@@ -97,6 +97,62 @@ class SandboxTest : public ::testing::Test {
       SandboxOptions{.directory = directory_.path() / "containers"});
 };
 
+GuestNetwork SomeNetwork() {
+  return {
+      .interfaces = {{.mac = {2},
+                      .name = "eth0",
+                      .mtu = 1500,
+                      .addresses = {{.address = std::string("\x0a\0\0\x02", 4), .length = 24}}}},
+      .nameservers = {std::string("\x0a\0\0\x01", 4)}};
+}
+
+TEST_F(SandboxTest, WithoutTheTenantsLeaveThePodRunsWithoutItsNetwork) {
+  Sandbox sandbox({.runtime = *runtime_, .exits = exits_}, {}, {.directory = "/nowhere"});
+  const GuestNetwork network = SomeNetwork();
+  const auto left_out = sandbox.Create("other", "", &network);
+  ASSERT_TRUE(left_out.ok()) << left_out.error().message();
+  EXPECT_THAT(*left_out,
+              ::testing::ElementsAre(HasSubstr("set allow_network = true in initdata's [agent]")));
+  Running("one");
+  const auto etc = directory_.path() / "containers/one";
+  EXPECT_EQ(ReadFile(etc / "hosts", 200).value(),
+            "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 pod-host\n");
+  EXPECT_EQ(ReadFile(etc / "resolv.conf", 200).value(), "");
+}
+
+TEST_F(SandboxTest, ContainersFindThePodsNetworkInEtc) {
+  GuestNetwork done;
+  Sandbox sandbox(
+      {.runtime = *runtime_, .exits = exits_},
+      [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
+      {.directory = directory_.path() / "networked",
+       .set_up_network = [&](const GuestNetwork& network) {
+         done = network;
+         return Ok();
+       }});
+  const GuestNetwork network = SomeNetwork();
+  EXPECT_THAT(sandbox.Create("other", "pod-host", &network).value(), IsEmpty());
+  EXPECT_EQ(done, network);
+  ASSERT_TRUE(sandbox.PrepareRootfs("one", Request()).ok());
+  ASSERT_TRUE(sandbox.Find("one").value()->Create(Spec(), {}, /*with_stdin=*/false).ok());
+  const auto etc = directory_.path() / "networked/one";
+  EXPECT_EQ(ReadFile(etc / "hosts", 200).value(),
+            "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 pod-host\n");
+  EXPECT_EQ(ReadFile(etc / "resolv.conf", 200).value(), "nameserver 10.0.0.1\n");
+}
+
+TEST_F(SandboxTest, WhenTheNetworkFailsNoContainerRuns) {
+  Sandbox sandbox({.runtime = *runtime_, .exits = exits_}, {},
+                  {.directory = "/nowhere", .set_up_network = [](const GuestNetwork&) -> Status {
+                     return Error(ErrorCode::kNotFound, "no such device");
+                   }});
+  const GuestNetwork network = SomeNetwork();
+  const auto created = sandbox.Create("other", "", &network);
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.error().message(), "set up the pod's network: no such device");
+  EXPECT_EQ(sandbox.PrepareRootfs("one", Request()).error().code(), ErrorCode::kFailedPrecondition);
+}
+
 TEST_F(SandboxTest, AContainerLivesFromItsRootToItsExit) {
   auto container = Running("one");
   auto& fake = runtime_->containers().at("one");

@@ -54,6 +54,10 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
                                    "virtserialport,chardev=agent,name=dev.locket.agent",
                                    "-device",
                                    "virtio-scsi-pci,id=scsi0"};
+  if (options.nic_mac) {
+    argv.insert(argv.end(), {"-netdev", "hubport,id=wire,hubid=0", "-device",
+                             "virtio-net-pci,netdev=wire,romfile=,mac=" + *options.nic_mac});
+  }
   int number = 0;
   for (const VmDisk& disk : options.disks) {
     const std::string node = "disk" + std::to_string(number++);

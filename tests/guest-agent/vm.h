@@ -24,6 +24,7 @@ struct VmOptions {
   std::filesystem::path image_directory;  // guest-image/build's --out
   std::vector<VmDisk> disks{};
   std::optional<std::filesystem::path> initrd{};  // instead of the image's own
+  std::optional<std::string> nic_mac{};           // a network device; nobody else is on its wire
 };
 
 class Vm {

@@ -98,8 +98,9 @@ class VmTest : public ::testing::Test {
   }
 
   // Boots with the layers' disks (and `more`) and, if given, initdata.
-  Guest Boot(const std::optional<std::string>& initdata, const std::vector<VmDisk>& more = {}) {
-    VmOptions options{.image_directory = GuestImageDirectory()};
+  Guest Boot(const std::optional<std::string>& initdata, const std::vector<VmDisk>& more = {},
+             const std::optional<std::string>& nic_mac = std::nullopt) {
+    VmOptions options{.image_directory = GuestImageDirectory(), .nic_mac = nic_mac};
     if (initdata) {
       const auto file = directory_->path() / "initdata";
       const auto disk = image::EncodeInitdataDevice(*initdata);
@@ -271,6 +272,67 @@ TEST_F(VmTest, ContainersShareLayersTakeInputAndDieBySignal) {
   EXPECT_TRUE(guest.Delete("allowed").ok()) << "a running container";
   EXPECT_TRUE(guest.Delete("sleeper").ok());
   EXPECT_THAT(guest.vm().Console(), ::testing::Not(HasSubstr("leaving")));
+}
+
+api::Network PodNetwork() {
+  api::Network network;
+  auto* interface = network.add_interfaces();
+  interface->set_mac(std::string("\x02\0\0\0\0\x07", 6));
+  interface->set_name("pod0");
+  interface->set_mtu(1400);
+  auto* address = interface->add_addresses();
+  address->set_address(std::string("\x0a\0\0\x02", 4));
+  address->set_length(24);
+  auto* anywhere = interface->add_routes();
+  anywhere->mutable_destination()->set_address(std::string(4, '\0'));
+  anywhere->set_gateway(std::string("\x0a\0\0\x01", 4));
+  auto* subnet = interface->add_routes()->mutable_destination();
+  subnet->set_address(std::string("\x0a\0\0\0", 4));
+  subnet->set_length(24);
+  network.add_nameservers(std::string("\x0a\0\0\x01", 4));
+  network.add_searches("a.example");
+  return network;
+}
+
+const std::vector<std::string> kShowNetwork = {
+    "/bin/sh", "-c",
+    "cat /etc/resolv.conf /etc/hosts; cd /sys/class/net; ls; cat pod0/address pod0/mtu; "
+    "cat /proc/sys/net/ipv6/conf/pod0/disable_ipv6; while read -r a b c d; do echo $a $b $c; done "
+    "< /proc/net/route"};
+
+TEST_F(VmTest, ThePodHasTheNetworkThatTheHostSaysIfTheTenantAllowsIt) {
+  const FixtureImage image = Image(kShowNetwork);
+  Guest guest = Boot(PinningInitdata({image.manifest_digest()}, "allow_network = true\n"), {},
+                     "02:00:00:00:00:07");
+  const auto sandbox = guest.CreateSandbox(PodNetwork());
+  ASSERT_TRUE(sandbox.ok()) << sandbox.error().message() << guest.vm().Console();
+  EXPECT_EQ(sandbox->left_out_size(), 0);
+  ASSERT_TRUE(guest.Prepare("one", image).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Create("one", SpecFor(kShowNetwork)).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Start("one").ok());
+  EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value(),
+            "nameserver 10.0.0.1\nsearch a.example\n"
+            "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 from-spec\n"
+            "lo\npod0\n02:00:00:00:00:07\n1400\n1\n"
+            "Iface Destination Gateway\npod0 00000000 0100000A\npod0 0000000A 00000000\n");
+}
+
+TEST_F(VmTest, WithoutTheTenantsLeaveTheDeviceStaysDown) {
+  const std::vector<std::string> show = {
+      "/bin/sh", "-c", "cat /etc/resolv.conf /proc/net/route; cd /sys/class/net; cat */operstate"};
+  const FixtureImage image = Image(show);
+  Guest guest = Boot(PinningInitdata({image.manifest_digest()}), {}, "02:00:00:00:00:07");
+  const auto sandbox = guest.CreateSandbox(PodNetwork());
+  ASSERT_TRUE(sandbox.ok()) << sandbox.error().message() << guest.vm().Console();
+  ASSERT_EQ(sandbox->left_out_size(), 1);
+  EXPECT_THAT(sandbox->left_out(0), HasSubstr("allow_network = true"));
+  ASSERT_TRUE(guest.Prepare("one", image).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Create("one", SpecFor(show)).ok()) << guest.vm().Console();
+  ASSERT_TRUE(guest.Start("one").ok());
+  const std::string shown = guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value();
+  EXPECT_THAT(shown, StartsWith("Iface\t")) << "no nameserver";
+  EXPECT_THAT(shown, EndsWith("\ndown\nunknown\n")) << "eth0 and lo";
+  EXPECT_THAT(shown, ::testing::Not(HasSubstr("eth0"))) << "no route";
 }
 
 TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
