@@ -38,6 +38,9 @@ ContainerState StateOf(cri::ContainerState state) {
   }
 }
 
+// The host's needs no CNI configuration.
+cri::NamespaceMode NetworkMode(const PodSpec& pod) { return pod.network ? cri::POD : cri::NODE; }
+
 cri::PodSandboxConfig SandboxConfig(const PodSpec& pod) {
   cri::PodSandboxConfig config;
   config.mutable_metadata()->set_name(pod.name);
@@ -47,15 +50,14 @@ cri::PodSandboxConfig SandboxConfig(const PodSpec& pod) {
   (*config.mutable_labels())[std::string(kPodLabel)] = pod.name;
   for (const auto& [key, value] : pod.annotations) (*config.mutable_annotations())[key] = value;
   (*config.mutable_annotations())[kRuntimeHandlerAnnotation] = pod.runtime_handler;
-  // Pods have no network of their own yet: with NODE no CNI configuration is needed.
   auto* namespaces =
       config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
-  namespaces->set_network(cri::NODE);
+  namespaces->set_network(NetworkMode(pod));
   namespaces->set_pid(cri::CONTAINER);
   return config;
 }
 
-cri::ContainerConfig ContainerConfig(const ContainerSpec& container) {
+cri::ContainerConfig ContainerConfig(const ContainerSpec& container, const PodSpec& pod) {
   cri::ContainerConfig config;
   config.mutable_metadata()->set_name(container.name);
   config.mutable_image()->set_image(container.image);
@@ -64,7 +66,7 @@ cri::ContainerConfig ContainerConfig(const ContainerSpec& container) {
   for (const auto& word : container.command) config.add_command(word);
   auto* namespaces =
       config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
-  namespaces->set_network(cri::NODE);
+  namespaces->set_network(NetworkMode(pod));
   namespaces->set_pid(cri::CONTAINER);
   return config;
 }
@@ -225,7 +227,7 @@ Result<std::string> CriClient::CreateContainer(const std::string& pod_id, const 
                                                const ContainerSpec& container, Timeout timeout) {
   cri::CreateContainerRequest request;
   request.set_pod_sandbox_id(pod_id);
-  *request.mutable_config() = ContainerConfig(container);
+  *request.mutable_config() = ContainerConfig(container, pod);
   *request.mutable_sandbox_config() = SandboxConfig(pod);
   LOCKET_TRY_ASSIGN(const auto answer,
                     impl_->Call<cri::CreateContainerResponse>(

@@ -220,6 +220,15 @@ Check GuestImage(const DoctorHost& host) {
   return Missing(std::move(feature), usable.error().message());
 }
 
+Check PodNetwork(const DoctorHost& host) {
+  Feature feature{"pod-network", Need::kFeature,
+                  "pods whose initdata allows a network; others have a loopback interface",
+                  "as root, who alone can look: modprobe tun sch_ingress cls_u32 act_mirred"};
+  const auto works = host.probe_network();
+  if (works.ok()) return Present(std::move(feature), "a tap takes over another link");
+  return Missing(std::move(feature), works.error().message());
+}
+
 Check Broker(const DoctorHost& host) {
   Feature feature{"broker", Need::kFeature, "encrypted layers: releases their keys",
                   "start locket-broker and set LOCKET_BROKER_URL"};
@@ -272,6 +281,7 @@ std::vector<Check> Examine(const DoctorHost& host) {
   checks.push_back(Snapshotter(host));
   checks.push_back(Conversion(host));
   checks.push_back(Kvm(host));
+  checks.push_back(PodNetwork(host));
   checks.push_back(Broker(host));
   checks.push_back(DeviceNode(host, "/dev/sev",
                               {"sev-snp", Need::kFeature, "AMD SEV-SNP as TEE",

@@ -47,6 +47,8 @@ struct DoctorHost {
   std::function<Result<std::string>(const std::string& socket)> probe_cri_config;
   // Asks the snapshotter what became of images to convert.
   std::function<Result<Conversions>(const std::string& socket)> probe_conversions;
+  // Joins a tap to another link in a network namespace made for it.
+  std::function<Status()> probe_network;
   // A TCP connection to the broker's address.
   std::function<Status(const std::string& url)> probe_broker;
 };
@@ -87,6 +89,10 @@ Status ProbeKvm(const std::filesystem::path& device, std::chrono::milliseconds t
 // Whether QEMU gets a virtual CPU ready under KVM: it asks for more than an instruction, and some
 // hosts (nested ones above all) refuse that.
 Status ProbeQemuKvm(const std::string& qemu, std::chrono::milliseconds timeout);
+
+// Does what joins a VM to a pod's network, in a namespace of its own: needs root, the tun device
+// and the kernel's traffic filters.
+Status ProbePodNetwork();
 
 // A TCP connection to host and port of an http or https URL, within `timeout`.
 Status ProbeTcp(const std::string& url, std::chrono::milliseconds timeout);

@@ -57,6 +57,7 @@ DoctorHost RealHost(const Options& options, const Context& context) {
       .probe_conversions = [](const std::string& socket) -> Result<Conversions> {
         return CacheClient(socket).GetConversions(kProbeTimeout);
       },
+      .probe_network = ProbePodNetwork,
       .probe_broker = [](const std::string& url) { return ProbeTcp(url, kProbeTimeout); },
   };
   if (!options.broker_url.empty()) host.broker_url = options.broker_url;

@@ -176,7 +176,8 @@ Result<int> RunNamedPod(CriClient& cri, const RunPodRequest& request, int interr
                     .uid = uid,
                     .log_directory = logs.string(),
                     .annotations = request.annotations,
-                    .runtime_handler = request.runtime_handler};
+                    .runtime_handler = request.runtime_handler,
+                    .network = request.network};
   auto id = cri.RunPod(pod, request.timeout).While("start the sandbox");
   if (!id.ok()) {
     RemoveLogs(logs);

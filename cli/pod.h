@@ -22,6 +22,7 @@ struct RunPodRequest {
   std::map<std::string, std::string> annotations{};
   std::vector<std::string> command{};  // empty: the image's own
   std::filesystem::path log_dir;       // made if absent
+  bool network = false;                // from CNI, if the initdata allows it
   bool detach = false;
   bool remove = false;                // once it has ended
   std::chrono::seconds timeout{300};  // for each step until the container runs

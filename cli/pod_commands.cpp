@@ -67,7 +67,7 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
   run->footer(
       "Attached, it prints what the container prints and exits with its exit code.\n\nExamples:\n"
       "  locket pod run registry.example/app:1 --initdata app.toml\n  locket pod run "
-      "registry.example/app:1 --initdata app.toml --name web --detach\n  locket pod run "
+      "registry.example/app:1 --initdata app.toml --name web --network --detach\n  locket pod run "
       "registry.example/app:1 --initdata app.toml --rm -- /bin/sh -c 'echo hello'");
   auto options = std::make_shared<RunOptions>();
   auto socket = std::make_shared<std::string>(DefaultSocket(context));
@@ -78,6 +78,8 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
       ->capture_default_str();
   run->add_option("--name", options->request.name, "Name of the pod (default: random)");
   AddSocket(*run, *socket);
+  run->add_flag("--network", options->request.network,
+                "Give the pod a network by CNI; the initdata has to allow it");
   run->add_flag("--detach", options->request.detach, "Return once the container runs");
   run->add_option("--log-dir", options->log_dir, "Where containerd writes the container's output")
       ->capture_default_str();

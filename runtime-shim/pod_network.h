@@ -34,8 +34,7 @@ enum class NetworkUse {
   kJoin,      // make the taps
 };
 
-// The rest of the kernel, in the pod's namespace: a new tap of that name, not yet up, and what the
-// kernel would do on it by itself switched off.
+// device::MakeTap.
 using TapMaker = std::function<Result<UniqueFd>(const std::string& name)>;
 
 // Takes every Ethernet link that has addresses. Whatever comes in on one from now on leaves through

@@ -98,9 +98,11 @@ $platforms
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$REGISTRY/pause:1"
   restrict_oom_score_adj = true
+  netns_mounts_under_state_dir = true
   stream_server_port = "0"
   [plugins."io.containerd.grpc.v1.cri".cni]
     conf_dir = "$RUN/etc/cni"
+    bin_dir = "/usr/lib/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     $cri
     default_runtime_name = "locket"

@@ -41,6 +41,7 @@ class DoctorTest : public CliTest {
     };
     host_.probe_cri_config = [this](const std::string&) { return cri_config_; };
     host_.probe_conversions = [this](const std::string&) { return conversions_; };
+    host_.probe_network = [this] { return network_; };
     host_.probe_broker = [](const std::string&) { return Ok(); };
   }
 
@@ -82,6 +83,7 @@ class DoctorTest : public CliTest {
   UniqueFd snapshotter_;
   Result<Conversions> conversions_ =
       Conversions{.enabled = true, .directory = "/v/converting", .free_bytes = 5ULL << 30};
+  Status network_ = Ok();
   Result<std::string> cri_config_ = CriConfig("locket", "io.containerd.locket.v2");
 };
 
@@ -97,6 +99,7 @@ TEST_F(DoctorTest, EveryMissingThingSaysWhyWhatForAndTheWayOut) {
   };
   cri_config_ = Error(ErrorCode::kUnavailable, "connect to containerd");
   conversions_ = Error(ErrorCode::kUnavailable, "no locket-snapshotter");
+  network_ = Error(ErrorCode::kNotFound, "no filters");
   const auto checks = Examine(host_);
   for (const auto& check : checks) {
     EXPECT_FALSE(check.ok) << check.name;
@@ -135,6 +138,28 @@ TEST_F(DoctorTest, OnlyWhatPodsNeedStopsThem) {
     EXPECT_TRUE(CanRunPods(Examine(host_))) << name;
     std::filesystem::rename(Path("aside"), Path(path));
   }
+}
+
+TEST_F(DoctorTest, PodsRunWithoutANetworkWhereTheKernelCannotJoinOne) {
+  Furnish();
+  network_ = Error(ErrorCode::kNotFound, "redirect link 2 to 1: Object not found");
+  const auto check = Find("pod-network");
+  EXPECT_FALSE(check.ok);
+  EXPECT_EQ(check.detail, "redirect link 2 to 1: Object not found");
+  EXPECT_THAT(check.way_out, HasSubstr("modprobe tun sch_ingress cls_u32 act_mirred"));
+  EXPECT_TRUE(CanRunPods(Examine(host_)));
+}
+
+TEST(PodNetworkProbeTest, DoesOnThisMachineWhatTheShimDoes) {
+  const auto before = std::filesystem::read_symlink("/proc/thread-self/ns/net");
+  const auto works = ProbePodNetwork();
+  if (::geteuid() == 0) {
+    EXPECT_TRUE(works.ok()) << works.error().message();
+  } else {
+    ASSERT_FALSE(works.ok());
+    EXPECT_THAT(works.error().message(), HasSubstr("make a network namespace"));
+  }
+  EXPECT_EQ(std::filesystem::read_symlink("/proc/thread-self/ns/net"), before);
 }
 
 TEST_F(DoctorTest, ContainerdsConfigurationIsReadForWhatSealedImagesNeed) {

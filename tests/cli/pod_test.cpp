@@ -65,6 +65,11 @@ TEST_F(PodTest, AsksForTheHostNetworkTheHandlerAndTheAnnotations) {
   EXPECT_THAT(container.command, IsEmpty());
 }
 
+TEST_F(PodTest, ANetworkOfItsOwnIsAskedForByName) {
+  ASSERT_EQ(RunPod({"--name", "web", "--network"}).exit_code, 0);
+  EXPECT_FALSE(server_.sandboxes().begin()->second.host_network);
+}
+
 TEST_F(PodTest, CarriesInitdataInItsAnnotation) {
   ASSERT_EQ(cli_.Run({"initdata", "create", "--allow-keyed", "-o", Path("app.toml")}).exit_code, 0);
   ASSERT_EQ(RunPod({"--initdata", Path("app.toml")}).exit_code, 0);
