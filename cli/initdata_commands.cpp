@@ -20,6 +20,7 @@ struct CreateOptions {
   std::string ca_file;
   std::vector<std::string> digests;
   std::vector<std::string> commands;
+  std::vector<std::string> execs;
   std::string output;
 };
 
@@ -65,6 +66,10 @@ Status CheckCreate(CreateOptions& options) {
     LOCKET_TRY_ASSIGN(auto words, ParseCommand(json).While("--allow-command"));
     options.policy.allow_commands.push_back(std::move(words));
   }
+  for (const auto& json : options.execs) {
+    LOCKET_TRY_ASSIGN(auto words, ParseCommand(json).While("--allow-exec"));
+    options.policy.allow_exec.push_back(std::move(words));
+  }
   for (const auto& text : options.digests) {
     LOCKET_TRY_ASSIGN(const image::Digest digest,
                       image::Digest::FromText(text).While("--allow-digest"));
@@ -101,11 +106,15 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
                    "Argument vector allowed besides the image's own, a JSON array")
       ->allow_extra_args(false);
   create
+      ->add_option("--allow-exec", options->execs,
+                   "Argument vector the host may run in a running container, a JSON array")
+      ->allow_extra_args(false);
+  create
       ->add_option("--allow-env", options->policy.allow_env,
                    "Host-given variable that may be set, NAME or PREFIX*")
       ->allow_extra_args(false);
   create->add_flag("--allow-stdin", options->policy.allow_stdin,
-                   "The host may write to containers' standard input");
+                   "The host may write to standard inputs, and containers may have a terminal");
   create->add_flag("--allow-network", options->policy.allow_network,
                    "Pods have the network that the host gives them");
   create->add_flag("--hide-output", options->policy.hide_output,

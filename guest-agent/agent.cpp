@@ -106,6 +106,7 @@ Tenant MakeTenant(GuestTee& tee, Devices& devices) {
 SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
   return {.allow_commands = tenant.initdata->policy.allow_commands,
+          .allow_exec = tenant.initdata->policy.allow_exec,
           .allow_env = tenant.initdata->policy.allow_env,
           .allow_stdin = tenant.initdata->policy.allow_stdin,
           .hide_output = tenant.initdata->policy.hide_output};

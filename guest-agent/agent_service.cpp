@@ -73,13 +73,15 @@ void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo
       });
 }
 
+// Of a request about one process.
+template <typename Request>
+Result<std::shared_ptr<GuestProcess>> ProcessOf(Sandbox& sandbox, const Request& request) {
+  return sandbox.FindProcess(request.container_id(), request.exec_id());
+}
+
 void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
   Add<api::CreateContainerRequest, api::CreateContainerResponse>(
       methods, "CreateContainer", [&sandbox](const auto& request, auto* response) -> Status {
-        if (request.terminal()) {
-          return Error(ErrorCode::kInvalidArgument,
-                       "terminals are not supported: run the container without tty");
-        }
         LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
         LOCKET_TRY_ASSIGN(const auto created,
                           container->Create(request.oci_spec(), sandbox.policy(), request.stdin()));
@@ -89,15 +91,15 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
       });
   Add<api::StartContainerRequest, api::StartContainerResponse>(
       methods, "StartContainer", [&sandbox](const auto& request, auto* response) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        LOCKET_TRY_ASSIGN(const pid_t pid, container->Start());
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        LOCKET_TRY_ASSIGN(const pid_t pid, process->Start());
         response->set_pid(static_cast<uint32_t>(pid));
         return Ok();
       });
   Add<api::WaitContainerRequest, api::WaitContainerResponse>(
       methods, "WaitContainer", [&sandbox](const auto& request, auto* response) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        LOCKET_TRY_ASSIGN(const auto exit, container->Wait());
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        LOCKET_TRY_ASSIGN(const auto exit, process->Wait());
         response->set_exit_status(static_cast<uint32_t>(exit.exit_status));
         const auto since_epoch =
             std::chrono::duration_cast<std::chrono::nanoseconds>(exit.at.time_since_epoch())
@@ -108,8 +110,8 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
       });
   Add<api::SignalContainerRequest, api::SignalContainerResponse>(
       methods, "SignalContainer", [&sandbox](const auto& request, auto*) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        return container->Signal(static_cast<int>(request.signal()), request.all());
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        return process->Signal(static_cast<int>(request.signal()), request.all());
       });
   Add<api::ListProcessesRequest, api::ListProcessesResponse>(
       methods, "ListProcesses", [&sandbox](const auto& request, auto* response) -> Status {
@@ -119,8 +121,30 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
         return Ok();
       });
   Add<api::DeleteContainerRequest, api::DeleteContainerResponse>(
-      methods, "DeleteContainer",
-      [&sandbox](const auto& request, auto*) { return sandbox.Delete(request.container_id()); });
+      methods, "DeleteContainer", [&sandbox](const auto& request, auto*) -> Status {
+        if (request.exec_id().empty()) return sandbox.Delete(request.container_id());
+        const auto container = sandbox.Find(request.container_id());
+        return container.ok() ? (*container)->DeleteExec(request.exec_id()) : Ok();
+      });
+}
+
+void AddExecMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
+  Add<api::CreateExecRequest, api::CreateExecResponse>(
+      methods, "CreateExec", [&sandbox](const auto& request, auto*) -> Status {
+        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        return container->CreateExec(request.exec_id(), request.process(), sandbox.policy(),
+                                     request.stdin());
+      });
+  Add<api::ResizeTerminalRequest, api::ResizeTerminalResponse>(
+      methods, "ResizeTerminal", [&sandbox](const auto& request, auto*) -> Status {
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        if (request.rows() > UINT16_MAX || request.columns() > UINT16_MAX) {
+          return Error(ErrorCode::kInvalidArgument,
+                       "a terminal has at most 65535 rows and columns");
+        }
+        return process->Resize({.rows = static_cast<uint16_t>(request.rows()),
+                                .columns = static_cast<uint16_t>(request.columns())});
+      });
 }
 
 void AddStreamMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
@@ -129,23 +153,23 @@ void AddStreamMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
         if (request.max_bytes() < 1 || request.max_bytes() > kMaxReadBytes) {
           return Error(ErrorCode::kInvalidArgument, "max_bytes is not 1 to 1048576");
         }
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
         const auto stream = request.stream() == api::OUTPUT_STREAM_STDERR ? OutputStream::kStderr
                                                                           : OutputStream::kStdout;
-        LOCKET_TRY_ASSIGN(auto output, container->Read(stream, request.max_bytes()));
+        LOCKET_TRY_ASSIGN(auto output, process->Read(stream, request.max_bytes()));
         response->set_data(std::move(output.data));
         response->set_eof(output.end);
         return Ok();
       });
   Add<api::WriteInputRequest, api::WriteInputResponse>(
       methods, "WriteInput", [&sandbox](const auto& request, auto*) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        return container->WriteInput(request.data());
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        return process->WriteInput(request.data());
       });
   Add<api::CloseInputRequest, api::CloseInputResponse>(
       methods, "CloseInput", [&sandbox](const auto& request, auto*) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        container->CloseInput();
+        LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
+        process->CloseInput();
         return Ok();
       });
 }
@@ -156,6 +180,7 @@ void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentIn
                      const std::function<void()>& shutdown) {
   AddPodMethods(methods, sandbox, info);
   AddContainerMethods(methods, sandbox);
+  AddExecMethods(methods, sandbox);
   AddStreamMethods(methods, sandbox);
   Add<api::ShutdownRequest, api::ShutdownResponse>(methods, "Shutdown",
                                                    [&sandbox, &shutdown](const auto&, auto*) {

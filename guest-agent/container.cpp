@@ -1,15 +1,13 @@
 #include "guest-agent/container.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <csignal>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "guest-agent/exec_spec.h"
 #include "guest-agent/names.h"
 #include "image/user.h"
 
@@ -18,17 +16,6 @@ namespace {
 
 // What a container that ended with 0 although a layer is corrupted reports (sysexits.h, EX_IOERR).
 constexpr int kCorruptedExitStatus = 74;
-
-struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
-};
-
-Result<Pipe> MakePipe() {
-  std::array<int, 2> ends;
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error::FromErrno(errno, "make a pipe");
-  return Pipe{.read_end = UniqueFd(ends[0]), .write_end = UniqueFd(ends[1])};
-}
 
 Status WriteText(const std::filesystem::path& path, std::string_view text) {
   LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
@@ -81,13 +68,8 @@ Result<CreatedContainer> Container::Create(std::string_view host_spec, const Spe
     const std::lock_guard lock(mutex_);
     if (state_ != State::kPrepared) return WrongState(options_.id, "exists already");
   }
-  // What an interpreter reads there it does, so it counts as a command.
-  if (with_stdin && !policy.allow_stdin) {
-    return Error(ErrorCode::kPermissionDenied,
-                 "the host may not write to the container's standard input: run it without stdin, "
-                 "or set allow_stdin = true in initdata's [agent]");
-  }
   LOCKET_TRY_ASSIGN(HostSpec host, DecodeHostSpec(host_spec));
+  LOCKET_TRY(CheckStreams(policy, with_stdin, host.terminal));
   LOCKET_TRY_ASSIGN(const ImageProcess process, ProcessOf(image_->image()));
   LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
   LOCKET_TRY(CheckHostname(spec.hostname));
@@ -96,41 +78,30 @@ Result<CreatedContainer> Container::Create(std::string_view host_spec, const Spe
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }
   LOCKET_TRY(WriteBundle(spec));
-  LOCKET_TRY_ASSIGN(const pid_t pid,
-                    CreateLocked({.with_stdin = with_stdin, .hide_output = policy.hide_output}));
-  return CreatedContainer{.pid = pid, .left_out = std::move(spec.dropped)};
+  LOCKET_TRY_ASSIGN(const pid_t pid, CreateLocked({.with_stdin = with_stdin,
+                                                   .terminal = spec.terminal,
+                                                   .hide_output = policy.hide_output}));
+  auto left_out = std::exchange(spec.dropped, {});
+  spec_ = std::move(spec);
+  return CreatedContainer{.pid = pid, .left_out = std::move(left_out)};
 }
 
-Result<pid_t> Container::CreateLocked(const Streams& streams) {
-  LOCKET_TRY_ASSIGN(Pipe input, MakePipe());
-  LOCKET_TRY_ASSIGN(Pipe output, MakePipe());
-  LOCKET_TRY_ASSIGN(Pipe errors, MakePipe());
-  UniqueFd nowhere;
-  if (!streams.with_stdin) input.write_end.reset();  // the container reads the end at once
-  if (streams.hide_output) {
-    LOCKET_TRY_ASSIGN(nowhere, OpenFile("/dev/null", O_WRONLY));
-    output.write_end.reset();  // and whoever reads its output
-    errors.write_end.reset();
-  }
+Result<pid_t> Container::CreateLocked(const IoOptions& options) {
+  LOCKET_TRY_ASSIGN(auto io, ProcessIo::Create(options));
   const auto since = seams_.exits.Now();
-  auto pid =
-      seams_.runtime.Create({.id = options_.id,
-                             .bundle = options_.directory,
-                             .stdin_fd = input.read_end.get(),
-                             .stdout_fd = (nowhere.valid() ? nowhere : output.write_end).get(),
-                             .stderr_fd = (nowhere.valid() ? nowhere : errors.write_end).get()});
-  if (!pid.ok()) {
+  auto made = seams_.runtime.Create(
+      {.id = options_.id, .bundle = options_.directory, .streams = io->child()});
+  if (!made.ok()) {
     LOCKET_TRY(image_->CheckIntact());
-    return std::move(pid).error();
+    return std::move(made).error();
   }
+  io->Started(std::move(made->terminal));
   const std::lock_guard lock(mutex_);
   state_ = State::kCreated;
-  pid_ = *pid;
-  if (streams.with_stdin) stdin_ = std::make_shared<UniqueFd>(std::move(input.write_end));
-  stdout_ = std::move(output.read_end);
-  stderr_ = std::move(errors.read_end);
-  watcher_ = std::thread([this, pid = *pid, since] { WatchExit(pid, since); });
-  return *pid;
+  pid_ = made->pid;
+  io_ = std::move(io);
+  watcher_ = std::thread([this, pid = pid_, since] { WatchExit(pid, since); });
+  return pid_;
 }
 
 // Runs on its own thread. The image is there until Delete has joined this.
@@ -204,56 +175,75 @@ Status Container::Delete() {
     created = state_ != State::kPrepared;
   }
   if (created) LOCKET_TRY(seams_.runtime.Delete(options_.id));
+  execs_.DeleteAll();
   if (watcher_.joinable()) watcher_.join();
   image_.reset();
   std::error_code error;
   std::filesystem::remove_all(options_.directory, error);
   const std::lock_guard lock(mutex_);
   state_ = State::kDeleted;
-  stdin_.reset();
+  if (io_ != nullptr) io_->CloseInput();
   ended_.notify_all();
   if (error) return Error::FromErrno(error.value(), "remove '" + options_.directory.string() + "'");
   return Ok();
 }
 
+Result<ProcessIo*> Container::RequireIo() {
+  const std::lock_guard lock(mutex_);
+  if (io_ == nullptr) return WrongState(options_.id, "is not created");
+  return io_.get();  // stays as long as this object
+}
+
 Result<Output> Container::Read(OutputStream stream, size_t max_bytes) {
-  int fd = -1;
-  {
-    const std::lock_guard lock(mutex_);
-    const UniqueFd& end = stream == OutputStream::kStdout ? stdout_ : stderr_;
-    if (!end.valid()) return WrongState(options_.id, "is not created");
-    fd = end.get();  // stays open as long as this object
-  }
-  Output output{.data = std::string(max_bytes, '\0')};
-  ssize_t got = 0;
-  do {
-    got = ::read(fd, output.data.data(), output.data.size());
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return Error::FromErrno(errno, "read the output of '" + options_.id + "'");
-  output.data.resize(static_cast<size_t>(got));
-  if (got > 0) return output;
+  LOCKET_TRY_ASSIGN(ProcessIo * io, RequireIo());
+  LOCKET_TRY_ASSIGN(Output output,
+                    io->Read(stream, max_bytes).While("container '" + options_.id + "'"));
+  if (!output.end || (stream == OutputStream::kStdout && !io->terminal())) return output;
   std::unique_lock lock(mutex_);
-  if (stream == OutputStream::kStderr) {
-    ended_.wait(lock, [this] { return exit_.has_value(); });
-    output.data = std::exchange(last_words_, {});
-  }
+  ended_.wait(lock, [this] { return exit_.has_value(); });
+  output.data = std::exchange(last_words_, {});
   output.end = output.data.empty();
   return output;
 }
 
 Status Container::WriteInput(std::string_view data) {
-  std::shared_ptr<UniqueFd> input;
-  {
-    const std::lock_guard lock(mutex_);
-    input = stdin_;
-  }
-  if (input == nullptr) return WrongState(options_.id, "has no standard input, or it is closed");
-  return WriteFull(input->get(), AsBytes(data)).While("write to '" + options_.id + "'");
+  LOCKET_TRY_ASSIGN(ProcessIo * io, RequireIo());
+  return io->Write(data).While("container '" + options_.id + "'");
 }
 
 void Container::CloseInput() {
-  const std::lock_guard lock(mutex_);
-  stdin_.reset();
+  const auto io = RequireIo();
+  if (io.ok()) (*io)->CloseInput();
+}
+
+Status Container::Resize(const TerminalSize& size) {
+  LOCKET_TRY_ASSIGN(ProcessIo * io, RequireIo());
+  return io->Resize(size);
+}
+
+Status Container::CreateExec(const std::string& exec_id, std::string_view host_process,
+                             const SpecPolicy& policy, bool with_stdin) {
+  LOCKET_TRY(CheckContainerId(exec_id).While("exec ID"));
+  LOCKET_TRY_ASSIGN(const HostSpec host, DecodeHostProcess(host_process));
+  const std::lock_guard lifecycle(lifecycle_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::kRunning || exit_) {
+      return WrongState(options_.id, exit_ ? "has ended: nothing can be run in it any more"
+                                           : "does not run: nothing can be run in it");
+    }
+  }
+  LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyExecPolicy(*spec_, host, policy));
+  LOCKET_TRY(CheckStreams(policy, with_stdin, spec.terminal));
+  const IoOptions io{
+      .with_stdin = with_stdin, .terminal = spec.terminal, .hide_output = policy.hide_output};
+  return execs_.Add(
+      exec_id,
+      std::make_shared<Exec>(seams_, ExecSetup{.container_id = options_.id,
+                                               .id = exec_id,
+                                               .directory = options_.directory / "exec" / exec_id,
+                                               .spec = std::move(spec),
+                                               .io = io}));
 }
 
 }  // namespace locket::guest_agent

@@ -1,11 +1,16 @@
 #include "guest-agent/crun_runtime.h"
 
+#include <signal.h>
+
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "guest-agent/console_socket.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -75,26 +80,63 @@ Result<std::string> CrunRuntime::Run(const std::string& id,
   return std::move(output.standard_output);
 }
 
-Result<pid_t> CrunRuntime::Create(const CreateOptions& options) {
+Result<StartedProcess> CrunRuntime::StartProcess(const Launch& launch,
+                                                 const ProcessStreams& streams) {
   std::error_code error;
   std::filesystem::create_directories(paths_.state, error);
   if (error) return Error::FromErrno(error.value(), "make '" + paths_.state.string() + "'");
-  const auto log = LogPath(paths_, options.id);
-  std::filesystem::remove(log, error);
-  const auto pid_file = options.bundle / "pid";
-  LOCKET_TRY_ASSIGN(auto crun,
-                    Subprocess::Start(CrunCommand(paths_, log,
-                                                  {"create", "--bundle", options.bundle.string(),
-                                                   "--pid-file", pid_file.string(), options.id}),
-                                      {.stdin_fd = options.stdin_fd,
-                                       .stdout_fd = options.stdout_fd,
-                                       .stderr_fd = options.stderr_fd}));
+  std::filesystem::remove(launch.log, error);
+  std::vector<std::string> arguments = {launch.verb, "--pid-file", launch.pid_file.string()};
+  std::optional<ConsoleSocket> console;
+  if (streams.terminal) {
+    const std::string name = "console-" + std::to_string(next_console_++);
+    LOCKET_TRY_ASSIGN(auto socket, ConsoleSocket::Listen(paths_.state / name));
+    console.emplace(std::move(socket));
+    arguments.insert(arguments.end(), {"--console-socket", console->path().string()});
+  }
+  arguments.insert(arguments.end(), launch.arguments.begin(), launch.arguments.end());
+  LOCKET_TRY_ASSIGN(auto crun, Subprocess::Start(CrunCommand(paths_, launch.log, arguments),
+                                                 {.stdin_fd = streams.stdin_fd,
+                                                  .stdout_fd = streams.stdout_fd,
+                                                  .stderr_fd = streams.stderr_fd}));
   auto status = crun.Wait(kTimeout);
-  if (status.ok() && *status == 0) return ReadPid(pid_file);
-  Error why = status.ok() ? CrunError(log, "create", *status)
-                          : std::move(status).error().While("crun create");
-  (void)Delete(options.id);  // what it had made before it failed
-  return why;
+  if (!status.ok()) return std::move(status).error().While("crun " + launch.verb);
+  if (*status != 0) return CrunError(launch.log, launch.verb, *status);
+  LOCKET_TRY_ASSIGN(const pid_t pid, ReadPid(launch.pid_file));
+  if (!console) return StartedProcess{.pid = pid};
+  LOCKET_TRY_ASSIGN(UniqueFd terminal, console->Receive().While("crun " + launch.verb));
+  return StartedProcess{.pid = pid, .terminal = std::move(terminal)};
+}
+
+Result<StartedProcess> CrunRuntime::Create(const CreateOptions& options) {
+  auto started = StartProcess({.verb = "create",
+                               .arguments = {"--bundle", options.bundle.string(), options.id},
+                               .log = LogPath(paths_, options.id),
+                               .pid_file = options.bundle / "pid"},
+                              options.streams);
+  if (!started.ok()) (void)Delete(options.id);  // what it had made before it failed
+  return started;
+}
+
+Result<StartedProcess> CrunRuntime::Exec(const ExecOptions& options) {
+  return StartProcess(
+      {.verb = "exec",
+       .arguments = {"--detach", "--process", (options.directory / kExecProcessFile).string(),
+                     options.container_id},
+       .log = options.directory / "log",
+       .pid_file = options.directory / "pid"},
+      options.streams);
+}
+
+// The number cannot be another process's: between its end and our notice of it would have to lie a
+// whole round of pid numbers.
+Status CrunRuntime::KillExec(const std::string& container_id, pid_t pid, int signal) {
+  if (::kill(pid, signal) == 0) return Ok();
+  const int saved_errno = errno;
+  if (saved_errno == ESRCH) {
+    return Error(ErrorCode::kNotFound, "the exec in '" + container_id + "' has ended");
+  }
+  return Error::FromErrno(saved_errno, "signal an exec in '" + container_id + "'");
 }
 
 Status CrunRuntime::Start(const std::string& id) {

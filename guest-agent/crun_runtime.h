@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -22,16 +24,27 @@ class CrunRuntime final : public ContainerRuntime {
  public:
   explicit CrunRuntime(CrunPaths paths) : paths_(std::move(paths)) {}
 
-  Result<pid_t> Create(const CreateOptions& options) override;
+  Result<StartedProcess> Create(const CreateOptions& options) override;
   Status Start(const std::string& id) override;
   Status Kill(const std::string& id, int signal, bool all) override;
   Result<std::vector<pid_t>> Processes(const std::string& id) override;
+  Result<StartedProcess> Exec(const ExecOptions& options) override;
+  Status KillExec(const std::string& container_id, pid_t pid, int signal) override;
   Status Delete(const std::string& id) override;
 
  private:
+  // One crun call that starts a process.
+  struct Launch {
+    std::string verb;
+    std::vector<std::string> arguments;  // behind the verb and what every launch has
+    std::filesystem::path log;
+    std::filesystem::path pid_file;
+  };
+  Result<StartedProcess> StartProcess(const Launch& launch, const ProcessStreams& streams);
   Result<std::string> Run(const std::string& id, const std::vector<std::string>& arguments);
 
   CrunPaths paths_;
+  std::atomic<uint64_t> next_console_ = 0;
 };
 
 }  // namespace locket::guest_agent

@@ -31,10 +31,6 @@ std::string_view NameOf(std::string_view variable) {
   return variable.substr(0, variable.find('='));
 }
 
-std::string Show(const std::vector<std::string>& argv) {
-  return Json(argv).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Status CheckCommand(const ImageProcess& image, const HostSpec& host, const SpecPolicy& policy) {
   if (host.args.empty()) {
     return Error(ErrorCode::kInvalidArgument, "the host gives no command to run");
@@ -43,8 +39,8 @@ Status CheckCommand(const ImageProcess& image, const HostSpec& host, const SpecP
   const auto& allowed = policy.allow_commands;
   if (std::find(allowed.begin(), allowed.end(), host.args) != allowed.end()) return Ok();
   return Error(ErrorCode::kPermissionDenied,
-               "command " + Show(host.args) + " is neither the image's own, " + Show(image.argv) +
-                   ", nor listed in initdata's [agent] allow_commands");
+               "command " + ShowCommand(host.args) + " is neither the image's own, " +
+                   ShowCommand(image.argv) + ", nor listed in initdata's [agent] allow_commands");
 }
 
 void SetVariable(std::vector<std::string>& env, const std::string& variable) {
@@ -56,22 +52,6 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   } else {
     *it = variable;
   }
-}
-
-void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec& spec) {
-  auto& env = spec.process.env;
-  for (const std::string& variable : host.env) {
-    if (std::find(env.begin(), env.end(), variable) != env.end()) continue;
-    if (variable.find('=') != std::string::npos &&
-        EnvNameAllowed(NameOf(variable), policy.allow_env)) {
-      SetVariable(env, variable);
-    } else {
-      spec.dropped.push_back("environment variable '" + std::string(NameOf(variable)) + "'");
-    }
-  }
-  const bool has_path = std::any_of(env.begin(), env.end(),
-                                    [](const std::string& one) { return NameOf(one) == "PATH"; });
-  if (!has_path) env.emplace_back(kDefaultPath);
 }
 
 // Mounts the guest makes itself whatever the host says.
@@ -128,7 +108,7 @@ Json Resources(const HostSpec& limits) {
 }
 
 Json Process(const GuestSpec& spec) {
-  Json process = {{"terminal", false},
+  Json process = {{"terminal", spec.terminal},
                   {"user", {{"uid", spec.process.uid}, {"gid", spec.process.gid}}},
                   {"args", spec.process.argv},
                   {"env", spec.process.env},
@@ -155,12 +135,58 @@ bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patte
   });
 }
 
+std::string ShowCommand(const std::vector<std::string>& argv) {
+  return Json(argv).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Status CheckStreams(const SpecPolicy& policy, bool with_stdin, bool terminal) {
+  constexpr char kWayOut[] = ", or set allow_stdin = true in initdata's [agent]";
+  if (terminal && policy.hide_output) {
+    return Error(
+        ErrorCode::kPermissionDenied,
+        "a terminal shows what is typed and printed, and initdata says hide_output: run it "
+        "without tty");
+  }
+  // What an interpreter reads there it does, so it counts as a command; and a terminal sends
+  // signals.
+  if (policy.allow_stdin || !(with_stdin || terminal)) return Ok();
+  if (terminal) {
+    return Error(ErrorCode::kPermissionDenied,
+                 std::string("a terminal is a standard input, which the host may not write to: run "
+                             "it without tty") +
+                     kWayOut);
+  }
+  return Error(ErrorCode::kPermissionDenied,
+               std::string("the host may not write to the container's standard input: run it "
+                           "without stdin") +
+                   kWayOut);
+}
+
+void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec& spec) {
+  auto& env = spec.process.env;
+  for (const std::string& variable : host.env) {
+    if (std::find(env.begin(), env.end(), variable) != env.end()) continue;
+    if (variable.find('=') != std::string::npos &&
+        EnvNameAllowed(NameOf(variable), policy.allow_env)) {
+      SetVariable(env, variable);
+    } else {
+      spec.dropped.push_back("environment variable '" + std::string(NameOf(variable)) + "'");
+    }
+  }
+  const bool has_path = std::any_of(env.begin(), env.end(),
+                                    [](const std::string& one) { return NameOf(one) == "PATH"; });
+  if (!has_path) env.emplace_back(kDefaultPath);
+}
+
+void NameTerminal(GuestSpec& spec) {
+  const auto& env = spec.process.env;
+  const bool named = std::any_of(env.begin(), env.end(),
+                                 [](const std::string& one) { return NameOf(one) == "TERM"; });
+  if (spec.terminal && !named) spec.process.env.emplace_back("TERM=xterm");
+}
+
 Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
                               const SpecPolicy& policy) {
-  if (host.terminal) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "terminals are not supported: run the container without tty");
-  }
   LOCKET_TRY(CheckCommand(image, host, policy));
   GuestSpec spec{.process = image,
                  .capabilities = {},
@@ -168,10 +194,12 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
                  .hostname = host.hostname,
                  .no_new_privileges = host.no_new_privileges,
                  .read_only_root = host.read_only_root,
+                 .terminal = host.terminal,
                  .limits = host};
   spec.process.argv = host.args;
   if (spec.process.working_directory.empty()) spec.process.working_directory = "/";
   MergeEnvironment(host, policy, spec);
+  NameTerminal(spec);
   for (const std::string_view capability : kDefaultCapabilities) {
     const auto& asked = host.capabilities;
     if (std::find(asked.begin(), asked.end(), capability) != asked.end()) {
@@ -190,6 +218,10 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
     if (!IsGuestMount(destination)) spec.dropped.push_back("mount at '" + destination + "'");
   }
   return spec;
+}
+
+std::string EncodeGuestProcess(const GuestSpec& spec) {
+  return Process(spec).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths) {

@@ -26,9 +26,10 @@ struct ImageProcess {
 // From the tenant's initdata.
 struct SpecPolicy {
   std::vector<std::vector<std::string>> allow_commands{};
-  std::vector<std::string> allow_env{};  // names; a final '*' stands for any rest
-  bool allow_stdin = false;              // may the host write to standard inputs?
-  bool hide_output = false;              // is the host to see nothing of what containers print?
+  std::vector<std::vector<std::string>> allow_exec{};  // in a container that runs
+  std::vector<std::string> allow_env{};                // names; a final '*' stands for any rest
+  bool allow_stdin = false;  // may the host write to standard inputs and terminals?
+  bool hide_output = false;  // is the host to see nothing of what is printed?
 };
 
 // Paths in the guest, chosen by the agent.
@@ -45,6 +46,7 @@ struct GuestSpec {
   std::string hostname;
   bool no_new_privileges;
   bool read_only_root;
+  bool terminal = false;
   HostSpec limits;  // only its resource limits count
   // What the host asked for and does not get, for the log.
   std::vector<std::string> dropped{};
@@ -52,12 +54,26 @@ struct GuestSpec {
 
 bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patterns);
 
+// For messages.
+std::string ShowCommand(const std::vector<std::string>& argv);
+
+// kPermissionDenied unless the policy lets the host have such streams of a process; says what to
+// put into initdata.
+Status CheckStreams(const SpecPolicy& policy, bool with_stdin, bool terminal);
+
+// Adds to the process what the policy allows of the host's variables; the rest is `dropped`.
+void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec& spec);
+
+// As terminals' users expect: TERM is set if there is one.
+void NameTerminal(GuestSpec& spec);
+
 // kPermissionDenied: the command is neither the image's own nor allowed; the message shows both and
-// says what to put into initdata. kInvalidArgument: the image gives no command, or a terminal is
-// asked for.
+// says what to put into initdata. kInvalidArgument: the image gives no command.
 Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
                               const SpecPolicy& policy);
 
+// "process" of config.json, which crun takes by itself for an exec.
+std::string EncodeGuestProcess(const GuestSpec& spec);
 // config.json for crun.
 std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths);
 

@@ -137,16 +137,28 @@ Status DecodeResources(const Json& root, HostSpec& spec) {
   return Ok();
 }
 
-}  // namespace
-
-Result<HostSpec> DecodeHostSpec(std::string_view json) {
+Result<Json> ParseObject(std::string_view json) {
   if (json.size() > kMaxHostSpecBytes) {
     return Error(ErrorCode::kInvalidArgument, "OCI spec: " + std::to_string(json.size()) +
                                                   " bytes, more than " +
                                                   std::to_string(kMaxHostSpecBytes));
   }
-  const Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) return Wrong("the document", "a JSON object");
+  return root;
+}
+
+}  // namespace
+
+Result<HostSpec> DecodeHostProcess(std::string_view json) {
+  LOCKET_TRY_ASSIGN(const Json process, ParseObject(json));
+  HostSpec spec;
+  LOCKET_TRY(DecodeProcess(process, spec));
+  return spec;
+}
+
+Result<HostSpec> DecodeHostSpec(std::string_view json) {
+  LOCKET_TRY_ASSIGN(const Json root, ParseObject(json));
   HostSpec spec;
   LOCKET_TRY_ASSIGN(const Json* process, ObjectMember(root, "process"));
   if (process == nullptr) return Wrong("process", "there");

@@ -45,4 +45,7 @@ struct HostSpec {
 // kInvalidArgument names the field that is not what runtime-spec 1.0 says, or the limit it breaks.
 Result<HostSpec> DecodeHostSpec(std::string_view json);
 
+// The same of "process" alone, as a host gives it for an exec: only what a process has is set.
+Result<HostSpec> DecodeHostProcess(std::string_view json);
+
 }  // namespace locket::guest_agent

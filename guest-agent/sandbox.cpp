@@ -68,6 +68,14 @@ Result<std::shared_ptr<Container>> Sandbox::Find(const std::string& container_id
   return it->second;
 }
 
+Result<std::shared_ptr<GuestProcess>> Sandbox::FindProcess(const std::string& container_id,
+                                                           const std::string& exec_id) {
+  LOCKET_TRY_ASSIGN(std::shared_ptr<Container> container, Find(container_id));
+  if (exec_id.empty()) return std::shared_ptr<GuestProcess>(std::move(container));
+  LOCKET_TRY_ASSIGN(std::shared_ptr<Exec> exec, container->FindExec(exec_id));
+  return std::shared_ptr<GuestProcess>(std::move(exec));
+}
+
 Status Sandbox::Delete(const std::string& container_id) {
   auto container = Find(container_id);
   if (!container.ok()) return Ok();

@@ -48,6 +48,10 @@ class Sandbox {
   // kNotFound: there is none of that name.
   Result<std::shared_ptr<Container>> Find(const std::string& container_id);
 
+  // Its first process, or with an exec ID that exec. kNotFound: there is none of that name.
+  Result<std::shared_ptr<GuestProcess>> FindProcess(const std::string& container_id,
+                                                    const std::string& exec_id);
+
   const SpecPolicy& policy() const { return options_.policy; }
 
   // Succeeds when there is none of that name.

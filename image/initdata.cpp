@@ -141,17 +141,27 @@ bool IsEnvPattern(std::string_view pattern) {
       pattern, [](char c) { return c == '*' || c == '=' || c == ' ' || c == '\0' || c == '\n'; });
 }
 
+using Commands = std::vector<std::vector<std::string>>;
+
+// Argument vectors under `key` of [agent].
+Result<Commands> ReadCommands(TableReader& table, const std::string& key) {
+  LOCKET_TRY_ASSIGN(const auto list, table.OptionalList(key));
+  Commands commands;
+  for (const auto& command : list) {
+    if (!command.is_array() || command.as_array().empty()) {
+      return Bad("'agent." + key + "': an entry is not a list of arguments");
+    }
+    LOCKET_TRY_ASSIGN(auto arguments, TextList(command.as_array(), "agent." + key));
+    commands.push_back(std::move(arguments));
+  }
+  return commands;
+}
+
 Status ReadAgent(TableReader& document, GuestPolicy& policy) {
   LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("agent"));
   if (!table) return Ok();
-  LOCKET_TRY_ASSIGN(const auto commands, table->OptionalList("allow_commands"));
-  for (const auto& command : commands) {
-    if (!command.is_array() || command.as_array().empty()) {
-      return Bad("'agent.allow_commands': an entry is not a list of arguments");
-    }
-    LOCKET_TRY_ASSIGN(auto arguments, TextList(command.as_array(), "agent.allow_commands"));
-    policy.allow_commands.push_back(std::move(arguments));
-  }
+  LOCKET_TRY_ASSIGN(policy.allow_commands, ReadCommands(*table, "allow_commands"));
+  LOCKET_TRY_ASSIGN(policy.allow_exec, ReadCommands(*table, "allow_exec"));
   LOCKET_TRY_ASSIGN(const auto env, table->OptionalList("allow_env"));
   LOCKET_TRY_ASSIGN(policy.allow_env, TextList(env, "agent.allow_env"));
   for (const auto& pattern : policy.allow_env) {
@@ -207,15 +217,23 @@ Result<GuestPolicy> ReadPolicy(std::string_view text) {
   return policy;
 }
 
+std::string QuotedCommands(const Commands& commands) {
+  std::string text = "[";
+  for (size_t i = 0; i < commands.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + QuotedList(commands[i]);
+  }
+  return text + "]";
+}
+
 // Empty if nothing differs from the defaults.
 std::string EncodeAgentPart(const GuestPolicy& policy) {
   std::string text;
   if (!policy.allow_commands.empty() || !policy.allow_env.empty()) {
-    text += "allow_commands = [";
-    for (size_t i = 0; i < policy.allow_commands.size(); ++i) {
-      text += (i == 0 ? "" : ", ") + QuotedList(policy.allow_commands[i]);
-    }
-    text += "]\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+    text += "allow_commands = " + QuotedCommands(policy.allow_commands) +
+            "\nallow_env = " + QuotedList(policy.allow_env) + "\n";
+  }
+  if (!policy.allow_exec.empty()) {
+    text += "allow_exec = " + QuotedCommands(policy.allow_exec) + "\n";
   }
   if (policy.allow_stdin) text += "allow_stdin = true\n";
   if (policy.allow_network) text += "allow_network = true\n";

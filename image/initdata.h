@@ -52,6 +52,7 @@ struct GuestPolicy {
   bool allow_keyed = false;
   // [agent]
   std::vector<std::vector<std::string>> allow_commands{};
+  std::vector<std::vector<std::string>> allow_exec{};
   std::vector<std::string> allow_env{};
   bool allow_stdin = false;
   bool allow_network = false;

@@ -42,7 +42,11 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
                             "KUBERNETES_*",
                             "--allow-stdin",
                             "--allow-network",
-                            "--hide-output"});
+                            "--hide-output",
+                            "--allow-exec",
+                            R"(["/bin/check","--health"])",
+                            "--allow-exec",
+                            R"(["/bin/sh"])"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
   EXPECT_EQ(policy.broker->url, "https://b:1");
@@ -57,6 +61,8 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
   EXPECT_TRUE(policy.allow_stdin);
   EXPECT_TRUE(policy.allow_network);
   EXPECT_TRUE(policy.hide_output);
+  EXPECT_THAT(policy.allow_exec,
+              ElementsAre(ElementsAre("/bin/check", "--health"), ElementsAre("/bin/sh")));
 }
 
 TEST_F(InitdataTest, DigestIsThatOfTheFile) {
@@ -78,7 +84,8 @@ TEST_F(InitdataTest, RefusesWrongUsage) {
       {{"--allow-digest", "sha256:1"}, "--allow-digest: "},
       {{"--allow-keyed", "--allow-command", "/bin/ls"}, "no JSON array of strings"},
       {{"--allow-keyed", "--allow-command", "[]"}, "no JSON array of strings"},
-      {{"--allow-keyed", "--allow-command", "[1]"}, "no JSON array of strings"}};
+      {{"--allow-keyed", "--allow-command", "[1]"}, "no JSON array of strings"},
+      {{"--allow-keyed", "--allow-exec", "/bin/sh"}, "--allow-exec: '/bin/sh' is no JSON array"}};
   for (const auto& [arguments, reason] : cases) {
     const auto made = Create(arguments);
     EXPECT_EQ(made.exit_code, 2) << reason;

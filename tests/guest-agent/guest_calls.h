@@ -68,54 +68,82 @@ class Guest {
     return Call<api::CreateContainerResponse>("CreateContainer", request);
   }
 
-  // A request that names a container and nothing else.
-  template <typename Response, typename Request>
-  Result<Response> For(const char* method, const std::string& id) {
-    Request request;
+  // `process`: as in an OCI spec. Where a call takes an exec's name it is about that exec.
+  Status CreateExec(const std::string& id, const std::string& exec_id, const Json& process,
+                    bool with_stdin = false) {
+    api::CreateExecRequest request;
     request.set_container_id(id);
-    return Call<Response>(method, request);
-  }
-  Status Start(const std::string& id) {
-    LOCKET_TRY(
-        (For<api::StartContainerResponse, api::StartContainerRequest>("StartContainer", id)));
+    request.set_exec_id(exec_id);
+    request.set_process(process.dump());
+    request.set_stdin(with_stdin);
+    LOCKET_TRY(Call<api::CreateExecResponse>("CreateExec", request));
     return Ok();
   }
-  Result<uint32_t> Wait(const std::string& id) {
-    LOCKET_TRY_ASSIGN(const auto exit, (For<api::WaitContainerResponse, api::WaitContainerRequest>(
-                                           "WaitContainer", id)));
-    return exit.exit_status();
-  }
-  Status Delete(const std::string& id) {
-    LOCKET_TRY(
-        (For<api::DeleteContainerResponse, api::DeleteContainerRequest>("DeleteContainer", id)));
+  Status Resize(const std::string& id, const std::string& exec_id, uint32_t rows,
+                uint32_t columns) {
+    api::ResizeTerminalRequest request;
+    request.set_container_id(id);
+    request.set_exec_id(exec_id);
+    request.set_rows(rows);
+    request.set_columns(columns);
+    LOCKET_TRY(Call<api::ResizeTerminalResponse>("ResizeTerminal", request));
     return Ok();
   }
 
-  Result<std::string> ReadAll(const std::string& id, api::OutputStream stream) {
+  // A request that names a process and nothing else.
+  template <typename Response, typename Request>
+  Result<Response> For(const char* method, const std::string& id, const std::string& exec_id = "") {
+    Request request;
+    request.set_container_id(id);
+    if constexpr (requires { request.set_exec_id(exec_id); }) request.set_exec_id(exec_id);
+    return Call<Response>(method, request);
+  }
+  Status Start(const std::string& id, const std::string& exec_id = "") {
+    LOCKET_TRY((For<api::StartContainerResponse, api::StartContainerRequest>("StartContainer", id,
+                                                                             exec_id)));
+    return Ok();
+  }
+  Result<uint32_t> Wait(const std::string& id, const std::string& exec_id = "") {
+    LOCKET_TRY_ASSIGN(const auto exit, (For<api::WaitContainerResponse, api::WaitContainerRequest>(
+                                           "WaitContainer", id, exec_id)));
+    return exit.exit_status();
+  }
+  Status Delete(const std::string& id, const std::string& exec_id = "") {
+    LOCKET_TRY((For<api::DeleteContainerResponse, api::DeleteContainerRequest>("DeleteContainer",
+                                                                               id, exec_id)));
+    return Ok();
+  }
+
+  Result<std::string> ReadAll(const std::string& id, api::OutputStream stream,
+                              const std::string& exec_id = "") {
     std::string all;
     for (;;) {
       api::ReadOutputRequest request;
       request.set_container_id(id);
       request.set_stream(stream);
       request.set_max_bytes(65536);
+      request.set_exec_id(exec_id);
       LOCKET_TRY_ASSIGN(const auto output, Call<api::ReadOutputResponse>("ReadOutput", request));
       if (output.eof()) return all;
       all += output.data();
     }
   }
 
-  Status Signal(const std::string& id, uint32_t signal, bool all = false) {
+  Status Signal(const std::string& id, uint32_t signal, bool all = false,
+                const std::string& exec_id = "") {
     api::SignalContainerRequest request;
     request.set_container_id(id);
+    request.set_exec_id(exec_id);
     request.set_signal(signal);
     request.set_all(all);
     LOCKET_TRY(Call<api::SignalContainerResponse>("SignalContainer", request));
     return Ok();
   }
 
-  Status Write(const std::string& id, const std::string& data) {
+  Status Write(const std::string& id, const std::string& data, const std::string& exec_id = "") {
     api::WriteInputRequest request;
     request.set_container_id(id);
+    request.set_exec_id(exec_id);
     request.set_data(data);
     LOCKET_TRY(Call<api::WriteInputResponse>("WriteInput", request));
     return Ok();

@@ -124,12 +124,14 @@ TEST(GuestSpecTest, UnknownRlimitsAndHostMountsAreLeftOut) {
                                          "mount at '/var/secrets'"));
 }
 
-TEST(GuestSpecTest, ATerminalIsRefusedInWords) {
+TEST(GuestSpecTest, ATerminalHasANameAndIsToldToTheRuntime) {
   HostSpec host = Host();
   host.terminal = true;
   const auto spec = ApplyPolicy(kImage, host, {});
-  ASSERT_FALSE(spec.ok());
-  EXPECT_THAT(spec.error().message(), HasSubstr("terminals are not supported"));
+  ASSERT_TRUE(spec.ok());
+  EXPECT_THAT(spec->process.env, ElementsAre("PATH=/bin", "MODE=safe", "TERM=xterm"));
+  EXPECT_EQ(Encoded(*spec).at("process").at("terminal"), true);
+  EXPECT_EQ(Json::parse(EncodeGuestProcess(*spec)), Encoded(*spec).at("process"));
 }
 
 TEST(GuestSpecTest, TheEncodedSpecHasOnlyGuestPathsAndTheImagesUser) {

@@ -3,11 +3,25 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "guest-agent/exec_spec.h"
 #include "guest-agent/guest_spec.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace locket::guest_agent;
-  const auto host = DecodeHostSpec({reinterpret_cast<const char*>(data), size});
+  const std::string_view input{reinterpret_cast<const char*>(data), size};
+  if (const auto process = DecodeHostProcess(input); process.ok()) {
+    const GuestSpec container{
+        .process = {.argv = {"/a"}, .env = {"A=1"}, .working_directory = "/", .uid = 1, .gid = 1},
+        .capabilities = {"CAP_KILL"},
+        .rlimits = {},
+        .hostname = "h",
+        .no_new_privileges = false,
+        .read_only_root = false,
+        .limits = {}};
+    const auto exec = ApplyExecPolicy(container, *process, {.allow_exec = {process->args}});
+    if (exec.ok() && !nlohmann::json::accept(EncodeGuestProcess(*exec))) std::abort();
+  }
+  const auto host = DecodeHostSpec(input);
   if (!host.ok()) return 0;
   const ImageProcess image{
       .argv = host->args, .env = {"A=1"}, .working_directory = "", .uid = 1, .gid = 1};

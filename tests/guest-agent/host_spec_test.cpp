@@ -75,6 +75,20 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{R"({"process":{},"linux":{"resources":{"pids":{"limit":18446744073709551615}}}})",
                   "limit is not a signed 64-bit integer"}));
 
+TEST(HostSpecTest, AProcessAloneIsReadTheSameWay) {
+  const auto process = DecodeHostProcess(
+      R"({"args":["/x"],"env":["A=1"],"terminal":true,"capabilities":{"bounding":["CAP_KILL"]}})");
+  ASSERT_TRUE(process.ok()) << process.error().message();
+  EXPECT_EQ(
+      *process,
+      (HostSpec{.args = {"/x"}, .env = {"A=1"}, .capabilities = {"CAP_KILL"}, .terminal = true}));
+  EXPECT_EQ(*DecodeHostProcess("{}"), HostSpec{});
+  EXPECT_THAT(DecodeHostProcess("[]").error().message(), HasSubstr("the document"));
+  EXPECT_THAT(DecodeHostProcess(R"({"args":[1]})").error().message(), HasSubstr("list of texts"));
+  EXPECT_THAT(DecodeHostProcess(std::string(kMaxHostSpecBytes + 1, ' ')).error().message(),
+              HasSubstr("more than 1048576"));
+}
+
 TEST(HostSpecTest, BoundsSizeAndLists) {
   EXPECT_THAT(DecodeHostSpec(std::string(kMaxHostSpecBytes + 1, ' ')).error().message(),
               HasSubstr("more than 1048576"));

@@ -23,6 +23,7 @@ GuestPolicy SomePolicy() {
           .allowed_digests = {Digest::Of("x"), Digest::Of("y")},
           .allow_keyed = true,
           .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
+          .allow_exec = {{"/bin/check", "--health"}, {"/bin/sh"}},
           .allow_env = {"HOSTNAME", "KUBERNETES_*"},
           .allow_stdin = true,
           .allow_network = true,
@@ -95,6 +96,10 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[broker]\nurl = \"https://b\"\nca = \"x\"", "no PEM certificate"},
       {image + "[agent]\nallow_commands = [\"x\"]", "not a list of arguments"},
       {image + "[agent]\nallow_commands = [[]]", "not a list of arguments"},
+      {image + "[agent]\nallow_exec = [[\"x\"], []]", "'agent.allow_exec': an entry is not a list"},
+      {image + "[agent]\nallow_exec = [[1]]", "'agent.allow_exec': an entry is not text"},
+      {image + "[agent]\nallow_exec = true", "'agent.allow_exec' is not a list"},
+      {image + "[agent]\nallow_execs = []", "'agent.allow_execs' is unknown"},
       {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
@@ -113,6 +118,13 @@ TEST(GuestPolicyTest, OutputIsSeenUnlessThePolicySaysOtherwise) {
   EXPECT_TRUE(DecodeGuestPolicy("[image]\n[agent]\nhide_output = true\n")->hide_output);
   EXPECT_EQ(*DecodeGuestPolicy(EncodeGuestPolicy({.hide_output = true})),
             GuestPolicy{.hide_output = true});
+}
+
+TEST(GuestPolicyTest, NothingIsRunInAContainerUnlessThePolicySaysSo) {
+  EXPECT_TRUE(
+      DecodeGuestPolicy("[image]\n[agent]\nallow_commands = [[\"/a\"]]\n")->allow_exec.empty());
+  const GuestPolicy policy{.allow_exec = {{"/bin/sh"}}};
+  EXPECT_EQ(*DecodeGuestPolicy(EncodeGuestPolicy(policy)), policy);
 }
 
 TEST(GuestPolicyTest, StandardInputIsClosedUnlessThePolicySaysOtherwise) {
