@@ -20,6 +20,13 @@ Request ForContainer(const std::string& id) {
   return request;
 }
 
+template <typename Request>
+Request ForProcess(const GuestProcess& id) {
+  auto request = ForContainer<Request>(id.container_id);
+  request.set_exec_id(id.exec_id);
+  return request;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AgentClient>> AgentClient::Create(
@@ -82,37 +89,45 @@ Result<std::vector<std::string>> AgentClient::CreateContainer(const AgentContain
   return std::vector<std::string>(response.left_out().begin(), response.left_out().end());
 }
 
-Status AgentClient::StartContainer(const std::string& id) {
+Status AgentClient::CreateExec(const AgentExec& exec) {
+  auto request = ForProcess<v1::CreateExecRequest>(exec.id);
+  request.set_process(exec.process);
+  request.set_stdin(exec.with_stdin);
+  v1::CreateExecResponse response;
+  return rpc_->Call(kService, "CreateExec", request, &response, {.timeout = call_timeout_});
+}
+
+Status AgentClient::StartContainer(const GuestProcess& id) {
   v1::StartContainerResponse response;
-  return rpc_->Call(kService, "StartContainer", ForContainer<v1::StartContainerRequest>(id),
+  return rpc_->Call(kService, "StartContainer", ForProcess<v1::StartContainerRequest>(id),
                     &response, {.timeout = call_timeout_});
 }
 
-Result<AgentExit> AgentClient::WaitContainer(const std::string& id) {
+Result<AgentExit> AgentClient::WaitContainer(const GuestProcess& id) {
   v1::WaitContainerResponse response;
   LOCKET_TRY(
-      rpc_->Call(kService, "WaitContainer", ForContainer<v1::WaitContainerRequest>(id), &response));
+      rpc_->Call(kService, "WaitContainer", ForProcess<v1::WaitContainerRequest>(id), &response));
   // The guest's clock may be anything; the host's is the one its users compare with.
   return AgentExit{.status = response.exit_status(), .exited_at = std::chrono::system_clock::now()};
 }
 
-Status AgentClient::SignalContainer(const std::string& id, uint32_t signal, bool all) {
-  auto request = ForContainer<v1::SignalContainerRequest>(id);
+Status AgentClient::SignalContainer(const GuestProcess& id, uint32_t signal, bool all) {
+  auto request = ForProcess<v1::SignalContainerRequest>(id);
   request.set_signal(signal);
   request.set_all(all);
   v1::SignalContainerResponse response;
   return rpc_->Call(kService, "SignalContainer", request, &response, {.timeout = call_timeout_});
 }
 
-Status AgentClient::DeleteContainer(const std::string& id) {
+Status AgentClient::DeleteContainer(const GuestProcess& id) {
   v1::DeleteContainerResponse response;
-  return rpc_->Call(kService, "DeleteContainer", ForContainer<v1::DeleteContainerRequest>(id),
+  return rpc_->Call(kService, "DeleteContainer", ForProcess<v1::DeleteContainerRequest>(id),
                     &response, {.timeout = call_timeout_});
 }
 
-Result<Output> AgentClient::ReadOutput(const std::string& id, OutputStream stream,
+Result<Output> AgentClient::ReadOutput(const GuestProcess& id, OutputStream stream,
                                        uint32_t max_bytes) {
-  auto request = ForContainer<v1::ReadOutputRequest>(id);
+  auto request = ForProcess<v1::ReadOutputRequest>(id);
   request.set_stream(stream == OutputStream::kStdout ? v1::OUTPUT_STREAM_STDOUT
                                                      : v1::OUTPUT_STREAM_STDERR);
   request.set_max_bytes(max_bytes);
@@ -121,18 +136,26 @@ Result<Output> AgentClient::ReadOutput(const std::string& id, OutputStream strea
   return Output{.data = std::move(*response.mutable_data()), .eof = response.eof()};
 }
 
-Status AgentClient::WriteInput(const std::string& id, std::string data) {
-  auto request = ForContainer<v1::WriteInputRequest>(id);
+Status AgentClient::WriteInput(const GuestProcess& id, std::string data) {
+  auto request = ForProcess<v1::WriteInputRequest>(id);
   request.set_data(std::move(data));
   v1::WriteInputResponse response;
   // No limit: a container that does not read its input may do so for as long as it lives.
   return rpc_->Call(kService, "WriteInput", request, &response);
 }
 
-Status AgentClient::CloseInput(const std::string& id) {
+Status AgentClient::CloseInput(const GuestProcess& id) {
   v1::CloseInputResponse response;
-  return rpc_->Call(kService, "CloseInput", ForContainer<v1::CloseInputRequest>(id), &response,
+  return rpc_->Call(kService, "CloseInput", ForProcess<v1::CloseInputRequest>(id), &response,
                     {.timeout = call_timeout_});
+}
+
+Status AgentClient::ResizeTerminal(const GuestProcess& id, const TerminalSize& size) {
+  auto request = ForProcess<v1::ResizeTerminalRequest>(id);
+  request.set_rows(size.rows);
+  request.set_columns(size.columns);
+  v1::ResizeTerminalResponse response;
+  return rpc_->Call(kService, "ResizeTerminal", request, &response, {.timeout = call_timeout_});
 }
 
 Status AgentClient::Shutdown(milliseconds timeout) {

@@ -49,6 +49,23 @@ struct AgentContainer {
   bool terminal;
 };
 
+// A container's first process, or with an exec ID one that the host runs besides it.
+struct GuestProcess {
+  std::string container_id;
+  std::string exec_id{};
+};
+
+struct AgentExec {
+  GuestProcess id;
+  std::string process;  // "process" of an OCI spec, JSON
+  bool with_stdin;
+};
+
+struct TerminalSize {
+  uint32_t rows;
+  uint32_t columns;
+};
+
 struct AgentExit {
   uint32_t status;
   std::chrono::system_clock::time_point exited_at;
@@ -81,13 +98,15 @@ class AgentClient {
   Status PrepareRootfs(const RootfsRequest& request, std::chrono::milliseconds timeout);
   // What the guest left out of the container although the spec asks for it, in its words.
   Result<std::vector<std::string>> CreateContainer(const AgentContainer& container);
-  Status StartContainer(const std::string& id);
-  Result<AgentExit> WaitContainer(const std::string& id);
-  Status SignalContainer(const std::string& id, uint32_t signal, bool all);
-  Status DeleteContainer(const std::string& id);
-  Result<Output> ReadOutput(const std::string& id, OutputStream stream, uint32_t max_bytes);
-  Status WriteInput(const std::string& id, std::string data);
-  Status CloseInput(const std::string& id);
+  Status CreateExec(const AgentExec& exec);
+  Status StartContainer(const GuestProcess& id);
+  Result<AgentExit> WaitContainer(const GuestProcess& id);
+  Status SignalContainer(const GuestProcess& id, uint32_t signal, bool all);
+  Status DeleteContainer(const GuestProcess& id);
+  Result<Output> ReadOutput(const GuestProcess& id, OutputStream stream, uint32_t max_bytes);
+  Status WriteInput(const GuestProcess& id, std::string data);
+  Status CloseInput(const GuestProcess& id);
+  Status ResizeTerminal(const GuestProcess& id, const TerminalSize& size);
   Status Shutdown(std::chrono::milliseconds timeout);
 
  private:

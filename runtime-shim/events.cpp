@@ -75,6 +75,32 @@ void EventPublisher::Deleted(const std::string& id, uint32_t pid, uint32_t statu
   Enqueue("/tasks/delete", event.GetTypeName(), event.SerializeAsString());
 }
 
+void EventPublisher::ExecAdded(const std::string& id, const std::string& exec_id) {
+  ::containerd::events::TaskExecAdded event;
+  event.set_container_id(id);
+  event.set_exec_id(exec_id);
+  Enqueue("/tasks/exec-added", event.GetTypeName(), event.SerializeAsString());
+}
+
+void EventPublisher::ExecStarted(const std::string& id, const std::string& exec_id, uint32_t pid) {
+  ::containerd::events::TaskExecStarted event;
+  event.set_container_id(id);
+  event.set_exec_id(exec_id);
+  event.set_pid(pid);
+  Enqueue("/tasks/exec-started", event.GetTypeName(), event.SerializeAsString());
+}
+
+void EventPublisher::ExecExited(const std::string& id, const std::string& exec_id,
+                                const ExecExit& exit) {
+  ::containerd::events::TaskExit event;
+  event.set_container_id(id);
+  event.set_id(exec_id);
+  event.set_pid(exit.pid);
+  event.set_exit_status(exit.status);
+  *event.mutable_exited_at() = ToTimestamp(exit.at);
+  Enqueue("/tasks/exit", event.GetTypeName(), event.SerializeAsString());
+}
+
 void EventPublisher::Enqueue(std::string topic, std::string type, std::string payload) {
   if (address_.empty()) return;
   const std::lock_guard lock(mutex_);

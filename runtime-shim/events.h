@@ -21,6 +21,12 @@ namespace locket::runtime_shim {
 
 using TimePoint = std::chrono::system_clock::time_point;
 
+struct ExecExit {
+  uint32_t pid;
+  uint32_t status;
+  TimePoint at;
+};
+
 struct TaskCreated {
   std::string id;
   std::string bundle;
@@ -45,6 +51,9 @@ class EventPublisher {
   void Started(const std::string& id, uint32_t pid);
   void Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
   void Deleted(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
+  void ExecAdded(const std::string& id, const std::string& exec_id);
+  void ExecStarted(const std::string& id, const std::string& exec_id, uint32_t pid);
+  void ExecExited(const std::string& id, const std::string& exec_id, const ExecExit& exit);
 
  private:
   struct Event {

@@ -27,7 +27,7 @@ Error WrongState(const std::string& id, const std::string& why) {
 }  // namespace
 
 Pod::Pod(const Config& config, PodDependencies dependencies, EventPublisher& events)
-    : config_(config), dependencies_(std::move(dependencies)), events_(events) {}
+    : config_(config), dependencies_(std::move(dependencies)), events_(events), execs_(events) {}
 
 Pod::~Pod() { Abort("the shim ends"); }
 
@@ -137,12 +137,12 @@ Status Pod::FillContainer(Task& task, const SealedRootfs& rootfs, const std::str
     log::Warning("the guest runs a container without all that its spec asks for",
                  {{"container", id}, {"left_out", LeftOutText(left_out)}});
   }
-  task.stdio->Start(agent, id, task.request.terminal);
+  task.stdio->Start(agent, {id}, task.request.terminal);
   return Ok();
 }
 
 void Pod::UndoContainer(Task& task) {
-  const auto undone = task.vm->agent().DeleteContainer(task.request.id);
+  const auto undone = task.vm->agent().DeleteContainer({task.request.id});
   if (!undone.ok() && !task.vm->dead()) {
     log::Warning("cannot undo a container in the guest; leaving its layers attached",
                  {{"container", task.request.id}, log::Field(undone.error())});
@@ -155,7 +155,7 @@ Result<uint32_t> Pod::Start(const std::string& id) {
   LOCKET_TRY_ASSIGN(const auto task, Find(id));
   const MutexLock operation(task->operation);
   if (task->state().status != TaskStatus::kCreated) return WrongState(id, "is not just created");
-  if (!task->is_sandbox) LOCKET_TRY(task->vm->agent().StartContainer(id));
+  if (!task->is_sandbox) LOCKET_TRY(task->vm->agent().StartContainer({id}));
   const uint32_t pid = task->vm->pid();
   events_.Started(id, pid);
   task->Advance(TaskStatus::kRunning, pid);
@@ -165,7 +165,7 @@ Result<uint32_t> Pod::Start(const std::string& id) {
 
 void Pod::WatchContainer(Task& task) {
   const std::string& id = task.request.id;
-  const auto exit = task.vm->agent().WaitContainer(id);
+  const auto exit = task.vm->agent().WaitContainer({id});
   if (exit.ok()) {
     Exit(task, exit->status, exit->exited_at);
     return;
@@ -192,6 +192,7 @@ void Pod::OnVmDead(const std::string& why) {
     log::Info("task ends with its VM", {{"task", id}, {"status", kKilledStatus}});
     Exit(*task, kKilledStatus, system_clock::now());
   }
+  execs_.EndAll();
 }
 
 Result<TaskState> Pod::State(const std::string& id, CreateRequest* request) const {
@@ -212,7 +213,7 @@ Status Pod::Kill(const std::string& id, uint32_t signal, bool all) {
   if (state.status == TaskStatus::kStopped) {
     return Error(ErrorCode::kNotFound, "process of task '" + id + "' has already finished");
   }
-  if (!task->is_sandbox) return task->vm->agent().SignalContainer(id, signal, all);
+  if (!task->is_sandbox) return task->vm->agent().SignalContainer({id}, signal, all);
   log::Info("stopping the VM on request", {{"pod", id}, {"signal", signal}});
   task->vm->Stop(signal == SIGKILL ? milliseconds(0) : kShutdownGrace);
   return Ok();
@@ -257,7 +258,9 @@ void Pod::DeleteContainer(Task& task) {
                  {{"container", task.request.id}});
   }
   task.stdio->Stop();
+  execs_.StopStreams(task.request.id);
   UndoContainer(task);
+  execs_.Forget(task.request.id);
   if (!task.stdio->WaitEnded(kAgentLetGoTime) && !task.vm->dead()) {
     task.vm->Fail("the agent still serves streams of container '" + task.request.id +
                   "', which is deleted");
@@ -270,6 +273,24 @@ Status Pod::CloseInput(const std::string& id) {
   const MutexLock operation(task->operation);
   if (task->stdio != nullptr) task->stdio->CloseInput();
   return Ok();
+}
+
+Status Pod::Resize(const std::string& id, const TerminalSize& size) {
+  LOCKET_TRY_ASSIGN(const auto task, Find(id));
+  if (task->is_sandbox || !task->request.terminal) return Ok();
+  return task->vm->agent().ResizeTerminal({id}, size);
+}
+
+Status Pod::AddExec(const ExecRequest& request) {
+  LOCKET_TRY_ASSIGN(const auto task, Find(request.container_id));
+  if (task->is_sandbox) return WrongState(request.container_id, "is a sandbox: nothing runs in it");
+  const TaskStatus status = task->state().status;
+  if (status != TaskStatus::kRunning) {
+    return WrongState(request.container_id, status == TaskStatus::kStopped
+                                                ? "has ended: nothing can be run in it any more"
+                                                : "does not run: nothing can be run in it");
+  }
+  return execs_.Add(request, task->vm);
 }
 
 bool Pod::empty() const {

@@ -10,13 +10,11 @@
 #include "runtime-shim/bundle.h"
 #include "runtime-shim/config.h"
 #include "runtime-shim/events.h"
+#include "runtime-shim/exec.h"
 #include "runtime-shim/pod_vm.h"
 #include "runtime-shim/task.h"
 
 namespace locket::runtime_shim {
-
-// Exit status of what a dead VM took along: as if by SIGKILL.
-inline constexpr uint32_t kKilledStatus = 137;
 
 // Thread-safe. Errors: kNotFound for an unknown ID, kFailedPrecondition for a wrong state.
 class Pod {
@@ -38,6 +36,11 @@ class Pod {
   // A created or stopped task. Output that waits for its reader is given kDrainTime.
   Result<TaskState> Delete(const std::string& id);
   Status CloseInput(const std::string& id);
+  // Without effect on what has no terminal: clients send it unasked and take a refusal badly.
+  Status Resize(const std::string& id, const TerminalSize& size);
+  // In a container that runs. From then on execs() knows it, until the container is deleted.
+  Status AddExec(const ExecRequest& request);
+  Execs& execs() { return execs_; }
   bool empty() const;
 
   // Kills the VM and waits until every task has exited.
@@ -59,6 +62,7 @@ class Pod {
   const Config& config_;
   const PodDependencies dependencies_;
   EventPublisher& events_;
+  Execs execs_;
 
   Mutex exits_;  // held while an exit is set and its event queued, so that events keep their order
 
@@ -67,8 +71,5 @@ class Pod {
   std::map<std::string, std::shared_ptr<Task>> tasks_ LOCKET_GUARDED_BY(mutex_);
   std::shared_ptr<PodVm> vm_ LOCKET_GUARDED_BY(mutex_);  // null: not booted, or deleted
 };
-
-inline constexpr std::chrono::seconds kDrainTime{10};
-inline constexpr std::chrono::seconds kAgentLetGoTime{5};  // for calls about a deleted container
 
 }  // namespace locket::runtime_shim

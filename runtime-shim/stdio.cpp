@@ -61,7 +61,7 @@ Result<std::unique_ptr<Stdio>> Stdio::Open(const StdioPaths& paths) {
 
 Stdio::~Stdio() { Stop(); }
 
-void Stdio::Start(AgentClient& agent, const std::string& id, bool terminal) {
+void Stdio::Start(AgentClient& agent, const GuestProcess& id, bool terminal) {
   {
     const std::lock_guard lock(mutex_);
     outputs_running_ = terminal ? 1 : 2;
@@ -117,7 +117,7 @@ bool Stdio::WriteAll(int fd, std::string_view bytes) const {
   return true;
 }
 
-void Stdio::PumpOutput(AgentClient& agent, const std::string& id, OutputStream stream,
+void Stdio::PumpOutput(AgentClient& agent, const GuestProcess& id, OutputStream stream,
                        UniqueFd to) {
   while (true) {
     auto output = agent.ReadOutput(id, stream, kChunk);
@@ -130,7 +130,7 @@ void Stdio::PumpOutput(AgentClient& agent, const std::string& id, OutputStream s
   OneEnded(/*output=*/true);
 }
 
-void Stdio::PumpInput(AgentClient& agent, const std::string& id) {
+void Stdio::PumpInput(AgentClient& agent, const GuestProcess& id) {
   std::string buffer(kChunk, '\0');
   while (WaitFor(in_.get(), POLLIN, stop_.get())) {
     const ssize_t n = ::read(in_.get(), buffer.data(), buffer.size());

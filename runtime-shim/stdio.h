@@ -1,4 +1,4 @@
-// A container's standard streams: containerd's FIFOs on one side, the guest's agent on the other.
+// A process's standard streams: containerd's FIFOs on one side, the guest's agent on the other.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,7 @@ class Stdio {
   ~Stdio();  // stops; pending agent calls must end by themselves
 
   // Begins to pump. Once; `agent` must outlive the object. A terminal has no stderr of its own.
-  void Start(AgentClient& agent, const std::string& container_id, bool terminal);
+  void Start(AgentClient& agent, const GuestProcess& process, bool terminal);
 
   // The client will write no more: what is in the FIFO still goes to the container, then EOF.
   void CloseInput();
@@ -49,8 +49,8 @@ class Stdio {
 
  private:
   Stdio() = default;
-  void PumpOutput(AgentClient& agent, const std::string& id, OutputStream stream, UniqueFd to);
-  void PumpInput(AgentClient& agent, const std::string& id);
+  void PumpOutput(AgentClient& agent, const GuestProcess& id, OutputStream stream, UniqueFd to);
+  void PumpInput(AgentClient& agent, const GuestProcess& id);
   bool WriteAll(int fd, std::string_view bytes) const;
   void OneEnded(bool output);
 

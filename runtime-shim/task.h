@@ -20,6 +20,11 @@
 
 namespace locket::runtime_shim {
 
+// Exit status of what a dead VM took along: as if by SIGKILL.
+inline constexpr uint32_t kKilledStatus = 137;
+inline constexpr std::chrono::seconds kDrainTime{10};
+inline constexpr std::chrono::seconds kAgentLetGoTime{5};  // for calls about what is deleted
+
 enum class TaskStatus { kCreating, kCreated, kRunning, kStopped };
 
 struct TaskExit {

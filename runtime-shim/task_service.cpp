@@ -19,10 +19,15 @@ constexpr std::string_view kService = "containerd.task.v2.Task";
 
 Error Unsupported(const std::string& what) { return {ErrorCode::kUnimplemented, what}; }
 
-// Only a container's first process exists.
-Status NoExec(const std::string& exec_id) {
-  if (exec_id.empty()) return Ok();
-  return Error(ErrorCode::kNotFound, "exec '" + exec_id + "' does not exist");
+// A message about a process: a container's first one, or an exec.
+template <typename Request>
+GuestProcess IdOf(const Request& request) {
+  return {.container_id = request.id(), .exec_id = request.exec_id()};
+}
+
+template <typename Request>
+bool IsExec(const Request& request) {
+  return !request.exec_id().empty();
 }
 
 v1::Status WireStatus(TaskStatus status) {
@@ -44,6 +49,27 @@ void FillExit(const std::optional<TaskExit>& exit, Message* out) {
   if (!exit) return;
   out->set_exit_status(exit->status);
   *out->mutable_exited_at() = ToTimestamp(exit->at);
+}
+
+// `asked`: a CreateRequest or an ExecRequest.
+template <typename Asked>
+void FillState(const TaskState& state, const Asked& asked, v2::StateResponse* response) {
+  response->set_pid(state.pid);
+  response->set_status(WireStatus(state.status));
+  response->set_stdin(asked.stdio.in);
+  response->set_stdout(asked.stdio.out);
+  response->set_stderr(asked.stdio.err);
+  response->set_terminal(asked.terminal);
+  FillExit(state.exit, response);
+}
+
+// What containerd calls a Process is JSON, whatever the Any that carries it is called.
+ExecRequest FromWire(const v2::ExecProcessRequest& request) {
+  return {.container_id = request.id(),
+          .exec_id = request.exec_id(),
+          .stdio = {.in = request.stdin(), .out = request.stdout(), .err = request.stderr()},
+          .terminal = request.terminal(),
+          .process = request.spec().value()};
 }
 
 CreateRequest FromWire(const v2::CreateTaskRequest& request) {
@@ -95,26 +121,27 @@ class Service {
         });
     Add<v2::StartRequest, v2::StartResponse>(
         "Start", [&pod = pod_](const auto& request, auto* response) -> Status {
-          LOCKET_TRY(NoExec(request.exec_id()));
-          LOCKET_TRY_ASSIGN(const uint32_t pid, pod.Start(request.id()));
+          LOCKET_TRY_ASSIGN(const uint32_t pid, IsExec(request) ? pod.execs().Start(IdOf(request))
+                                                                : pod.Start(request.id()));
           response->set_pid(pid);
           return Ok();
         });
     Add<v2::KillRequest, Empty>("Kill", [&pod = pod_](const auto& request, Empty*) -> Status {
-      LOCKET_TRY(NoExec(request.exec_id()));
+      if (IsExec(request)) return pod.execs().Kill(IdOf(request), request.signal());
       return pod.Kill(request.id(), request.signal(), request.all());
     });
     Add<v2::WaitRequest, v2::WaitResponse>(
         "Wait", [&pod = pod_](const auto& request, auto* response) -> Status {
-          LOCKET_TRY(NoExec(request.exec_id()));
-          LOCKET_TRY_ASSIGN(const TaskExit exit, pod.Wait(request.id()));
+          LOCKET_TRY_ASSIGN(const TaskExit exit, IsExec(request) ? pod.execs().Wait(IdOf(request))
+                                                                 : pod.Wait(request.id()));
           FillExit(exit, response);
           return Ok();
         });
     Add<v2::DeleteRequest, v2::DeleteResponse>(
         "Delete", [&pod = pod_](const auto& request, auto* response) -> Status {
-          LOCKET_TRY(NoExec(request.exec_id()));
-          LOCKET_TRY_ASSIGN(const TaskState state, pod.Delete(request.id()));
+          LOCKET_TRY_ASSIGN(const TaskState state, IsExec(request)
+                                                       ? pod.execs().Delete(IdOf(request))
+                                                       : pod.Delete(request.id()));
           response->set_pid(state.pid);
           FillExit(state.exit, response);
           return Ok();
@@ -124,18 +151,19 @@ class Service {
   void AddQueries() {
     Add<v2::StateRequest, v2::StateResponse>(
         "State", [&pod = pod_](const auto& request, auto* response) -> Status {
-          LOCKET_TRY(NoExec(request.exec_id()));
           CreateRequest asked;
-          LOCKET_TRY_ASSIGN(const TaskState state, pod.State(request.id(), &asked));
+          if (IsExec(request)) {
+            ExecRequest exec;
+            LOCKET_TRY_ASSIGN(const TaskState state, pod.execs().State(IdOf(request), &exec));
+            LOCKET_TRY(pod.State(request.id(), &asked));
+            response->set_exec_id(request.exec_id());
+            FillState(state, exec, response);
+          } else {
+            LOCKET_TRY_ASSIGN(const TaskState state, pod.State(request.id(), &asked));
+            FillState(state, asked, response);
+          }
           response->set_id(request.id());
           response->set_bundle(asked.bundle.string());
-          response->set_pid(state.pid);
-          response->set_status(WireStatus(state.status));
-          response->set_stdin(asked.stdio.in);
-          response->set_stdout(asked.stdio.out);
-          response->set_stderr(asked.stdio.err);
-          response->set_terminal(asked.terminal);
-          FillExit(state.exit, response);
           return Ok();
         });
     Add<v2::PidsRequest, v2::PidsResponse>(
@@ -165,11 +193,20 @@ class Service {
 
   void AddRest(std::function<void()> on_shutdown) {
     Add<v2::CloseIORequest, Empty>("CloseIO", [&pod = pod_](const auto& request, Empty*) -> Status {
-      LOCKET_TRY(NoExec(request.exec_id()));
-      return request.stdin() ? pod.CloseInput(request.id()) : Ok();
+      if (!request.stdin()) return Ok();
+      return IsExec(request) ? pod.execs().CloseInput(IdOf(request)) : pod.CloseInput(request.id());
     });
-    // Without effect: there are no terminals. Clients send it unasked and take a refusal badly.
-    Add<v2::ResizePtyRequest, Empty>("ResizePty", [](const auto&, Empty*) { return Ok(); });
+    Add<v2::ResizePtyRequest, Empty>(
+        "ResizePty", [&pod = pod_](const auto& request, Empty*) -> Status {
+          const TerminalSize size{.rows = request.height(), .columns = request.width()};
+          return IsExec(request) ? pod.execs().Resize(IdOf(request), size)
+                                 : pod.Resize(request.id(), size);
+        });
+    Add<v2::ExecProcessRequest, Empty>(
+        "Exec", [&pod = pod_](const auto& request, Empty*) -> Status {
+          if (!IsExec(request)) return Error(ErrorCode::kInvalidArgument, "an exec without an ID");
+          return pod.AddExec(FromWire(request));
+        });
     Refuse<v2::UpdateTaskRequest>(
         "Update", "resources of a running container in a VM cannot be changed; recreate the pod");
     Add<v2::ShutdownRequest, Empty>(
@@ -179,8 +216,6 @@ class Service {
           if (pod.empty()) on_shutdown();
           return Ok();
         });
-    Refuse<v2::ExecProcessRequest>(
-        "Exec", "exec is not supported: a confidential VM only runs what its tenant allowed");
     Refuse<v2::PauseRequest>("Pause", "pausing is not supported");
     Refuse<v2::ResumeRequest>("Resume", "pausing is not supported");
     Refuse<v2::CheckpointTaskRequest>("Checkpoint", "checkpoints are not supported");

@@ -14,6 +14,13 @@ using rpc::CallContext;
 constexpr const char* kService = "locket.agent.v1.Agent";
 constexpr std::chrono::seconds kPatience{20};
 
+// How execs stand beside containers.
+template <typename Request>
+std::string KeyOf(const Request& request) {
+  if (request.exec_id().empty()) return request.container_id();
+  return request.container_id() + "/" + request.exec_id();
+}
+
 }  // namespace
 
 FakeAgent::FakeAgent() {
@@ -89,31 +96,46 @@ void FakeAgent::AddLifeMethods() {
       });
   methods_.Add<v1::StartContainerRequest, v1::StartContainerResponse>(
       kService, "StartContainer", [this](const CallContext&, const auto& request, auto*) {
-        return Note("StartContainer", request.container_id());
+        return Note("StartContainer", KeyOf(request));
       });
   methods_.Add<v1::WaitContainerRequest, v1::WaitContainerResponse>(
       kService, "WaitContainer",
       [this](const CallContext&, const auto& request, auto* response) -> Status {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return Over(request.container_id()); });
-        response->set_exit_status(containers_[request.container_id()].status);
+        changed_.wait(lock, [&] { return Over(KeyOf(request)); });
+        response->set_exit_status(containers_[KeyOf(request)].status);
         return Ok();
       });
   methods_.Add<v1::SignalContainerRequest, v1::SignalContainerResponse>(
       kService, "SignalContainer",
       [this](const CallContext&, const auto& request, auto*) -> Status {
-        LOCKET_TRY(Note("SignalContainer", request.container_id()));
-        End(request.container_id(), 128 + request.signal());
+        LOCKET_TRY(Note("SignalContainer", KeyOf(request)));
+        End(KeyOf(request), 128 + request.signal());
         return Ok();
       });
   methods_.Add<v1::DeleteContainerRequest, v1::DeleteContainerResponse>(
       kService, "DeleteContainer",
       [this](const CallContext&, const auto& request, auto*) -> Status {
-        LOCKET_TRY(Note("DeleteContainer", request.container_id()));
+        LOCKET_TRY(Note("DeleteContainer", KeyOf(request)));
         const std::lock_guard lock(mutex_);
-        containers_[request.container_id()].deleted = true;
+        const std::string key = KeyOf(request);
+        for (auto& [name, process] : containers_) {  // its execs end with it
+          process.deleted |= name == key || name.starts_with(key + "/");
+        }
         changed_.notify_all();
         return Ok();
+      });
+  methods_.Add<v1::CreateExecRequest, v1::CreateExecResponse>(
+      kService, "CreateExec", [this](const CallContext&, const auto& request, auto*) -> Status {
+        LOCKET_TRY(Note("CreateExec", KeyOf(request)));
+        const std::lock_guard lock(mutex_);
+        containers_[KeyOf(request)].spec = request.process();
+        return Ok();
+      });
+  methods_.Add<v1::ResizeTerminalRequest, v1::ResizeTerminalResponse>(
+      kService, "ResizeTerminal", [this](const CallContext&, const auto& request, auto*) {
+        return Note("ResizeTerminal", KeyOf(request) + " " + std::to_string(request.rows()) + "x" +
+                                          std::to_string(request.columns()));
       });
   methods_.Add<v1::ShutdownRequest, v1::ShutdownResponse>(
       kService, "Shutdown",
@@ -127,26 +149,25 @@ void FakeAgent::AddStreamMethods() {
         std::unique_lock lock(mutex_);
         const int stream = request.stream();
         changed_.wait(lock, [&] {
-          return Over(request.container_id()) ||
-                 !containers_[request.container_id()].output[stream].empty();
+          return Over(KeyOf(request)) || !containers_[KeyOf(request)].output[stream].empty();
         });
-        std::string& left = containers_[request.container_id()].output[stream];
+        std::string& left = containers_[KeyOf(request)].output[stream];
         response->set_data(left.substr(0, request.max_bytes()));
         left.erase(0, request.max_bytes());
-        response->set_eof(left.empty() && Over(request.container_id()));
+        response->set_eof(left.empty() && Over(KeyOf(request)));
         return Ok();
       });
   methods_.Add<v1::WriteInputRequest, v1::WriteInputResponse>(
       kService, "WriteInput", [this](const CallContext&, const auto& request, auto*) -> Status {
         const std::lock_guard lock(mutex_);
-        containers_[request.container_id()].input += request.data();
+        containers_[KeyOf(request)].input += request.data();
         changed_.notify_all();
         return Ok();
       });
   methods_.Add<v1::CloseInputRequest, v1::CloseInputResponse>(
       kService, "CloseInput", [this](const CallContext&, const auto& request, auto*) -> Status {
         const std::lock_guard lock(mutex_);
-        containers_[request.container_id()].input_closed = true;
+        containers_[KeyOf(request)].input_closed = true;
         changed_.notify_all();
         return Ok();
       });

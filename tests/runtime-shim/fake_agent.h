@@ -1,4 +1,5 @@
-// A guest agent without a guest: serves proto/agent.proto on the guest's end of a channel.
+// A guest agent without a guest: serves proto/agent.proto on the guest's end of a channel. An exec
+// goes by the name "container/exec".
 #pragma once
 
 #include <condition_variable>

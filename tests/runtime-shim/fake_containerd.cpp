@@ -20,6 +20,14 @@ std::string Summary(const v1::Envelope& envelope, bool with_status) {
   Event event;
   if (!event.ParseFromString(envelope.event().value())) return "does not parse";
   std::string text = envelope.topic() + " " + event.container_id();
+  if constexpr (requires { event.exec_id(); }) text += "/" + event.exec_id();
+  // A first process goes by its container's name; an exec that ends has one of its own.
+  if constexpr (requires {
+                  event.id();
+                  event.exit_status();
+                }) {
+    if (!event.id().empty() && event.id() != event.container_id()) text += "/" + event.id();
+  }
   if constexpr (requires { event.exit_status(); }) {
     if (with_status) text += " " + std::to_string(event.exit_status());
   }
@@ -31,6 +39,12 @@ std::string Summary(const v1::Envelope& envelope) {
   if (type == "containerd.events.TaskCreate") return Summary<events::TaskCreate>(envelope, false);
   if (type == "containerd.events.TaskStart") return Summary<events::TaskStart>(envelope, false);
   if (type == "containerd.events.TaskExit") return Summary<events::TaskExit>(envelope, true);
+  if (type == "containerd.events.TaskExecAdded") {
+    return Summary<events::TaskExecAdded>(envelope, false);
+  }
+  if (type == "containerd.events.TaskExecStarted") {
+    return Summary<events::TaskExecStarted>(envelope, false);
+  }
   if (type == "containerd.events.TaskDelete") return Summary<events::TaskDelete>(envelope, true);
   return "unknown type " + type;
 }

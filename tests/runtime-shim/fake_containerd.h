@@ -21,7 +21,7 @@ class FakeContainerd {
 
   void FailNext(int calls);
 
-  // "topic id" or "topic id status", in order.
+  // "topic id" or "topic id status", in order; the id of an exec is "container/exec".
   std::vector<std::string> events() const;
   bool WaitEvent(const std::string& event) const;
   std::string namespace_name() const;

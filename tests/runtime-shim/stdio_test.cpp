@@ -64,7 +64,7 @@ TEST_F(StdioTest, OutputReachesItsFifosAndEnds) {
   const std::string much(200'000, 'o');
   agent_.SetOutput("c", much, "errors");
   agent_.End("c", 0);
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   EXPECT_EQ(ReadToEnd(out), much);
   EXPECT_EQ(ReadToEnd(err), "errors");
   EXPECT_TRUE(stdio->WaitDrained(kPatience));
@@ -75,7 +75,7 @@ TEST_F(StdioTest, AReaderMayComeLate) {
   auto stdio = Stdio::Open(paths).value();
   agent_.SetOutput("c", std::string(100'000, 'o'), "");
   agent_.End("c", 0);
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   EXPECT_FALSE(stdio->WaitDrained(milliseconds(20))) << "the FIFO holds less";
   const UniqueFd out = OpenReader(paths.out);
   EXPECT_EQ(ReadToEnd(out).size(), 100'000U);
@@ -87,7 +87,7 @@ TEST_F(StdioTest, AReaderThatNeverReadsBlocksNobody) {
   auto stdio = Stdio::Open(paths).value();
   agent_.SetOutput("c", std::string(1'000'000, 'o'), "");
   agent_.End("c", 0);
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   EXPECT_FALSE(stdio->WaitDrained(milliseconds(20)));
   stdio->Stop();
   EXPECT_TRUE(stdio->WaitEnded(kPatience));
@@ -97,7 +97,7 @@ TEST_F(StdioTest, OutputNobodyWantsIsReadAllTheSame) {
   auto stdio = Stdio::Open({}).value();
   agent_.SetOutput("c", std::string(1'000'000, 'o'), "x");
   agent_.End("c", 0);
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   EXPECT_TRUE(stdio->WaitDrained(kPatience));
 }
 
@@ -107,7 +107,7 @@ TEST_F(StdioTest, ATerminalHasNoStderr) {
   auto stdio = Stdio::Open(paths).value();
   agent_.SetOutput("c", "new\n", "never read");
   agent_.End("c", 0);
-  stdio->Start(*client_, "c", /*terminal=*/true);
+  stdio->Start(*client_, {"c"}, /*terminal=*/true);
   EXPECT_TRUE(stdio->WaitDrained(kPatience));
   EXPECT_EQ(ReadFile(paths.out, 100).value(), "old\nnew\n");
 }
@@ -115,7 +115,7 @@ TEST_F(StdioTest, ATerminalHasNoStderr) {
 TEST_F(StdioTest, InputEndsOnlyWhenTheClientSaysSo) {
   const StdioPaths paths{.in = Fifo("in")};
   auto stdio = Stdio::Open(paths).value();
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   for (const char* text : {"first ", "second"}) {
     // Each writer comes and goes: attach and detach.
     const UniqueFd in(::open(paths.in.c_str(), O_WRONLY | O_CLOEXEC));
@@ -130,7 +130,7 @@ TEST_F(StdioTest, InputEndsOnlyWhenTheClientSaysSo) {
 TEST_F(StdioTest, ADeadAgentEndsThePumps) {
   const StdioPaths paths{.in = Fifo("in"), .out = Fifo("out")};
   auto stdio = Stdio::Open(paths).value();
-  stdio->Start(*client_, "c", /*terminal=*/false);
+  stdio->Start(*client_, {"c"}, /*terminal=*/false);
   agent_.Die();
   EXPECT_TRUE(stdio->WaitDrained(kPatience));
   stdio->Stop();
