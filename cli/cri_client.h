@@ -60,6 +60,12 @@ struct ContainerStatus {
   std::string log_path;  // absolute
 };
 
+struct ExecOutput {
+  std::string standard_output;  // containerd keeps at most 16 MiB of each
+  std::string standard_error;
+  int exit_code;
+};
+
 struct PodInfo {
   std::string id;
   std::string name;
@@ -95,6 +101,10 @@ class CriClient {
   // Asks it to end, and kills it after `grace`.
   Status StopContainer(const std::string& container_id, std::chrono::seconds grace,
                        Timeout timeout);
+  // Runs `command` in a running container to its end. `limit`: containerd kills it then, and the
+  // call fails; 0: none.
+  Result<ExecOutput> Exec(const std::string& container_id, const std::vector<std::string>& command,
+                          std::chrono::seconds limit, Timeout timeout);
   Result<ContainerStatus> GetContainer(const std::string& container_id, Timeout timeout);
   Result<std::vector<ContainerInfo>> ListContainers(Timeout timeout);  // of our pods
   Result<std::vector<PodInfo>> ListPods(Timeout timeout);              // ours

@@ -23,6 +23,8 @@ using std::chrono::seconds;
 constexpr seconds kQuery{10};  // calls that only ask
 constexpr seconds kStop{90};   // calls that stop: the VM gets its time to end
 constexpr milliseconds kLookAgain{100};
+constexpr seconds kExecMargin{30};  // for containerd to kill it
+constexpr seconds kExecForever{7 * 24 * 3600};
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as shells do
 constexpr const char* kLogName = "container.log";
 
@@ -203,6 +205,17 @@ Result<PodInfo> FindPod(const std::vector<PodInfo>& pods, const std::string& nam
                "'" + name_or_id + "' begins more than one pod's id; give more of it");
 }
 
+// The id of a pod's one container.
+Result<std::string> ContainerOf(CriClient& cri, const std::string& pod) {
+  LOCKET_TRY_ASSIGN(const auto pods, cri.ListPods(kQuery));
+  LOCKET_TRY_ASSIGN(const PodInfo found, FindPod(pods, pod));
+  LOCKET_TRY_ASSIGN(const auto containers, cri.ListContainers(kQuery));
+  const auto mine = std::find_if(containers.begin(), containers.end(),
+                                 [&](const auto& one) { return one.pod_id == found.id; });
+  if (mine != containers.end()) return mine->id;
+  return Error(ErrorCode::kNotFound, "pod '" + pod + "' has no container");
+}
+
 }  // namespace
 
 Status CheckPodName(std::string_view name) {
@@ -235,20 +248,34 @@ Result<int> RunPod(CriClient& cri, const RunPodRequest& request, int interrupt_f
 
 Status PrintPodLog(CriClient& cri, const std::string& pod, bool follow, int interrupt_fd,
                    Context& context) {
-  LOCKET_TRY_ASSIGN(const auto pods, cri.ListPods(kQuery));
-  LOCKET_TRY_ASSIGN(const PodInfo found, FindPod(pods, pod));
-  LOCKET_TRY_ASSIGN(const auto containers, cri.ListContainers(kQuery));
-  const auto mine = std::find_if(containers.begin(), containers.end(),
-                                 [&](const auto& one) { return one.pod_id == found.id; });
-  if (mine == containers.end()) {
-    return Error(ErrorCode::kNotFound, "pod '" + pod + "' has no container");
-  }
-  LOCKET_TRY_ASSIGN(const auto status, cri.GetContainer(mine->id, kQuery));
+  LOCKET_TRY_ASSIGN(const std::string id, ContainerOf(cri, pod));
+  LOCKET_TRY_ASSIGN(const auto status, cri.GetContainer(id, kQuery));
   CriLogReader log(status.log_path, context.out, context.err);
   if (!follow) return log.CopyRest();
-  auto ended = Follow({.cri = cri, .container_id = mine->id, .interrupt_fd = interrupt_fd}, log);
+  auto ended = Follow({.cri = cri, .container_id = id, .interrupt_fd = interrupt_fd}, log);
   if (ended.ok() || ended.error().code() == ErrorCode::kCancelled) return Ok();
   return std::move(ended).error().While("follow pod '" + pod + "'");
+}
+
+Result<int> ExecInPod(CriClient& cri, const ExecRequest& request, int interrupt_fd,
+                      Context& context) {
+  const seconds patience = request.limit.count() > 0 ? request.limit + kExecMargin : kExecForever;
+  const auto exec = [&]() -> Result<ExecOutput> {
+    LOCKET_TRY_ASSIGN(const std::string id, ContainerOf(cri, request.pod));
+    return cri.Exec(id, request.command, request.limit, patience);
+  };
+  auto done = exec();
+  if (!done.ok()) {
+    if (done.error().code() == ErrorCode::kCancelled &&
+        Interrupted(interrupt_fd, milliseconds(0))) {
+      context.err << "locket: interrupted; the command in pod '" << request.pod << "' is killed\n";
+      return kExitInterrupted;
+    }
+    return std::move(done).error().While("exec in pod '" + request.pod + "'");
+  }
+  context.out << done->standard_output;
+  context.err << done->standard_error;
+  return done->exit_code;
 }
 
 Status StopPods(CriClient& cri, const std::vector<std::string>& pods, bool all, Context& context) {

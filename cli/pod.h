@@ -43,6 +43,17 @@ Result<int> RunPod(CriClient& cri, const RunPodRequest& request, int interrupt_f
 Status PrintPodLog(CriClient& cri, const std::string& pod, bool follow, int interrupt_fd,
                    Context& context);
 
+struct ExecRequest {
+  std::string pod;  // name, or a beginning of its id
+  std::vector<std::string> command;
+  std::chrono::seconds limit{0};  // until it is killed; 0: none
+};
+
+// Runs a command in a pod's container, prints what it printed once it has ended, and answers its
+// exit code; 130 if `interrupt_fd` got readable before that.
+Result<int> ExecInPod(CriClient& cri, const ExecRequest& request, int interrupt_fd,
+                      Context& context);
+
 // Stops and removes; `pods` by name or id, or with none and `all` every pod of ours. Goes on after
 // a failure and answers the first.
 Status StopPods(CriClient& cri, const std::vector<std::string>& pods, bool all, Context& context);

@@ -117,6 +117,37 @@ void AddLogs(CLI::App& group, Context& context, Selected& selected) {
   });
 }
 
+void AddExec(CLI::App& group, Context& context, const std::vector<std::string>& after_dashes,
+             Selected& selected) {
+  CLI::App* exec = group.add_subcommand("exec", "Run a command in a pod that runs");
+  exec->footer(
+      "The guest runs what initdata's allow_exec lists, word for word ('locket initdata create "
+      "--allow-exec').\nExits with the command's exit code. Without a terminal and without input; "
+      "kubectl and crictl have both.\n\nExamples:\n  locket pod exec web -- /bin/check --health\n"
+      "  locket pod exec --timeout 5 web -- /bin/df");
+  auto request = std::make_shared<ExecRequest>();
+  auto limit = std::make_shared<int>(0);
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  exec->add_option("POD", request->pod, "Name, or a beginning of the id")->required();
+  exec->add_option("--timeout", *limit, "Seconds until the command is killed; 0: never")
+      ->capture_default_str()
+      ->check(CLI::Range(0, kMaxTimeoutSeconds));
+  AddSocket(*exec, *socket);
+  exec->callback([&context, &selected, &after_dashes, request, limit, socket] {
+    request->command = after_dashes;
+    request->limit = std::chrono::seconds(*limit);
+    selected.check = [request]() -> Status {
+      if (request->command.empty()) return Usage("give the command behind '--'");
+      return Ok();
+    };
+    selected.run = [&context, request, socket]() -> Result<int> {
+      LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
+      CriClient cri(*socket, interrupt.get());
+      return ExecInPod(cri, *request, interrupt.get(), context);
+    };
+  });
+}
+
 void AddStop(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* stop = group.add_subcommand("stop", "Stop and remove pods");
   stop->footer("Examples:\n  locket pod stop web\n  locket pod stop --all");
@@ -162,6 +193,7 @@ void AddPodCommands(CLI::App& app, Context& context, const std::vector<std::stri
   CLI::App* group = app.add_subcommand("pod", "Pods in confidential VMs");
   group->require_subcommand(1);
   AddRun(*group, context, after_dashes, selected);
+  AddExec(*group, context, after_dashes, selected);
   AddLogs(*group, context, selected);
   AddStop(*group, context, selected);
   AddList(*group, context, selected);

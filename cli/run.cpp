@@ -83,8 +83,10 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   AddVersionCommand(app, context, selected);
 
   if (auto exit_code = Parse(app, {arguments.begin(), dashes}, context)) return *exit_code;
-  if (has_dashes && CommandName(app) != "locket pod run") {
-    return Complain(context, {ErrorCode::kInvalidArgument, "only 'pod run' takes '--'"}, kUsage);
+  const std::string name = CommandName(app);
+  if (has_dashes && name != "locket pod run" && name != "locket pod exec") {
+    return Complain(
+        context, {ErrorCode::kInvalidArgument, "only 'pod run' and 'pod exec' take '--'"}, kUsage);
   }
   if (auto usable = CheckAndInit(selected, log_level); !usable.ok()) {
     const std::string hint = " (see '" + CommandName(app) + " --help')";

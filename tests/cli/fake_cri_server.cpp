@@ -165,6 +165,19 @@ class FakeCriServer::Impl final {
       return grpc::Status::OK;
     }
 
+    grpc::Status ExecSync(grpc::ServerContext* context, const cri::ExecSyncRequest* request,
+                          cri::ExecSyncResponse* response) override {
+      if (auto status = impl_.Enter("ExecSync", *context); !status.ok()) return status;
+      const std::lock_guard lock(impl_.mutex);
+      auto& container = impl_.containers.at(request->container_id());
+      container.exec.assign(request->cmd().begin(), request->cmd().end());
+      container.exec.push_back(std::to_string(request->timeout()));
+      response->set_stdout(impl_.settings_.script.exec_out);
+      response->set_stderr(impl_.settings_.script.exec_err);
+      response->set_exit_code(impl_.settings_.script.exit_code);
+      return grpc::Status::OK;
+    }
+
     grpc::Status ContainerStatus(grpc::ServerContext* context,
                                  const cri::ContainerStatusRequest* request,
                                  cri::ContainerStatusResponse* response) override {

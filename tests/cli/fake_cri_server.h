@@ -19,6 +19,8 @@ class FakeCriServer {
     bool runs_on = false;        // until stopped
     bool state_unknown = false;  // containerd lost it
     std::string message{};       // of its status
+    std::string exec_out{};      // what a command run in it prints
+    std::string exec_err{};
   };
 
   struct Sandbox {
@@ -40,6 +42,7 @@ class FakeCriServer {
     bool running = false;
     bool exited = false;
     int exit_code = 0;
+    std::vector<std::string> exec{};  // the last one's command, and its timeout
   };
 
   explicit FakeCriServer(const std::string& socket);

@@ -211,6 +211,47 @@ TEST_F(PodTest, LogsFollowUntilInterrupted) {
   EXPECT_EQ(logs.out, "hello\n");
 }
 
+TEST_F(PodTest, ExecPrintsWhatTheCommandPrintedAndExitsAsItDid) {
+  server_.script.runs_on = true;
+  ASSERT_EQ(RunPod({"--name", "web", "--detach"}).exit_code, 0);
+  server_.script.exec_out = std::string(5 << 20, 'x');  // more than a message of gRPC's default
+  server_.script.exec_err = "hm\n";
+  server_.script.exit_code = 3;
+  const auto exec =
+      cli_.Run({"pod", "exec", "web", "--timeout", "5", "--", "/bin/check", "--health"});
+  EXPECT_EQ(exec.exit_code, 3);
+  EXPECT_EQ(exec.out, server_.script.exec_out);
+  EXPECT_EQ(exec.err, "hm\n");
+  EXPECT_THAT(server_.containers().begin()->second.exec,
+              ElementsAre("/bin/check", "--health", "5"));
+}
+
+TEST_F(PodTest, ExecSaysWhyItCouldNot) {
+  server_.script.runs_on = true;
+  ASSERT_EQ(RunPod({"--name", "web", "--detach"}).exit_code, 0);
+  EXPECT_THAT(cli_.Run({"pod", "exec", "none", "--", "/x"}).err, HasSubstr("no pod 'none'"));
+  EXPECT_EQ(cli_.Run({"pod", "exec", "web"}).exit_code, 2);
+  EXPECT_THAT(cli_.Run({"pod", "exec", "web"}).err, HasSubstr("give the command behind '--'"));
+  server_.fail_method = "ExecSync";
+  const auto failed = cli_.Run({"pod", "exec", "web", "--", "/x"});
+  EXPECT_EQ(failed.exit_code, 1);
+  EXPECT_THAT(failed.err, HasSubstr("exec in pod 'web': broken on purpose"));
+}
+
+TEST_F(PodTest, InterruptKillsAnExec) {
+  server_.script.runs_on = true;
+  ASSERT_EQ(RunPod({"--name", "web", "--detach"}).exit_code, 0);
+  server_.hang_method = "ExecSync";
+  std::thread interrupter([&] {
+    server_.WaitForCall("ExecSync");
+    cli_.Interrupt();
+  });
+  const auto exec = cli_.Run({"pod", "exec", "web", "--", "/x"});
+  interrupter.join();
+  EXPECT_EQ(exec.exit_code, 130);
+  EXPECT_THAT(exec.err, HasSubstr("the command in pod 'web' is killed"));
+}
+
 TEST_F(PodTest, ListsAsJson) {
   EXPECT_EQ(cli_.Run({"pod", "ls", "--json"}).out, "[]\n");
   server_.script.runs_on = true;

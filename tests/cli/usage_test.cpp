@@ -73,7 +73,7 @@ TEST_F(UsageTest, WrongUsageExitsTwoAndPointsToTheHelp) {
       {{"image"}, "(see 'locket image --help')"},
       {{"nonsense"}, "(see 'locket --help')"},
       {{"pod", "logs"}, "(see 'locket pod logs --help')"},
-      {{"version", "--", "x"}, "only 'pod run' takes '--'"},
+      {{"version", "--", "x"}, "only 'pod run' and 'pod exec' take '--'"},
       {{"--log-level", "loud", "version"}, "--log-level"},
       {{"key", "create"}, "FILE is required"}};
   for (const auto& [arguments, reason] : cases) {
