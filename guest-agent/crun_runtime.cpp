@@ -35,6 +35,7 @@ Error CrunError(const std::filesystem::path& log, const std::string& verb, int s
   if (why.empty()) why = "exit status " + std::to_string(status);
   const bool absent = why.find("does not exist") != std::string::npos ||
                       why.find("No such process") != std::string::npos ||
+                      why.find("/status`: No such file") != std::string::npos ||
                       why.find("not running") != std::string::npos;
   return {absent ? ErrorCode::kNotFound : ErrorCode::kInternal, "crun " + verb + ": " + why};
 }

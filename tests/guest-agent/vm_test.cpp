@@ -242,6 +242,9 @@ TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
   std::filesystem::create_directories(tree / "test");
   std::filesystem::copy_file(LOCKET_INSIDE_VM, tree / "init");
   std::filesystem::copy_file(LOCKET_MOUNTER, tree / "test/locket-mounter");
+  // For crun to run something in.
+  std::filesystem::copy(root / "base", tree / "test/rootfs",
+                        std::filesystem::copy_options::recursive);
   std::ofstream(tree / "test/manifest") << image.manifest;
   std::ofstream(tree / "test/config") << image.config;
   std::ofstream(tree / "test/kek") << std::string(32, '\x42');
