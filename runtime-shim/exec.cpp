@@ -22,11 +22,9 @@ Error WrongState(const GuestProcess& id, const std::string& why) {
 
 Status Execs::Reserve(const Key& key, const std::shared_ptr<Exec>& exec) {
   const MutexLock lock(mutex_);
-  size_t of_container = 0;
-  for (const auto& [one, ignored] : execs_) of_container += one.first == key.first ? 1 : 0;
-  if (of_container >= kMaxExecs) {
+  if (execs_.size() >= kMaxExecs) {
     return Error(ErrorCode::kResourceExhausted,
-                 "task '" + key.first + "' has " + std::to_string(kMaxExecs) + " execs already");
+                 "the pod has " + std::to_string(kMaxExecs) + " execs already");
   }
   if (execs_.emplace(key, exec).second) return Ok();
   return Error(ErrorCode::kAlreadyExists, Quoted(key.first, key.second) + " exists already");
@@ -62,6 +60,8 @@ Status Execs::Add(const ExecRequest& request, std::shared_ptr<PodVm> vm) {
   }
   events_.ExecAdded(request.container_id, request.exec_id);
   exec->process.Advance(TaskStatus::kCreated, 0);
+  // A VM that died before this found nothing to end.
+  if (exec->process.vm->dead()) Exit(*exec, kKilledStatus, system_clock::now());
   return Ok();
 }
 

@@ -15,7 +15,8 @@
 
 namespace locket::runtime_shim {
 
-inline constexpr size_t kMaxExecs = 64;  // of a container, until they are deleted
+// Of a pod, until they are deleted. Each holds up to four of the agent's 512 calls at a time.
+inline constexpr size_t kMaxExecs = 64;
 
 // As containerd's ExecProcessRequest says.
 struct ExecRequest {

@@ -16,10 +16,10 @@ Json ProcessFor(const std::vector<std::string>& argv, bool terminal = false) {
 
 TEST_F(VmTest, ExecsRunAsTheTenantAllowedAndEndWithTheirContainer) {
   const std::vector<std::string> sleeper = {"/bin/sleep", "1000"};
-  const std::vector<std::string> show = {
-      "/bin/sh", "-c",
-      "cat /greeting; id -u; pwd; echo wish=$TENANT_WISH spy=$SPY; ulimit -n; "
-      "echo to-stderr >&2; cat; exit 5"};
+  const std::vector<std::string> show = {"/bin/sh", "-c",
+                                         "cat /greeting; id -u; pwd; cat /proc/self/cgroup; echo "
+                                         "wish=$TENANT_WISH spy=$SPY; ulimit -n; "
+                                         "echo to-stderr >&2; cat; exit 5"};
   const std::vector<std::string> lasting = {"/bin/sh", "-c", "sleep 900 & exit 0"};
   const FixtureImage image = MakeImage(
       {*base_, *top_}, {.argv = sleeper, .env = {"PATH=/bin:/usr/bin"}, .user = "1000:1001"});
@@ -45,7 +45,7 @@ TEST_F(VmTest, ExecsRunAsTheTenantAllowedAndEndWithTheirContainer) {
   EXPECT_TRUE(
       (guest.For<api::CloseInputResponse, api::CloseInputRequest>("CloseInput", "c", "e")).ok());
   EXPECT_EQ(guest.ReadAll("c", api::OUTPUT_STREAM_STDOUT, "e").value(),
-            "a sealed layer\n1000\n/\nwish=granted spy=\n100\ntyped\n");
+            "a sealed layer\n1000\n/\n0::/\nwish=granted spy=\n100\ntyped\n");
   EXPECT_EQ(guest.ReadAll("c", api::OUTPUT_STREAM_STDERR, "e").value(), "to-stderr\n");
   EXPECT_EQ(guest.Wait("c", "e").value(), 5U);
   EXPECT_TRUE(guest.Delete("c", "e").ok());
