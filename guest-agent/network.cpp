@@ -41,7 +41,8 @@ Status HardenInterface(const GuestInterface& interface, const SetParameter& set)
 
 // A gateway needs the route to it, so routes without one come first.
 std::vector<NetworkRoute> InOrder(std::vector<NetworkRoute> routes) {
-  std::ranges::stable_partition(routes, [](const auto& route) { return route.gateway.empty(); });
+  std::stable_partition(routes.begin(), routes.end(),
+                        [](const auto& route) { return route.gateway.empty(); });
   return routes;
 }
 

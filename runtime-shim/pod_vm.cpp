@@ -63,7 +63,14 @@ Result<GivenNetwork> FindNetwork(const PodSpec& pod, const PodDependencies& depe
                                  NetworkUse use) {
   GivenNetwork out;
   if (pod.netns.empty()) return out;
-  LOCKET_TRY_ASSIGN(out.network, dependencies.open_network(pod.netns, use));
+  auto opened = dependencies.open_network(pod.netns, use);
+  if (!opened.ok() && use == NetworkUse::kDescribe) {
+    // A network that no guest could take over stops no pod that is not to have one.
+    log::Warning("leaving the pod's network alone, which initdata does not allow anyhow",
+                 {{"pod", pod.id}, log::Field(opened.error())});
+    return out;
+  }
+  LOCKET_TRY_ASSIGN(out.network, std::move(opened));
   if (out.network.interfaces.empty() || pod.resolv_conf.empty()) return out;
   LOCKET_TRY_ASSIGN(const auto text, ReadFile(pod.resolv_conf, kMaxResolvConfBytes));
   LOCKET_TRY_ASSIGN(out.dns, ParseResolvConf(text).While("'" + pod.resolv_conf.string() + "'"));

@@ -48,6 +48,7 @@ class PodVmNetworkTest : public ::testing::Test {
 
   Result<PodNetwork> OpenNetwork(const std::filesystem::path& netns, NetworkUse use) {
     opened_ = netns;
+    if (failure_) return *failure_;
     PodNetwork network;
     network.interfaces.push_back(
         {.link = {.index = 2,
@@ -96,6 +97,7 @@ class PodVmNetworkTest : public ::testing::Test {
   std::shared_ptr<FakeMachine> machine_;
   FakeAgent agent_;
   std::filesystem::path opened_;
+  std::optional<Error> failure_;
   int tap_ = -1;
   bool tap_was_open_ = false;
 };
@@ -142,6 +144,21 @@ TEST_F(PodVmNetworkTest, AGuestThatMayNotHaveANetworkGetsNoDeviceAndIsStillTold)
   EXPECT_THAT(machine_->spec.nics, IsEmpty());
   EXPECT_TRUE(agent_.network().has_value()) << "it is the guest that says no";
   EXPECT_THAT(log, HasSubstr("left_out=\"network (why)\""));
+}
+
+TEST_F(PodVmNetworkTest, ANetworkThatCannotBeJoinedStopsOnlyPodsThatAreToHaveOne) {
+  failure_ = Error(ErrorCode::kFailedPrecondition, "interface 'wg0' is no Ethernet");
+  const auto refused = Boot(/*allow_network=*/true);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message(), "boot the VM of pod 'pod': interface 'wg0' is no Ethernet");
+  EXPECT_EQ(machine_, nullptr);
+  std::filesystem::remove_all(dir_.path() / "state");
+  ::testing::internal::CaptureStderr();
+  const auto vm = Boot(/*allow_network=*/false);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(vm.ok()) << vm.error().message();
+  EXPECT_FALSE(agent_.network().has_value());
+  EXPECT_THAT(log, HasSubstr("interface 'wg0' is no Ethernet"));
 }
 
 TEST_F(PodVmNetworkTest, APodWithoutANamespaceHasNoNetwork) {
