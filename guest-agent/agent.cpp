@@ -16,6 +16,7 @@
 #include "guest-agent/crun_runtime.h"
 #include "guest-agent/guest_initdata.h"
 #include "guest-agent/kbs_key_source.h"
+#include "guest-agent/module_list.h"
 #include "guest-agent/network.h"
 #include "guest-agent/virtio_ports.h"
 #include "guest-mounter/image_opener.h"
@@ -116,6 +117,7 @@ SpecPolicy PolicyOf(const Tenant& tenant) {
 NetworkSetup NetworkSetupOf(const Tenant& tenant) {
   if (!tenant.initdata || !tenant.initdata->policy.allow_network) return {};
   return [](const GuestNetwork& network) -> Status {
+    LOCKET_TRY(LoadModules(kNetworkModules));
     LOCKET_TRY_ASSIGN(const auto control, device::OpenKernelNetworkControl());
     return ApplyNetwork(network, *control, SetKernelParameter);
   };

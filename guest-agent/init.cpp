@@ -20,15 +20,13 @@
 namespace locket::guest_agent {
 namespace {
 
-constexpr char kModuleDirectory[] = "/usr/lib/locket/modules";
-
 Status Boot() {
   ::umask(022);
   LOCKET_TRY(LeaveInitramfs());
   LOCKET_TRY(MountBase());
   // Before there is a network device, which inherits it.
   LOCKET_TRY(HardenNetwork(SetKernelParameter).While("harden the network"));
-  LOCKET_TRY(LoadModules(kModuleDirectory));
+  LOCKET_TRY(LoadModules(kBootModules));
   LOCKET_TRY(RaiseLoopback());
   LOCKET_TRY(SeedEntropy().While("seed the random number generator"));
   ::setenv("PATH", "/usr/bin", 1);

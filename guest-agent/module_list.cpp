@@ -22,7 +22,7 @@ Result<ModuleEntry> ParseLine(std::string_view line) {
   if ((kind != "required" && kind != "optional") || !file.ends_with(".ko") ||
       file.find_first_of("/ ") != std::string_view::npos) {
     return Error(ErrorCode::kInvalidArgument,
-                 "modules.list: '" + std::string(line) + "' is not 'required|optional NAME.ko'");
+                 "module list: '" + std::string(line) + "' is not 'required|optional NAME.ko'");
   }
   return ModuleEntry{.file = std::string(file), .required = kind == "required"};
 }
@@ -46,11 +46,11 @@ Result<std::vector<ModuleEntry>> ParseModuleList(std::string_view text) {
   return entries;
 }
 
-Status LoadModules(const std::filesystem::path& directory) {
-  LOCKET_TRY_ASSIGN(const auto text, ReadFile(directory / "modules.list", kMaxListBytes));
+Status LoadModules(const std::filesystem::path& list) {
+  LOCKET_TRY_ASSIGN(const auto text, ReadFile(list, kMaxListBytes));
   LOCKET_TRY_ASSIGN(const auto entries, ParseModuleList(text));
   for (const ModuleEntry& entry : entries) {
-    Status loaded = LoadModule(directory / entry.file);
+    Status loaded = LoadModule(list.parent_path() / entry.file);
     if (loaded.ok()) continue;
     if (entry.required) return std::move(loaded).error();
     log::Debug("module left out", {log::Field(loaded.error())});

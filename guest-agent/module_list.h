@@ -21,8 +21,13 @@ struct ModuleEntry {
 // neither.
 Result<std::vector<ModuleEntry>> ParseModuleList(std::string_view text);
 
-// Loads what `directory`/modules.list names. A module that is loaded already is fine; an optional
-// one that does not load (its CPU feature or device is absent) is left out.
-Status LoadModules(const std::filesystem::path& directory);
+// What the boot loads, and what only a guest that is to have a network does: a driver that the host
+// talks to is best not there.
+inline constexpr std::string_view kBootModules = "/usr/lib/locket/modules/modules.list";
+inline constexpr std::string_view kNetworkModules = "/usr/lib/locket/modules/network.list";
+
+// Loads what the file `list` names, from beside it. A module that is loaded already is fine; an
+// optional one that does not load (its CPU feature or device is absent) is left out.
+Status LoadModules(const std::filesystem::path& list);
 
 }  // namespace locket::guest_agent

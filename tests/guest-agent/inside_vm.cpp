@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
   for (auto* step : {LeaveInitramfs, MountBase}) {
     if (const auto done = step(); !done.ok()) std::puts(done.error().message().c_str());
   }
-  if (const auto done = LoadModules("/usr/lib/locket/modules"); !done.ok()) {
+  if (const auto done = LoadModules(kBootModules); !done.ok()) {
     std::puts(done.error().message().c_str());
   }
   ::testing::InitGoogleMock(&argc, argv);

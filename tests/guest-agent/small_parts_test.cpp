@@ -46,9 +46,9 @@ TEST(ModuleListTest, AnAbsentRequiredModuleEndsTheBootAnOptionalOneDoesNot) {
   const auto directory = TempDir::Create(::testing::TempDir(), "modules");
   ASSERT_TRUE(directory.ok());
   std::ofstream(directory->path() / "modules.list") << "optional absent.ko\n";
-  EXPECT_TRUE(LoadModules(directory->path()).ok());
+  EXPECT_TRUE(LoadModules(directory->path() / "modules.list").ok());
   std::ofstream(directory->path() / "modules.list") << "required absent.ko\n";
-  const Status loaded = LoadModules(directory->path());
+  const Status loaded = LoadModules(directory->path() / "modules.list");
   ASSERT_FALSE(loaded.ok());
   EXPECT_THAT(loaded.error().message(), HasSubstr("absent.ko"));
 }
