@@ -14,12 +14,15 @@ SERVE="openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www"
 REACH='for at in 10.88.0.1:8444 [fd00:88::1]:8444; do echo GET / HTTP/1.0 | openssl s_client -quiet -psk '$PSK' -connect $at; done'
 SHOW='cat /etc/hosts /etc/resolv.conf'
 
+# write_cni_config PLUGIN: containerd starts with it.
 write_cni_config() {
+  stop containerd
   cat > "$RUN/etc/cni/10-test.conflist" << JSON
-{"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "bridge", "bridge": "locket0", "isGateway": true,
+{"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "$1", "bridge": "locket0", "isGateway": true, "mtu": 1400,
   "ipam": {"type": "host-local", "dataDir": "$RUN/cni", "ranges": [[{"subnet": "10.88.0.0/24"}], [{"subnet": "fd00:88::/64"}]],
            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}]}
 JSON
+  start_containerd
 }
 # initdata_with FILE OPTION...: what the tests run, allowed, and the broker told.
 initdata_with() {
@@ -73,6 +76,14 @@ killed_shim_leaves_nothing() {
   pkill_shim "$(pod_id victim)"
   "$locket" pod stop victim
 }
+# The plugin's routes say that nobody but the gateway is on the link.
+point_to_point() {
+  "$locket" pod stop --all
+  ip link del locket0
+  write_cni_config ptp
+  run_networked --name point --detach -- /bin/sh -c "$SERVE"
+  answers "$(last_address 0):8443" && answers "[$(last_address 1)]:8443"
+}
 # pkill_shim POD: the shim alone, by the id on its command line.
 pkill_shim() {
   local pid
@@ -91,9 +102,7 @@ nothing_is_left() {
 }
 
 stack_up locket
-write_cni_config
-stop containerd
-start_containerd
+write_cni_config bridge
 seal_demo_image
 initdata_with "$RUN/net.toml" --allow-network
 initdata_with "$RUN/plain.toml"
@@ -105,5 +114,6 @@ claim 'a container reaches servers on the bridge, over IPv4 and IPv6' pod_reache
 claim "the pod's addresses and nameservers are in the container's /etc" etc_names_the_pod
 claim 'without allow_network there is no device, containers run, and the log says why' loopback_only_by_default
 claim 'a pod whose shim was killed can be removed' killed_shim_leaves_nothing
+claim 'a container answers over a point-to-point link, too' point_to_point
 claim 'nothing is left of the networks of pods that ended' nothing_is_left
 exit $failed
