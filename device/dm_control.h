@@ -9,13 +9,16 @@
 
 namespace locket::device {
 
+enum class DmAccess { kReadOnly, kReadWrite };
+
 class DmControl {
  public:
   virtual ~DmControl() = default;
 
-  // Creates `name` read-only with `table` active, and returns its node path, which exists.
-  // On failure nothing called `name` of our making is left behind. kAlreadyExists: there is one.
-  virtual Result<std::string> Create(const std::string& name, std::span<const DmTarget> table) = 0;
+  // Creates `name` with `table` active, and returns its node path, which exists. On failure nothing
+  // called `name` of our making is left behind. kAlreadyExists: there is one.
+  virtual Result<std::string> Create(const std::string& name, std::span<const DmTarget> table,
+                                     DmAccess access) = 0;
 
   // Removes `name`. Succeeds when it is already gone, so cleanup may be repeated.
   // kFailedPrecondition: the device is open.

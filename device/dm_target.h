@@ -42,6 +42,26 @@ struct CryptParams {
   uint32_t sector_bytes = 4096;
 };
 
+// dm-integrity as dm-crypt's place for tags, in direct mode: no journal, so a power cut tears what
+// was being written. Its header and all tags lie on `tag_device`.
+struct IntegrityParams {
+  uint64_t num_bytes;  // a multiple of sector_bytes
+  std::string tag_device;
+  uint32_t sector_bytes = 4096;
+};
+
+// dm-crypt with AES-256-XTS and HMAC-SHA256 over ciphertext and sector number, on an integrity
+// device of as many bytes. A sector that was never written does not authenticate: reading it fails.
+struct SealedCryptParams {
+  uint64_t num_bytes;
+  const Secret* key;  // kSealedCryptKeyBytes
+  uint32_t sector_bytes = 4096;
+};
+inline constexpr size_t kSealedCryptKeyBytes = 96;  // 64 for XTS, 32 for HMAC
+inline constexpr size_t kSealedCryptTagBytes = 32;  // for each sector
+
+DmTarget IntegrityTarget(std::string_view device, const IntegrityParams& params);
+DmTarget SealedCryptTarget(std::string_view device, const SealedCryptParams& params);
 DmTarget VerityTarget(std::string_view device, const VerityParams& params);
 DmTarget CryptTarget(std::string_view device, const CryptParams& params);
 

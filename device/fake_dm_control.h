@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,17 +18,21 @@ class FakeDmControl final : public DmControl {
   void SetVerityStatus(std::string status) { verity_status_ = std::move(status); }
 
   const std::map<std::string, std::vector<DmTarget>>& devices() const { return devices_; }
+  bool writable(const std::string& name) const { return writable_.contains(name); }
 
-  Result<std::string> Create(const std::string& name, std::span<const DmTarget> table) override {
+  Result<std::string> Create(const std::string& name, std::span<const DmTarget> table,
+                             DmAccess access) override {
     if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
     const auto [it, fresh] = devices_.try_emplace(name, table.begin(), table.end());
     if (!fresh) return Error(ErrorCode::kAlreadyExists, "device exists");
+    if (access == DmAccess::kReadWrite) writable_.insert(name);
     return "/dev/fake-" + name;
   }
 
   Status Remove(const std::string& name) override {
     if (Trip()) return Error(ErrorCode::kFailedPrecondition, "injected");
     devices_.erase(name);
+    writable_.erase(name);
     return Ok();
   }
 
@@ -42,6 +47,7 @@ class FakeDmControl final : public DmControl {
   bool Trip() { return countdown_ > 0 && --countdown_ == 0; }
 
   std::map<std::string, std::vector<DmTarget>> devices_;
+  std::set<std::string> writable_;
   std::string verity_status_ = "V";
   int countdown_ = 0;
 };

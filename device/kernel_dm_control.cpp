@@ -107,7 +107,8 @@ class KernelDmControl final : public DmControl {
  public:
   explicit KernelDmControl(UniqueFd control) : control_(std::move(control)) {}
 
-  Result<std::string> Create(const std::string& name, std::span<const DmTarget> table) override {
+  Result<std::string> Create(const std::string& name, std::span<const DmTarget> table,
+                             DmAccess access) override {
     if (name.empty() || name.size() >= DM_NAME_LEN) {
       return Error(ErrorCode::kInvalidArgument, "device name of " + std::to_string(name.size()) +
                                                     " bytes; 1 to 127 are possible");
@@ -117,7 +118,7 @@ class KernelDmControl final : public DmControl {
     if (error == EBUSY) return Error(ErrorCode::kAlreadyExists, "device exists");
     if (error != 0) return Error::FromErrno(error, "create");
     const auto number = create.header().dev;
-    if (Status loaded = LoadAndResume(name, table); !loaded.ok()) {
+    if (Status loaded = LoadAndResume(name, table, access); !loaded.ok()) {
       (void)Remove(name);  // nothing can have opened it
       return std::move(loaded).error();
     }
@@ -150,9 +151,10 @@ class KernelDmControl final : public DmControl {
   }
 
  private:
-  Status LoadAndResume(const std::string& name, std::span<const DmTarget> table) {
+  Status LoadAndResume(const std::string& name, std::span<const DmTarget> table, DmAccess access) {
     Request load(name);
-    load.header().flags = DM_READONLY_FLAG | DM_SECURE_DATA_FLAG;
+    load.header().flags = DM_SECURE_DATA_FLAG;
+    if (access == DmAccess::kReadOnly) load.header().flags |= DM_READONLY_FLAG;
     load.header().target_count = static_cast<uint32_t>(table.size());
     size_t filled = 0;
     for (const DmTarget& target : table) {

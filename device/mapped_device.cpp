@@ -5,8 +5,9 @@
 namespace locket::device {
 
 Result<MappedDevice> MappedDevice::Create(DmControl& dm, std::string name,
-                                          std::span<const DmTarget> table) {
-  LOCKET_TRY_ASSIGN(auto path, dm.Create(name, table).While("create mapped device '" + name + "'"));
+                                          std::span<const DmTarget> table, DmAccess access) {
+  LOCKET_TRY_ASSIGN(auto path,
+                    dm.Create(name, table, access).While("create mapped device '" + name + "'"));
   return MappedDevice(dm, std::move(name), std::move(path));
 }
 

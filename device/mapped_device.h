@@ -14,7 +14,8 @@ class MappedDevice {
  public:
   // `dm` must outlive the device.
   static Result<MappedDevice> Create(DmControl& dm, std::string name,
-                                     std::span<const DmTarget> table);
+                                     std::span<const DmTarget> table,
+                                     DmAccess access = DmAccess::kReadOnly);
 
   MappedDevice(MappedDevice&& other) noexcept
       : dm_(std::exchange(other.dm_, nullptr)),

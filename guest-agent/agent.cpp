@@ -20,6 +20,7 @@
 #include "guest-agent/network.h"
 #include "guest-agent/virtio_ports.h"
 #include "guest-mounter/image_opener.h"
+#include "guest-mounter/make_ext4.h"
 #include "rpc/transport.h"
 #include "rpc/virtio_stream.h"
 
@@ -27,6 +28,7 @@ namespace locket::guest_agent {
 namespace {
 
 constexpr char kLayerDirectory[] = "/run/locket/layers";
+constexpr char kScratchDirectory[] = "/run/locket/scratch";
 constexpr char kContainerDirectory[] = "/run/locket/containers";
 constexpr uint32_t kVsockPort = 1024;
 constexpr auto kPortNamesTimeout = std::chrono::seconds(5);
@@ -104,6 +106,12 @@ Tenant MakeTenant(GuestTee& tee, Devices& devices) {
   return tenant;
 }
 
+Result<std::unique_ptr<guest_mounter::Scratch>> OpenScratch(Devices& devices) {
+  LOCKET_TRY(LoadModules(kScratchModules).While("scratch"));
+  return guest_mounter::Scratch::Open(devices.seams(), guest_mounter::MakeExt4,
+                                      {.directory = kScratchDirectory});
+}
+
 SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
   return {.allow_commands = tenant.initdata->policy.allow_commands,
@@ -150,7 +158,8 @@ Status RunAgentOrFail(UniqueFd exit_records) {
                   },
                   {.directory = kContainerDirectory,
                    .policy = PolicyOf(tenant),
-                   .set_up_network = NetworkSetupOf(tenant)});
+                   .set_up_network = NetworkSetupOf(tenant),
+                   .scratch = [&devices] { return OpenScratch(devices); }});
 
   rpc::TtrpcMethods methods;
   std::unique_ptr<rpc::TtrpcServer> server;

@@ -57,6 +57,7 @@ void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo
         if (request.has_network()) {
           LOCKET_TRY_ASSIGN(network, DecodeNetwork(request.network()));
         }
+        if (request.scratch()) LOCKET_TRY(sandbox.OpenScratch());
         LOCKET_TRY_ASSIGN(const auto left_out,
                           sandbox.Create(request.sandbox_id(), request.hostname(),
                                          network ? &*network : nullptr));

@@ -17,19 +17,28 @@ constexpr size_t kMaxListBytes = 64 * 1024;
 Result<ModuleEntry> ParseLine(std::string_view line) {
   const auto space = line.find(' ');
   const std::string_view kind = line.substr(0, space);
-  const std::string_view file =
+  std::string_view file =
       space == std::string_view::npos ? std::string_view() : line.substr(space + 1);
-  if ((kind != "required" && kind != "optional") || !file.ends_with(".ko") ||
-      file.find_first_of("/ ") != std::string_view::npos) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "module list: '" + std::string(line) + "' is not 'required|optional NAME.ko'");
+  std::string_view parameters;
+  if (const auto end = file.find(' '); end != std::string_view::npos) {
+    parameters = file.substr(end + 1);
+    if (parameters.find('=') == std::string_view::npos) file = {};
+    file = file.substr(0, end);
   }
-  return ModuleEntry{.file = std::string(file), .required = kind == "required"};
+  if ((kind != "required" && kind != "optional") || !file.ends_with(".ko") ||
+      file.find('/') != std::string_view::npos) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + std::string(line) + "' is not 'required|optional NAME.ko PARAMETERS'");
+  }
+  return ModuleEntry{.file = std::string(file),
+                     .required = kind == "required",
+                     .parameters = std::string(parameters)};
 }
 
-Status LoadModule(const std::filesystem::path& path) {
+Status LoadModule(const std::filesystem::path& path, const std::string& parameters) {
   LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(path, O_RDONLY));
-  if (::syscall(SYS_finit_module, file.get(), "", 0) == 0 || errno == EEXIST) return Ok();
+  if (::syscall(SYS_finit_module, file.get(), parameters.c_str(), 0) == 0 || errno == EEXIST)
+    return Ok();
   return Error::FromErrno(errno, "load module '" + path.filename().string() + "'");
 }
 
@@ -48,9 +57,9 @@ Result<std::vector<ModuleEntry>> ParseModuleList(std::string_view text) {
 
 Status LoadModules(const std::filesystem::path& list) {
   LOCKET_TRY_ASSIGN(const auto text, ReadFile(list, kMaxListBytes));
-  LOCKET_TRY_ASSIGN(const auto entries, ParseModuleList(text));
+  LOCKET_TRY_ASSIGN(const auto entries, ParseModuleList(text).While(list.filename().string()));
   for (const ModuleEntry& entry : entries) {
-    Status loaded = LoadModule(list.parent_path() / entry.file);
+    Status loaded = LoadModule(list.parent_path() / entry.file, entry.parameters);
     if (loaded.ok()) continue;
     if (entry.required) return std::move(loaded).error();
     log::Debug("module left out", {log::Field(loaded.error())});

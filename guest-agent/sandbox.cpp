@@ -10,6 +10,14 @@ constexpr char kFallbackHostname[] = "locket";
 
 }  // namespace
 
+Status Sandbox::OpenScratch() {
+  const std::lock_guard lock(mutex_);
+  if (created_) return Error(ErrorCode::kAlreadyExists, "this guest has its sandbox already");
+  if (scratch_ != nullptr) return Ok();
+  LOCKET_TRY_ASSIGN(scratch_, options_.scratch());
+  return Ok();
+}
+
 Result<std::vector<std::string>> Sandbox::Create(const std::string& id, const std::string& hostname,
                                                  const GuestNetwork* network) {
   LOCKET_TRY(CheckContainerId(id).While("sandbox"));
@@ -25,13 +33,16 @@ Result<std::vector<std::string>> Sandbox::Create(const std::string& id, const st
     LOCKET_TRY(options_.set_up_network(*network).While("set up the pod's network"));
     network_ = *network;
   }
+  if (scratch_ == nullptr) {
+    log::Info("no scratch disk: what containers write is kept in memory");
+  }
   created_ = true;
   hostname_ = hostname.empty() ? kFallbackHostname : hostname;
   return left_out;
 }
 
 Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
-                                           const guest_mounter::OpenRequest& request) {
+                                           guest_mounter::OpenRequest request) {
   LOCKET_TRY(CheckContainerId(container_id));
   {
     const std::lock_guard lock(mutex_);
@@ -42,6 +53,7 @@ Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
     if (!containers_.try_emplace(container_id).second) {
       return Error(ErrorCode::kAlreadyExists, "container '" + container_id + "' exists");
     }
+    if (scratch_ != nullptr) request.scratch = scratch_->path();
   }
   auto image = images_(request);
   const std::lock_guard lock(mutex_);

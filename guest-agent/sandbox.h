@@ -13,6 +13,7 @@
 #include "guest-agent/names.h"
 #include "guest-agent/network.h"
 #include "guest-mounter/image_opener.h"
+#include "guest-mounter/scratch.h"
 
 namespace locket::guest_agent {
 
@@ -22,11 +23,14 @@ using ImageSource = std::function<Result<std::unique_ptr<guest_mounter::OpenImag
 
 // ApplyNetwork on this machine, or empty: the tenant lets the pod have no network.
 using NetworkSetup = std::function<Status(const GuestNetwork&)>;
+// The pod's scratch, made anew: Scratch::Open.
+using ScratchSource = std::function<Result<std::unique_ptr<guest_mounter::Scratch>>()>;
 
 struct SandboxOptions {
   std::filesystem::path directory;  // of the containers' bundles
   SpecPolicy policy{};
   NetworkSetup set_up_network{};
+  ScratchSource scratch{};  // called at most once with success
 };
 
 // Thread-safe.
@@ -34,6 +38,10 @@ class Sandbox {
  public:
   Sandbox(const ContainerSeams& seams, ImageSource images, SandboxOptions options)
       : seams_(seams), images_(std::move(images)), options_(std::move(options)) {}
+
+  // The host offers a disk for what containers write, which is kept in memory otherwise. Before
+  // Create; repeatable.
+  Status OpenScratch();
 
   // `network` is null for a pod that has none. What of it the guest does not take, in words.
   // kAlreadyExists: it was called before.
@@ -43,7 +51,7 @@ class Sandbox {
   // The digest of the image's manifest. kFailedPrecondition: no sandbox yet. kAlreadyExists: there
   // is such a container. On failure there is none.
   Result<std::string> PrepareRootfs(const std::string& container_id,
-                                    const guest_mounter::OpenRequest& request);
+                                    guest_mounter::OpenRequest request);
 
   // kNotFound: there is none of that name.
   Result<std::shared_ptr<Container>> Find(const std::string& container_id);
@@ -68,6 +76,7 @@ class Sandbox {
   bool created_ = false;
   std::string hostname_;
   GuestNetwork network_;
+  std::unique_ptr<guest_mounter::Scratch> scratch_;  // null: none; outlives the containers
   // Shared with calls under way. Null while its root directory is being prepared.
   std::map<std::string, std::shared_ptr<Container>> containers_;
 };

@@ -52,6 +52,11 @@ Status MakeDirectory(const std::string& path) {
   return Error::FromErrno(errno, "make directory '" + path + "'");
 }
 
+std::string PathOf(const WritableLayer& writable) {
+  if (const auto* memory = std::get_if<device::Mounted>(&writable)) return memory->target();
+  return std::get<TempDir>(writable).path().string();
+}
+
 }  // namespace
 
 Status OpenImage::CheckIntact() const {
@@ -68,7 +73,7 @@ Result<std::unique_ptr<OpenImage>> ImageOpener::Open(const OpenRequest& request)
   std::filesystem::create_directories(options_.directory, error);
   if (error) return Error::FromErrno(error.value(), "make '" + options_.directory.string() + "'");
   LOCKET_TRY_ASSIGN(auto layers, OpenLayers(image, request));
-  return Stack(std::move(image), std::move(layers));
+  return Stack(std::move(image), std::move(layers), request.scratch);
 }
 
 Result<ImageOpener::LayerList> ImageOpener::OpenLayers(const AcceptedImage& image,
@@ -110,30 +115,43 @@ Result<std::shared_ptr<const OpenLayer>> ImageOpener::OpenOrShare(const Accepted
   return layer_object;
 }
 
-Result<std::unique_ptr<OpenImage>> ImageOpener::Stack(AcceptedImage image, LayerList layers) {
+Result<WritableLayer> ImageOpener::MakeWritable(const std::string& name,
+                                                const std::filesystem::path& scratch) {
+  if (!scratch.empty()) {
+    LOCKET_TRY_ASSIGN(auto directory, TempDir::Create(scratch, name + "-"));
+    return WritableLayer(std::move(directory));
+  }
+  LOCKET_TRY_ASSIGN(auto memory, device::Mounted::Create(
+                                     seams_.mounts,
+                                     {.source = "tmpfs",
+                                      .target = (options_.directory / (name + "-scratch")).string(),
+                                      .type = "tmpfs",
+                                      .data = "mode=0700"}));
+  return WritableLayer(std::move(memory));
+}
+
+Result<std::unique_ptr<OpenImage>> ImageOpener::Stack(AcceptedImage image, LayerList layers,
+                                                      const std::filesystem::path& scratch) {
   const std::string name = NextName("i");
-  const std::string scratch_path = (options_.directory / (name + "-scratch")).string();
-  LOCKET_TRY_ASSIGN(auto scratch, device::Mounted::Create(seams_.mounts, {.source = "tmpfs",
-                                                                          .target = scratch_path,
-                                                                          .type = "tmpfs",
-                                                                          .data = "mode=0700"}));
-  LOCKET_TRY(MakeDirectory(scratch_path + "/upper"));
-  LOCKET_TRY(MakeDirectory(scratch_path + "/work"));
+  LOCKET_TRY_ASSIGN(auto writable, MakeWritable(name, scratch));
+  const std::string top = PathOf(writable);
+  LOCKET_TRY(MakeDirectory(top + "/upper"));
+  LOCKET_TRY(MakeDirectory(top + "/work"));
   std::string lower;
   for (auto it = layers.rbegin(); it != layers.rend(); ++it) {  // overlayfs: topmost first
     lower += (lower.empty() ? "" : ":") + (*it)->path();
   }
-  auto rootfs = device::Mounted::Create(seams_.mounts,
-                                        {.source = "overlay",
-                                         .target = (options_.directory / name).string(),
-                                         .type = "overlay",
-                                         .data = "lowerdir=" + lower + ",upperdir=" + scratch_path +
-                                                 "/upper,workdir=" + scratch_path + "/work"});
+  auto rootfs = device::Mounted::Create(
+      seams_.mounts,
+      {.source = "overlay",
+       .target = (options_.directory / name).string(),
+       .type = "overlay",
+       .data = "lowerdir=" + lower + ",upperdir=" + top + "/upper,workdir=" + top + "/work"});
   if (!rootfs.ok()) {
     for (const auto& layer : layers) LOCKET_TRY(layer->CheckIntact());
     return std::move(rootfs).error();
   }
-  return std::make_unique<OpenImage>(std::move(image), std::move(layers), std::move(scratch),
+  return std::make_unique<OpenImage>(std::move(image), std::move(layers), std::move(writable),
                                      std::move(*rootfs));
 }
 

@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "base/file.h"
 #include "base/mutex.h"
 #include "base/result.h"
 #include "device/mounted.h"
@@ -21,17 +23,22 @@ struct OpenRequest {
   std::string manifest;                          // the exact bytes
   std::string config;                            // the exact bytes
   std::map<std::string, std::string> serials{};  // digest -> serial of its disk; a hint
+  // Ours, not the host's: where what the container writes is kept. Empty: in memory.
+  std::filesystem::path scratch{};
 };
 
-// A container's root directory: overlayfs over the layers, written to memory. Closing takes down
-// what nobody else uses.
+// Where the changes to one root directory are kept: a tmpfs, or a directory of the scratch.
+using WritableLayer = std::variant<device::Mounted, TempDir>;
+
+// A container's root directory: overlayfs over the layers. Closing takes down what nobody else
+// uses, with all that was written.
 class OpenImage {
  public:
   OpenImage(AcceptedImage image, std::vector<std::shared_ptr<const OpenLayer>> layers,
-            device::Mounted scratch, device::Mounted rootfs)
+            WritableLayer writable, device::Mounted rootfs)
       : image_(std::move(image)),
         layers_(std::move(layers)),
-        scratch_(std::move(scratch)),
+        writable_(std::move(writable)),
         rootfs_(std::move(rootfs)) {}
 
   const AcceptedImage& image() const { return image_; }
@@ -44,7 +51,7 @@ class OpenImage {
   AcceptedImage image_;
   // Order matters: members die in reverse. Layers are shared among the images that have them.
   std::vector<std::shared_ptr<const OpenLayer>> layers_;
-  device::Mounted scratch_;
+  WritableLayer writable_;
   device::Mounted rootfs_;
 };
 
@@ -69,7 +76,9 @@ class ImageOpener {
   Result<LayerList> OpenLayers(const AcceptedImage& image, const OpenRequest& request);
   Result<std::shared_ptr<const OpenLayer>> OpenOrShare(const AcceptedLayer& layer,
                                                        const Secret* key, std::string serial);
-  Result<std::unique_ptr<OpenImage>> Stack(AcceptedImage image, LayerList layers);
+  Result<std::unique_ptr<OpenImage>> Stack(AcceptedImage image, LayerList layers,
+                                           const std::filesystem::path& scratch);
+  Result<WritableLayer> MakeWritable(const std::string& name, const std::filesystem::path& scratch);
   std::string NextName(const char* kind);
 
   const Seams seams_;

@@ -55,6 +55,7 @@ Result<std::vector<std::string>> AgentClient::CreateSandbox(const SandboxRequest
   v1::CreateSandboxRequest request;
   request.set_sandbox_id(sandbox.id);
   request.set_hostname(sandbox.hostname);
+  request.set_scratch(sandbox.with_scratch);
   if (sandbox.network != nullptr && !sandbox.network->interfaces.empty()) {
     *request.mutable_network() = NetworkMessage(*sandbox.network, sandbox.dns);
   }

@@ -25,6 +25,7 @@ struct SandboxRequest {
   std::string hostname{};
   const PodNetwork* network = nullptr;  // null, or without interfaces: none
   DnsConfig dns{};
+  bool with_scratch = false;  // the VM has a scratch disk
 };
 
 struct LayerHint {

@@ -14,6 +14,10 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 1U << 20;
 constexpr int64_t kMaxSeconds = 24 * 3600;
+constexpr uint32_t kLeastScratchMib = 16;
+// 1/128 of what is written is the guest's to remember, and its kernel caches some of that again: a
+// full disk takes a quarter to half of the memory at this ratio.
+constexpr uint64_t kScratchPerMemory = 32;
 
 Error Bad(std::string_view key, const std::string& why) {
   return {ErrorCode::kInvalidArgument, "key '" + std::string(key) + "': " + why};
@@ -151,6 +155,8 @@ Status TakeAll(Table& table, Config& config) {
   LOCKET_TRY(table.Take("memory_mib", 128, 1U << 20, &config.memory_mib));
   LOCKET_TRY(table.Take("vcpus", 1, 255, &config.vcpus));
   LOCKET_TRY(table.Take("direct_io", &config.direct_io));
+  LOCKET_TRY(table.Take("scratch_mib", 0, 1U << 20, &config.scratch_mib));
+  LOCKET_TRY(table.Take("scratch_dir", &config.scratch_dir));
   LOCKET_TRY(table.Take("boot_timeout_s", &config.boot_timeout));
   LOCKET_TRY(table.Take("prepare_timeout_s", &config.prepare_timeout));
   LOCKET_TRY(table.Take("call_timeout_s", &config.call_timeout));
@@ -161,11 +167,24 @@ Status TakeAll(Table& table, Config& config) {
   return table.Finish();
 }
 
+Status CheckScratch(const Config& config) {
+  if (config.scratch_mib > 0 && config.scratch_mib < kLeastScratchMib) {
+    return Bad("scratch_mib", "must be 0, or at least " + std::to_string(kLeastScratchMib));
+  }
+  if (config.scratch_mib > kScratchPerMemory * config.memory_mib) {
+    return Bad("scratch_mib", "must be at most " + std::to_string(kScratchPerMemory) +
+                                  " times memory_mib: the guest keeps a tag for each sector");
+  }
+  if (!config.scratch_dir.is_absolute()) return Bad("scratch_dir", "must be an absolute path");
+  return Ok();
+}
+
 Status Check(const Config& config) {
   if (!config.guest_image_dir.is_absolute()) {
     return Bad("guest_image_dir", "required, an absolute path");
   }
   if (!config.state_dir.is_absolute()) return Bad("state_dir", "must be an absolute path");
+  LOCKET_TRY(CheckScratch(config));
   if (config.tee == Tee::kEmulated && !config.tee_emulator_dir.is_absolute()) {
     return Bad("tee_emulator.dir", "required with tee = \"emulated\", an absolute path");
   }

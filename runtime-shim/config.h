@@ -30,7 +30,9 @@ struct Config {
   std::string kernel_params{};
   uint32_t memory_mib = 1024;
   uint32_t vcpus = 2;
-  bool direct_io = false;  // layers bypass the host's page cache
+  bool direct_io = false;    // layers bypass the host's page cache
+  uint32_t scratch_mib = 0;  // 0: containers write to memory
+  std::filesystem::path scratch_dir = "/var/lib/locket/scratch";
   std::chrono::seconds boot_timeout{120};
   std::chrono::seconds prepare_timeout{300};
   std::chrono::seconds call_timeout{60};

@@ -10,6 +10,7 @@
 #include "runtime-shim/guest_image.h"
 #include "runtime-shim/left_out.h"
 #include "runtime-shim/program_path.h"
+#include "runtime-shim/scratch.h"
 
 namespace locket::runtime_shim {
 namespace {
@@ -137,6 +138,9 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
   LOCKET_TRY_ASSIGN(auto tenant,
                     WriteInitdata(pod).While("initdata of pod '" + pod.id + "'").While(doing));
   LOCKET_TRY_ASSIGN(auto spec, DescribeVm(config, pod, tenant, dependencies).While(doing));
+  LOCKET_TRY_ASSIGN(const auto scratch,
+                    MakeScratch(config.scratch_dir, config.scratch_mib).While(doing));
+  if (scratch) spec.scratch = scratch->disk;
   const auto use = tenant.allows_network ? NetworkUse::kJoin : NetworkUse::kDescribe;
   LOCKET_TRY_ASSIGN(auto given, FindNetwork(pod, dependencies, use).While(doing));
   spec.nics = NicsOn(given.network, spec.accelerator);
@@ -147,7 +151,8 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
                                {.id = pod.id,
                                 .hostname = pod.hostname,
                                 .network = &given.network,
-                                .dns = std::move(given.dns)});
+                                .dns = std::move(given.dns),
+                                .with_scratch = scratch.has_value()});
   if (connected.ok()) {
     const std::lock_guard lock(vm->mutex_);
     vm->booted_ = !vm->death_;

@@ -66,6 +66,12 @@ void AddMachine(std::vector<std::string>& args, const VmSpec& spec) {
                 spec.cmdline});
 }
 
+void AddDisk(std::vector<std::string>& args, const std::optional<DiskSpec>& disk, uint32_t index) {
+  if (!disk) return;
+  Append(args,
+         {"-blockdev", BlockdevJson(*disk), "-device", ScsiDiskJson(*disk, DiskAddress(index))});
+}
+
 Status CheckPaths(const VmSpec& spec) {
   const size_t longest = spec.dir.string().size() + 1 + kLongestSocketName;
   if (longest >= sizeof(sockaddr_un{}.sun_path)) {
@@ -92,10 +98,8 @@ Result<std::vector<std::string>> QemuArgs(const VmSpec& spec) {
   AddPort(args, spec, "relay", kRelaySocket, kServer);
   if (spec.emulator) AddPort(args, spec, "tee", kTeeSocket, "server=off");
   Append(args, {"-device", "virtio-scsi-pci,id=scsi"});
-  if (spec.initdata) {
-    Append(args, {"-blockdev", BlockdevJson(*spec.initdata), "-device",
-                  ScsiDiskJson(*spec.initdata, DiskAddress(0))});
-  }
+  AddDisk(args, spec.initdata, kInitdataIndex);
+  AddDisk(args, spec.scratch, kScratchIndex);
   for (size_t i = 0; i < spec.nics.size(); ++i) AddNic(args, spec.nics[i], i);
   return args;
 }
@@ -121,16 +125,22 @@ ScsiAddress DiskAddress(uint32_t index) {
 }
 
 std::string BlockdevJson(const DiskSpec& disk) {
-  return json{
-      {"driver", "file"},  {"node-name", disk.id},    {"filename", disk.path.string()},
-      {"read-only", true}, {"auto-read-only", false}, {"cache", {{"direct", disk.direct_io}}}}
+  return json{{"driver", "file"},
+              {"node-name", disk.id},
+              {"filename", disk.path.string()},
+              {"read-only", !disk.writable},
+              {"auto-read-only", false},
+              {"cache", {{"direct", disk.direct_io}, {"no-flush", disk.writable}}}}
       .dump();
 }
 
 std::string ScsiDiskJson(const DiskSpec& disk, ScsiAddress address) {
+  // The guest is told of every error, and goes on: by itself QEMU stops the VM when a write finds
+  // the host's disk full.
   return json{{"driver", "scsi-hd"}, {"id", "disk-" + disk.id},   {"bus", "scsi.0"},
               {"channel", 0},        {"scsi-id", address.target}, {"lun", address.lun},
-              {"drive", disk.id},    {"serial", disk.serial}}
+              {"drive", disk.id},    {"serial", disk.serial},     {"rerror", "report"},
+              {"werror", "report"}}
       .dump();
 }
 

@@ -34,6 +34,10 @@ struct ScsiAddress {
 };
 ScsiAddress DiskAddress(uint32_t index);
 inline constexpr uint32_t kMaxDisks = 4096;
+// Places kept for the disks a VM is launched with, whether it has them or not.
+inline constexpr uint32_t kInitdataIndex = 0;
+inline constexpr uint32_t kScratchIndex = 1;
+inline constexpr uint32_t kFirstHotplugIndex = 2;
 
 // QMP arguments, as JSON texts, for one disk: the block node and the device on it.
 std::string BlockdevJson(const DiskSpec& disk);

@@ -60,9 +60,10 @@ std::string WithLog(std::string text, const std::filesystem::path& dir) {
 
 class QemuVmm final : public Vmm {
  public:
-  QemuVmm(Subprocess child, std::filesystem::path dir, std::optional<DiskSpec> cold)
-      : dir_(std::move(dir)), pid_(child.pid()), child_(std::move(child)) {
-    if (cold) disks_.emplace(cold->id, 0);
+  QemuVmm(Subprocess child, const VmSpec& spec)
+      : dir_(spec.dir), pid_(child.pid()), child_(std::move(child)) {
+    if (spec.initdata) disks_.emplace(spec.initdata->id, kInitdataIndex);
+    if (spec.scratch) disks_.emplace(spec.scratch->id, kScratchIndex);
   }
   QemuVmm(const QemuVmm&) = delete;
   QemuVmm& operator=(const QemuVmm&) = delete;
@@ -183,8 +184,7 @@ class QemuVmm final : public Vmm {
   }
 
   Result<uint32_t> FreeIndex() LOCKET_REQUIRES(disks_mutex_) {
-    // Index 0 is the initdata disk's even when there is none.
-    for (uint32_t index = 1; index < kMaxDisks; ++index) {
+    for (uint32_t index = kFirstHotplugIndex; index < kMaxDisks; ++index) {
       if (std::ranges::none_of(disks_, [&](const auto& disk) { return disk.second == index; })) {
         return index;
       }
@@ -218,7 +218,7 @@ Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout
   SpawnOptions options{.stdout_fd = log.get(), .stderr_fd = log.get()};
   for (const NicSpec& nic : spec.nics) options.inherited_fds.push_back(nic.tap_fd);
   LOCKET_TRY_ASSIGN(auto child, Subprocess::Start(args, options).While(doing));
-  auto vmm = std::make_unique<QemuVmm>(std::move(child), spec.dir, spec.initdata);
+  auto vmm = std::make_unique<QemuVmm>(std::move(child), spec);
   LOCKET_TRY(vmm->RecordProcesses().While(doing));
   LOCKET_TRY(vmm->Connect(timeout).While(doing));
   return std::unique_ptr<Vmm>(std::move(vmm));

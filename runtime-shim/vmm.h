@@ -30,6 +30,7 @@ struct DiskSpec {
   std::filesystem::path path;
   std::string serial;  // at most 36 characters
   bool direct_io = false;
+  bool writable = false;  // and then of no use after the VM: the host's disk need not have it
   bool operator==(const DiskSpec&) const = default;
 };
 
@@ -53,6 +54,7 @@ struct VmSpec {
   Accelerator accelerator;
   std::optional<EmulatorSpec> emulator{};
   std::optional<DiskSpec> initdata{};
+  std::optional<DiskSpec> scratch{};
   std::vector<NicSpec> nics{};
 };
 

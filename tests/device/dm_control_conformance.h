@@ -27,8 +27,8 @@ class DmControlConformanceTest : public ::testing::TestWithParam<DmControlMaker>
 };
 
 TEST_P(DmControlConformanceTest, RefusesASecondDeviceOfTheSameName) {
-  ASSERT_TRUE(dm_->Create("locket-test", table_).ok());
-  const auto second = dm_->Create("locket-test", table_);
+  ASSERT_TRUE(dm_->Create("locket-test", table_, DmAccess::kReadOnly).ok());
+  const auto second = dm_->Create("locket-test", table_, DmAccess::kReadOnly);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::kAlreadyExists);
   EXPECT_TRUE(dm_->Remove("locket-test").ok());
@@ -36,7 +36,7 @@ TEST_P(DmControlConformanceTest, RefusesASecondDeviceOfTheSameName) {
 
 TEST_P(DmControlConformanceTest, ARemovedNameCanBeUsedAgain) {
   for (int i = 0; i < 2; ++i) {
-    const auto path = dm_->Create("locket-test", table_);
+    const auto path = dm_->Create("locket-test", table_, DmAccess::kReadOnly);
     ASSERT_TRUE(path.ok()) << path.error().message();
     EXPECT_TRUE(path->starts_with("/dev/")) << *path;
     EXPECT_TRUE(dm_->Remove("locket-test").ok());
@@ -54,7 +54,7 @@ TEST_P(DmControlConformanceTest, AnAbsentDeviceHasNoStatus) {
 }
 
 TEST_P(DmControlConformanceTest, ATargetWithoutAStatusHasAnEmptyOne) {
-  ASSERT_TRUE(dm_->Create("locket-test", table_).ok());
+  ASSERT_TRUE(dm_->Create("locket-test", table_, DmAccess::kReadOnly).ok());
   const auto status = dm_->TargetStatus("locket-test");
   ASSERT_TRUE(status.ok()) << status.error().message();
   EXPECT_EQ(*status, "");

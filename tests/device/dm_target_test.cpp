@@ -24,6 +24,26 @@ TEST(DmTargetTest, CryptCountsItsIvInSectorsOfOurSize) {
                               .key = &key}));
 }
 
+TEST(DmTargetTest, IntegrityKeepsHeaderAndTagsOnTheDeviceGivenForThem) {
+  const DmTarget target =
+      IntegrityTarget("/dev/sda", {.num_bytes = 65536, .tag_device = "/dev/ram0"});
+  EXPECT_EQ(target, (DmTarget{.num_sectors = 128,
+                              .type = "integrity",
+                              .params = "/dev/sda 0 32 D 4 meta_device:/dev/ram0 block_size:4096 "
+                                        "journal_sectors:8 buffer_sectors:8"}));
+}
+
+TEST(DmTargetTest, SealedCryptAuthenticatesEverySector) {
+  const Secret key(kSealedCryptKeyBytes);
+  const DmTarget target = SealedCryptTarget("/dev/dm-0", {.num_bytes = 65536, .key = &key});
+  EXPECT_EQ(target, (DmTarget{.num_sectors = 128,
+                              .type = "crypt",
+                              .params = "capi:authenc(hmac(sha256),xts(aes))-plain64 @key@ 0 "
+                                        "/dev/dm-0 0 3 integrity:32:aead sector_size:4096 "
+                                        "iv_large_sectors",
+                              .key = &key}));
+}
+
 TEST(DmTargetTest, TheKeyIsNotInTheText) {
   Secret key(64);
   for (auto& byte : key.Reveal()) byte = std::byte{0xA5};

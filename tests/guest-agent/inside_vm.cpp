@@ -88,7 +88,7 @@ TEST_F(InsideVmTest, TheWrongKeyOpensNothing) {
 TEST_F(InsideVmTest, ATableTheKernelRefusesLeavesNoDevice) {
   const std::array table{
       device::DmTarget{.num_sectors = 8, .type = "verity", .params = "nonsense"}};
-  const auto made = dm_->Create("bad", table);
+  const auto made = dm_->Create("bad", table, device::DmAccess::kReadOnly);
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.error().message(), HasSubstr("load the table"));
   EXPECT_EQ(dm_->TargetStatus("bad").error().code(), ErrorCode::kNotFound);
@@ -96,7 +96,7 @@ TEST_F(InsideVmTest, ATableTheKernelRefusesLeavesNoDevice) {
 
 TEST_F(InsideVmTest, ADeviceThatIsOpenIsNotRemoved) {
   const std::array table{device::DmTarget{.num_sectors = 8, .type = "error", .params = ""}};
-  const auto path = dm_->Create("busy", table);
+  const auto path = dm_->Create("busy", table, device::DmAccess::kReadOnly);
   ASSERT_TRUE(path.ok());
   {
     const UniqueFd held(::open(path->c_str(), O_RDONLY | O_CLOEXEC));
@@ -135,8 +135,8 @@ int main(int argc, char** argv) {
   for (auto* step : {LeaveInitramfs, MountBase}) {
     if (const auto done = step(); !done.ok()) std::puts(done.error().message().c_str());
   }
-  if (const auto done = LoadModules(kBootModules); !done.ok()) {
-    std::puts(done.error().message().c_str());
+  for (const auto list : {kBootModules, kScratchModules}) {
+    if (const auto done = LoadModules(list); !done.ok()) std::puts(done.error().message().c_str());
   }
   ::testing::InitGoogleMock(&argc, argv);
   const int status = RUN_ALL_TESTS();

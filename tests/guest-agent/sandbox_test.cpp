@@ -247,6 +247,36 @@ TEST_F(SandboxTest, ThereIsOneSandboxAndItComesFirst) {
   EXPECT_EQ(fresh.PrepareRootfs("one", Request()).error().message(), "CreateSandbox comes first");
 }
 
+TEST_F(SandboxTest, WithAScratchContainersWriteToItAndNotToMemory) {
+  int opened = 0;
+  const auto open_scratch = [&]() -> Result<std::unique_ptr<guest_mounter::Scratch>> {
+    if (++opened == 1) return Error(ErrorCode::kUnavailable, "scratch: injected");
+    disks_.Plug("locket-scratch", {.path = "/dev/sdz", .size_bytes = 64 << 20});
+    return guest_mounter::Scratch::Open(
+        {.dm = dm_, .mounts = mounts_, .disks = disks_, .clock = clock_},
+        [](const std::string&) { return Ok(); }, {.directory = directory_.path() / "scratch"});
+  };
+  auto sandbox = std::make_unique<Sandbox>(
+      ContainerSeams{.runtime = *runtime_, .exits = exits_},
+      [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
+      SandboxOptions{.directory = directory_.path() / "containers", .scratch = open_scratch});
+  EXPECT_EQ(sandbox->OpenScratch().error().message(), "scratch: injected");
+  EXPECT_EQ(sandbox->PrepareRootfs("one", Request()).error().message(),
+            "CreateSandbox comes first");
+  ASSERT_TRUE(sandbox->OpenScratch().ok());
+  ASSERT_TRUE(sandbox->OpenScratch().ok()) << "again, as Create may have failed";
+  ASSERT_TRUE(sandbox->Create("pod", "").ok());
+  EXPECT_EQ(opened, 2);
+  EXPECT_EQ(sandbox->OpenScratch().error().code(), ErrorCode::kAlreadyExists);
+  ASSERT_TRUE(sandbox->PrepareRootfs("one", Request()).ok());
+  EXPECT_THAT(mounts_.mounts().back().data,
+              HasSubstr("upperdir=" + (directory_.path() / "scratch").string()));
+  EXPECT_TRUE(sandbox->Delete("one").ok());
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path() / "scratch"));
+  sandbox.reset();
+  EXPECT_TRUE(NothingIsLeft());
+}
+
 TEST_F(SandboxTest, ACommandOfAnImageThatIsOnlyKeyedIsTheHostsWord) {
   guest_mounter::AcceptedImage keyed{
       .manifest_digest = image_.digest(),

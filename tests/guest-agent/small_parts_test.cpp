@@ -26,10 +26,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(ModuleListTest, ReadsOrderAndKind) {
-  const auto list = ParseModuleList("required a.ko\noptional b-c.ko\n");
+  const auto list = ParseModuleList("required a.ko\noptional b-c.ko\nrequired d.ko x=1 y=2\n");
   ASSERT_TRUE(list.ok());
-  EXPECT_THAT(*list, ElementsAre(ModuleEntry{.file = "a.ko", .required = true},
-                                 ModuleEntry{.file = "b-c.ko", .required = false}));
+  EXPECT_THAT(*list,
+              ElementsAre(ModuleEntry{.file = "a.ko", .required = true},
+                          ModuleEntry{.file = "b-c.ko", .required = false},
+                          ModuleEntry{.file = "d.ko", .required = true, .parameters = "x=1 y=2"}));
   EXPECT_THAT(*ParseModuleList(""), IsEmpty());
 }
 
@@ -45,10 +47,11 @@ TEST(ModuleListTest, RefusesOtherLinesByName) {
 TEST(ModuleListTest, AnAbsentRequiredModuleEndsTheBootAnOptionalOneDoesNot) {
   const auto directory = TempDir::Create(::testing::TempDir(), "modules");
   ASSERT_TRUE(directory.ok());
-  std::ofstream(directory->path() / "modules.list") << "optional absent.ko\n";
-  EXPECT_TRUE(LoadModules(directory->path() / "modules.list").ok());
-  std::ofstream(directory->path() / "modules.list") << "required absent.ko\n";
-  const Status loaded = LoadModules(directory->path() / "modules.list");
+  const auto modules = directory->path() / "modules.list";
+  std::ofstream(modules) << "optional absent.ko\n";
+  EXPECT_TRUE(LoadModules(modules).ok());
+  std::ofstream(modules) << "required absent.ko\n";
+  const Status loaded = LoadModules(modules);
   ASSERT_FALSE(loaded.ok());
   EXPECT_THAT(loaded.error().message(), HasSubstr("absent.ko"));
 }

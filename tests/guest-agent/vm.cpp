@@ -28,7 +28,7 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
                                    "-cpu",
                                    "max",
                                    "-m",
-                                   "512",
+                                   std::to_string(options.memory_mib),
                                    "-smp",
                                    "2",
                                    "-nodefaults",
@@ -63,8 +63,8 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
     const std::string node = "disk" + std::to_string(number++);
     argv.insert(argv.end(),
                 {"-blockdev",
-                 "driver=raw,read-only=on,node-name=" + node +
-                     ",file.driver=file,file.filename=" + disk.file.string(),
+                 "driver=raw,read-only=" + std::string(disk.writable ? "off" : "on") +
+                     ",node-name=" + node + ",file.driver=file,file.filename=" + disk.file.string(),
                  "-device", "scsi-hd,drive=" + node + ",bus=scsi0.0,serial=" + disk.serial});
   }
   return argv;

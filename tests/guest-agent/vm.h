@@ -18,6 +18,7 @@ namespace locket::guest_agent {
 struct VmDisk {
   std::string serial;
   std::filesystem::path file;
+  bool writable = false;
 };
 
 struct VmOptions {
@@ -25,6 +26,7 @@ struct VmOptions {
   std::vector<VmDisk> disks{};
   std::optional<std::filesystem::path> initrd{};  // instead of the image's own
   std::optional<std::string> nic_mac{};           // a network device; nobody else is on its wire
+  int memory_mib = 512;
 };
 
 class Vm {

@@ -251,8 +251,13 @@ TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
   const auto initrd = root / "inside.img";
   const Status made = ExtendInitrd(GuestImageDirectory() / "initramfs.img", tree, initrd);
   ASSERT_TRUE(made.ok()) << made.error().message();
+  const auto scratch = root / "scratch.img";
+  std::ofstream(scratch).close();
+  std::filesystem::resize_file(scratch, 64 << 20);
   auto vm = Vm::Boot(
-      {.image_directory = GuestImageDirectory(), .disks = {DiskOf(*secret)}, .initrd = initrd});
+      {.image_directory = GuestImageDirectory(),
+       .disks = {DiskOf(*secret), {.serial = "locket-scratch", .file = scratch, .writable = true}},
+       .initrd = initrd});
   ASSERT_TRUE(vm.ok()) << vm.error().message();
   const auto off = (*vm)->AwaitPowerOff(std::chrono::seconds(120));
   EXPECT_TRUE(off.ok());

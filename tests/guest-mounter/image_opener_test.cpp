@@ -13,9 +13,12 @@ namespace locket::guest_mounter {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::EndsWith;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Ne;
 
 // A machine of fakes with two layers' disks in it: 1 is verify-only, 2 is encrypted.
 class ImageOpenerTest : public ::testing::Test {
@@ -191,6 +194,49 @@ TEST_F(ImageOpenerTest, CorruptionFoundLaterNamesTheLayer) {
   ASSERT_FALSE(intact.ok());
   EXPECT_EQ(intact.error().message(),
             "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
+}
+
+TEST_F(ImageOpenerTest, WhatIsWrittenGoesToTheScratchIfThereIsOne) {
+  const auto scratch = directory_.path() / "pod-scratch";
+  std::filesystem::create_directory(scratch);
+  ImageOpener opener = Opener(Pinning({image_}));
+  OpenRequest request = Request(image_);
+  request.scratch = scratch;
+  auto first = opener.Open(request);
+  auto second = opener.Open(request);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_THAT(mounts_.mounts(), Each(Field(&device::MountSpec::type, Ne("tmpfs"))));
+  std::vector<std::string> directories;
+  for (const auto& entry : std::filesystem::directory_iterator(scratch)) {
+    directories.push_back(entry.path());
+    EXPECT_TRUE(std::filesystem::is_directory(entry.path() / "upper"));
+    EXPECT_TRUE(std::filesystem::is_directory(entry.path() / "work"));
+  }
+  ASSERT_EQ(directories.size(), 2U) << "each container has its own";
+  const std::string data = mounts_.mounts().back().data;
+  EXPECT_TRUE(data.find("upperdir=" + directories[0]) != std::string::npos ||
+              data.find("upperdir=" + directories[1]) != std::string::npos)
+      << data;
+  first->reset();
+  second->reset();
+  EXPECT_TRUE(NothingIsLeft());
+  EXPECT_TRUE(std::filesystem::is_empty(scratch)) << "and none of what was written";
+}
+
+TEST_F(ImageOpenerTest, AFailureLeavesNothingOnTheScratchEither) {
+  const auto scratch = directory_.path() / "pod-scratch";
+  std::filesystem::create_directory(scratch);
+  ImageOpener opener = Opener(Pinning({image_}));
+  OpenRequest request = Request(image_);
+  request.scratch = scratch;
+  mounts_.FailCall(3);  // the overlay
+  EXPECT_FALSE(opener.Open(request).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(scratch));
+  request.scratch = scratch / "absent";
+  const auto open = opener.Open(request);
+  ASSERT_FALSE(open.ok());
+  EXPECT_THAT(open.error().message(), HasSubstr("absent"));
+  EXPECT_TRUE(NothingIsLeft());
 }
 
 // Breaks every call in turn until none is left to break, so a step added later is covered unasked.

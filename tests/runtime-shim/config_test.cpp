@@ -21,6 +21,7 @@ TEST(ConfigTest, OneKeyIsEnough) {
   EXPECT_EQ(config->tee, Tee::kNone);
   EXPECT_EQ(config->boot_timeout, std::chrono::seconds(120));
   EXPECT_TRUE(config->relay_allow.empty());
+  EXPECT_EQ(config->scratch_mib, 0U);
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
@@ -34,6 +35,8 @@ kernel_params = "a=b"
 memory_mib = 2048
 vcpus = 4
 direct_io = true
+scratch_mib = 4096
+scratch_dir = "/d"
 boot_timeout_s = 1
 prepare_timeout_s = 2
 call_timeout_s = 3
@@ -53,6 +56,8 @@ allow = ["127.0.0.1:8443", "[::1]:1"]
   EXPECT_EQ(config->memory_mib, 2048U);
   EXPECT_EQ(config->vcpus, 4U);
   EXPECT_TRUE(config->direct_io);
+  EXPECT_EQ(config->scratch_mib, 4096U);
+  EXPECT_EQ(config->scratch_dir, "/d");
   EXPECT_EQ(config->boot_timeout.count() + config->prepare_timeout.count() * 10 +
                 config->call_timeout.count() * 100,
             321);
@@ -67,6 +72,11 @@ TEST(ConfigTest, RefusalsNameTheKey) {
       {"", "key 'guest_image_dir': required"},
       {"guest_image_dir = \"relative\"", "key 'guest_image_dir'"},
       {"guest_image_dir = 1", "key 'guest_image_dir': must be a text"},
+      {std::string(kLeast) + "scratch_mib = 15", "key 'scratch_mib': must be 0, or at least 16"},
+      {std::string(kLeast) + "memory_mib = 128\nscratch_mib = 4097",
+       "key 'scratch_mib': must be at most 32 times memory_mib"},
+      {std::string(kLeast) + "scratch_mib = -1", "key 'scratch_mib': must be a whole number"},
+      {std::string(kLeast) + "scratch_dir = \"d\"", "key 'scratch_dir': must be an absolute"},
       {std::string(kLeast) + "surprise = 1", "key 'surprise': unknown"},
       {std::string(kLeast) + "[relay]\nsurprise = 1", "key 'relay.surprise': unknown"},
       {std::string(kLeast) + "[relay]\nallow = [\"host\"]", "'host' is not host:port"},

@@ -69,7 +69,8 @@ void FakeAgent::AddLifeMethods() {
   methods_.Add<v1::CreateSandboxRequest, v1::CreateSandboxResponse>(
       kService, "CreateSandbox",
       [this](const CallContext&, const auto& request, auto* response) -> Status {
-        LOCKET_TRY(Note("CreateSandbox", request.sandbox_id()));
+        LOCKET_TRY(Note("CreateSandbox",
+                        request.sandbox_id() + (request.scratch() ? " with scratch" : "")));
         const std::lock_guard lock(mutex_);
         if (request.has_network()) network_ = request.network().SerializeAsString();
         response->mutable_left_out()->Assign(left_out_.begin(), left_out_.end());

@@ -9,6 +9,7 @@
 namespace locket::runtime_shim {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -163,6 +164,37 @@ TEST_F(PodTest, AGuestThatSaysNothingIsGivenUpWithItsConsole) {
   EXPECT_TRUE(machine_->ended());
   EXPECT_FALSE(std::filesystem::exists(Path("state/pod")));
   EXPECT_TRUE(pod_->empty());
+}
+
+TEST_F(PodTest, AScratchDiskGoesWithTheLaunchAndTheGuestIsTold) {
+  config_.scratch_mib = 16;
+  config_.scratch_dir = Path("scratch");
+  uintmax_t size_at_launch = 0;
+  on_launch_ = [&] {
+    ASSERT_TRUE(machine_->spec.scratch.has_value());
+    size_at_launch = std::filesystem::file_size(machine_->spec.scratch->path);
+  };
+  RunSandbox();
+  EXPECT_EQ(size_at_launch, 16U << 20);
+  EXPECT_EQ(machine_->spec.scratch->serial, "locket-scratch");
+  EXPECT_THAT(agent_.calls(), Contains("CreateSandbox pod with scratch"));
+  EXPECT_TRUE(std::filesystem::is_empty(Path("scratch")));
+  for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const auto target = std::filesystem::read_symlink(fd.path(), gone).string();
+    EXPECT_FALSE(target.starts_with(Path("scratch"))) << "QEMU alone holds it: " << target;
+  }
+}
+
+TEST_F(PodTest, AScratchThereIsNoRoomForRefusesThePod) {
+  config_.scratch_mib = UINT32_MAX;
+  config_.scratch_dir = Path("scratch");
+  const auto created = pod_->Create(Sandbox());
+  ASSERT_FALSE(created.ok());
+  EXPECT_THAT(
+      created.error().message(),
+      AllOf(HasSubstr("boot the VM of pod 'pod': make a scratch disk"), HasSubstr("has room for")));
+  EXPECT_FALSE(std::filesystem::exists(Path("state/pod")));
 }
 
 TEST_F(PodTest, AGuestThatDiesWhileBootingIsNamedAtOnce) {

@@ -128,6 +128,23 @@ TEST(QemuArgsTest, DisksAreReadOnlyAndNeverTurnWritable) {
   EXPECT_EQ(node["node-name"], "layer-1");
 }
 
+TEST(QemuArgsTest, TheScratchIsWritableNeverFlushedAndItsErrorsReachTheGuest) {
+  auto vm = SomeVm();
+  vm.scratch = DiskSpec{
+      .id = "scratch", .path = "/proc/1/fd/9", .serial = "locket-scratch", .writable = true};
+  const auto args = QemuArgs(vm);
+  ASSERT_TRUE(args.ok());
+  const auto node = nlohmann::json::parse(ValueAfter(*args, "-blockdev"));
+  EXPECT_EQ(node["filename"], "/proc/1/fd/9");
+  EXPECT_EQ(node["read-only"], false);
+  EXPECT_EQ(node["cache"]["no-flush"], true);
+  const auto device = nlohmann::json::parse(ScsiDiskJson(*vm.scratch, DiskAddress(kScratchIndex)));
+  EXPECT_EQ(device["werror"], "report");
+  EXPECT_EQ(device["rerror"], "report");
+  EXPECT_EQ(device["scsi-id"], 1);
+  EXPECT_THAT(*args, Contains(device.dump()));
+}
+
 TEST(QemuArgsTest, EachDiskHasAnAddressOfItsOwn) {
   EXPECT_EQ(DiskAddress(0), (ScsiAddress{.target = 0, .lun = 0}));
   EXPECT_EQ(DiskAddress(254), (ScsiAddress{.target = 254, .lun = 0}));

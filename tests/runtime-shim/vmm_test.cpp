@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "base/file.h"
 #include "runtime-shim/process_record.h"
 #include "runtime-shim/program_path.h"
 #include "runtime-shim/qemu_vmm.h"
+#include "runtime-shim/scratch.h"
 #include "tests/runtime-shim/fake_vmm.h"
 
 namespace locket::runtime_shim {
@@ -139,6 +143,35 @@ TEST_P(QemuVmmTest, IsRecordedUntilItIsGone) {
   EXPECT_EQ(recorded[0].pid, vmm_->pid());
   EXPECT_EQ(KillRecorded(dir_.path(), seconds(10)), 2) << "once by record, once by pid file";
   EXPECT_THAT(vmm_->WaitForExit(), HasSubstr("terminating on signal 15"));
+}
+
+TEST_P(QemuVmmTest, HoldsAScratchThatIsGoneWithIt) {
+  auto spec = Spec();
+  spec.dir = dir_.path() / "other";
+  std::filesystem::create_directory(spec.dir);
+  auto scratch = MakeScratch(dir_.path() / "scratch", 16);
+  ASSERT_TRUE(scratch.ok() && scratch->has_value());
+  struct stat status {};
+  ASSERT_EQ(::fstat((*scratch)->fd.get(), &status), 0);
+  spec.scratch = (*scratch)->disk;
+  auto vmm = LaunchQemu(spec, seconds(30));
+  ASSERT_TRUE(vmm.ok()) << vmm.error().message();
+  scratch->reset();
+  const auto held = [&](pid_t pid) {
+    std::error_code gone;
+    const auto fds = "/proc/" + std::to_string(pid) + "/fd";
+    return std::ranges::any_of(std::filesystem::directory_iterator(fds, gone), [&](const auto& fd) {
+      struct stat one {};
+      return ::stat(fd.path().c_str(), &one) == 0 && one.st_ino == status.st_ino &&
+             one.st_dev == status.st_dev;
+    });
+  };
+  EXPECT_TRUE(held((*vmm)->pid()));
+  EXPECT_TRUE(std::filesystem::is_empty(dir_.path() / "scratch"));
+  // Its place is its own: layers go elsewhere.
+  EXPECT_EQ((*vmm)->AttachDisk(Disk("scratch", "disk-a")).error().code(),
+            ErrorCode::kAlreadyExists);
+  EXPECT_TRUE((*vmm)->AttachDisk(Disk("layer-1", "disk-a")).ok());
 }
 
 TEST_P(QemuVmmTest, SaysWhatQemuSaid) {
