@@ -9,6 +9,7 @@ GUEST=$build/guest-image
 . scripts/stack.sh
 locket=$BIN/locket
 failed=0
+allowed=()  # what a script lets pods run besides, as options of `locket initdata create`
 
 finish() {
   local status=$?
@@ -96,7 +97,7 @@ seal() {
     --key-id kbs:///demo/key/app --json > "$RUN/sealed.json"
   "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
     --allow-command '["/bin/sh","-c","exit 7"]' --allow-command '["/bin/sh","-c","echo out; echo err >&2"]' \
-    --allow-command '["/bin/sleep","1000"]' -o "$RUN/app.toml"
+    --allow-command '["/bin/sleep","1000"]' "${allowed[@]}" -o "$RUN/app.toml"
 }
 
 # The containerd that is in PATH takes the file of deploy/ as it is.

@@ -1,0 +1,70 @@
+#!/bin/bash
+# Pods that write to a disk of the host's: more than their memory holds, and nothing of it can be read there or is left.
+# shellcheck source=tests/e2e/common.sh
+. "$(dirname "$0")/common.sh"
+# The demo image's user may write to /tmp. 512 KiB of one line, 700 times.
+needle=plaintext-that-the-host-must-not-see
+write_much="yes $needle | head -c 524288 > /tmp/a; i=0; while [ \$i -lt 700 ]; do cat /tmp/a || exit 1; i=\$((i+1)); done > /tmp/big; stat -c %s /tmp/big; exec sleep 1000"
+write_little="echo $needle > /tmp/a && cat /tmp/a"
+argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
+allowed=(--allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
+stack_up locket
+seal_demo_image
+configure() { { printf 'memory_mib = 256\nscratch_mib = %d\nscratch_dir = "%s"\n' "$1" "${2:-$RUN/scratch}"; cat "$RUN/shim.toml"; } > "$RUN/etc/shim-locket.toml"; }
+cp "$RUN/etc/shim-locket.toml" "$RUN/shim.toml"
+configure 1024
+
+vm() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | head -1; }
+# The pod's scratch as the host has it: QEMU's descriptor of a file that has no name.
+scratch_of() {
+  local fd
+  for fd in "/proc/$1/fd"/*; do
+    case $(readlink "$fd") in "$RUN/scratch/"*) echo "$fd"; return ;; esac
+  done
+  say 'QEMU holds no scratch file'
+  return 1
+}
+is_gone() {
+  local until=$((SECONDS + 30))
+  while [ -n "$(vm)" ]; do [ "$SECONDS" -lt "$until" ] || return 1; sleep 0.2; done
+  [ -z "$(ls -A "$RUN/scratch")" ]
+}
+
+writes_more_than_memory() {
+  local log=$RUN/much until=$((SECONDS + 240)) file
+  "$locket" pod run "$image" --initdata "$RUN/app.toml" --name much -- /bin/sh -c "$write_much" > "$log" 2>&1 & local pod=$!
+  until grep -qx 367001600 "$log"; do
+    kill -0 $pod && [ "$SECONDS" -lt "$until" ] || { cat "$log"; return 1; }
+    sleep 0.5
+  done
+  file=$(scratch_of "$(vm)")
+  # 350 MiB were written in 256 MiB of memory: most of it is on the disk by now.
+  [ "$(stat -Lc %s "$file")" -eq $((1024 << 20)) ] && [ "$(($(stat -Lc %b "$file") / 2048))" -gt 150 ] || { stat -L "$file"; return 1; }
+  ! grep -qaF "$needle" "$file"
+  [ -z "$(ls -A "$RUN/scratch")" ] || { say 'the file has a name'; return 1; }
+  "$locket" pod stop much > /dev/null
+  wait $pod || true
+  is_gone
+}
+nothing_is_left_when_all_are_killed() {
+  "$locket" pod run "$image" --initdata "$RUN/app.toml" --name killed --detach -- /bin/sleep 1000 > /dev/null
+  scratch_of "$(vm)" > /dev/null
+  kill -KILL $(pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/")
+  kill -KILL "$(vm)"
+  is_gone
+  "$locket" pod stop killed > /dev/null
+}
+want_of_room_is_said() {
+  local status=0
+  mkdir -p "$RUN/small"
+  mount -t tmpfs -o size=16m none "$RUN/small"
+  configure 1024 "$RUN/small"
+  refuses 'make a scratch disk of 1024 MiB: .* has room for 1[56] MiB' 60 run_pod --name large -- /bin/sh -c "$write_little" || status=$?
+  umount "$RUN/small"
+  return $status
+}
+
+claim 'a pod writes more than its memory holds, and the host sees ciphertext in a file without a name' writes_more_than_memory
+claim 'nothing is left of a scratch when shim and VM are killed' nothing_is_left_when_all_are_killed
+claim 'a scratch there is no room for refuses the pod and says so' want_of_room_is_said
+exit $failed
