@@ -75,6 +75,9 @@ Status CheckCreate(CreateOptions& options) {
                       image::Digest::FromText(text).While("--allow-digest"));
     options.policy.allowed_digests.push_back(digest);
   }
+  for (const auto& path : options.policy.allow_volumes) {
+    LOCKET_TRY(image::CheckVolumePath(path).While("--allow-volume"));
+  }
   if (options.broker_url.empty() != options.ca_file.empty()) {
     return Usage("--broker-url and --broker-ca go together: the guest trusts no other CA");
   }
@@ -112,6 +115,10 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
   create
       ->add_option("--allow-env", options->policy.allow_env,
                    "Host-given variable that may be set, NAME or PREFIX*")
+      ->allow_extra_args(false);
+  create
+      ->add_option("--allow-volume", options->policy.allow_volumes,
+                   "Path where the host may mount an empty volume (emptyDir)")
       ->allow_extra_args(false);
   create->add_flag("--allow-stdin", options->policy.allow_stdin,
                    "The host may write to standard inputs, and containers may have a terminal");

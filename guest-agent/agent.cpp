@@ -29,6 +29,7 @@ namespace {
 
 constexpr char kLayerDirectory[] = "/run/locket/layers";
 constexpr char kScratchDirectory[] = "/run/locket/scratch";
+constexpr char kVolumeDirectory[] = "/run/locket/volumes";
 constexpr char kContainerDirectory[] = "/run/locket/containers";
 constexpr uint32_t kVsockPort = 1024;
 constexpr auto kPortNamesTimeout = std::chrono::seconds(5);
@@ -118,7 +119,8 @@ SpecPolicy PolicyOf(const Tenant& tenant) {
           .allow_exec = tenant.initdata->policy.allow_exec,
           .allow_env = tenant.initdata->policy.allow_env,
           .allow_stdin = tenant.initdata->policy.allow_stdin,
-          .hide_output = tenant.initdata->policy.hide_output};
+          .hide_output = tenant.initdata->policy.hide_output,
+          .allow_volumes = tenant.initdata->policy.allow_volumes};
 }
 
 // Empty: the tenant lets the pod have no network.
@@ -150,7 +152,8 @@ Status RunAgentOrFail(UniqueFd exit_records) {
   const AgentInfo info{.tee = tee.name,
                        .initdata_digest = tenant.initdata ? tenant.initdata->digest : ""};
   CrunRuntime runtime{CrunPaths{}};
-  Sandbox sandbox({.runtime = runtime, .exits = exits},
+  EmptyVolumes volumes(devices.mounts, kVolumeDirectory);
+  Sandbox sandbox({.runtime = runtime, .exits = exits, .volumes = volumes},
                   [&tenant](const guest_mounter::OpenRequest& request)
                       -> Result<std::unique_ptr<guest_mounter::OpenImage>> {
                     if (tenant.refusal) return *tenant.refusal;

@@ -74,6 +74,9 @@ Result<CreatedContainer> Container::Create(std::string_view host_spec, const Spe
   LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
   LOCKET_TRY(CheckHostname(spec.hostname));
   if (spec.hostname.empty()) spec.hostname = options_.default_hostname;
+  for (VolumeMount& volume : spec.volumes) {
+    LOCKET_TRY_ASSIGN(volume.directory, seams_.volumes.Open(volume.name));
+  }
   for (const std::string& dropped : spec.dropped) {
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }

@@ -19,6 +19,7 @@
 #include "guest-agent/guest_process.h"
 #include "guest-agent/guest_spec.h"
 #include "guest-agent/network.h"
+#include "guest-agent/volumes.h"
 #include "guest-mounter/image_opener.h"
 
 namespace locket::guest_agent {

@@ -23,6 +23,7 @@ inline constexpr size_t kMaxExecs = 64;  // of a container, until they are delet
 struct ContainerSeams {
   ContainerRuntime& runtime;
   ExitNotices& exits;
+  EmptyVolumes& volumes;
 };
 
 struct ExecSetup {

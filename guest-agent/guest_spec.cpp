@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <set>
 
 namespace locket::guest_agent {
 namespace {
@@ -54,16 +53,7 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   }
 }
 
-// Mounts the guest makes itself whatever the host says.
-bool IsGuestMount(std::string_view destination) {
-  static const std::set<std::string_view> kOwn = {
-      "/proc",       "/dev",          "/dev/pts",         "/dev/shm",
-      "/dev/mqueue", "/sys",          "/sys/fs/cgroup",   "/run",
-      "/etc/hosts",  "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"};
-  return kOwn.contains(destination);
-}
-
-Json Mount(const char* destination, const std::string& type, const std::string& source,
+Json Mount(const std::string& destination, const std::string& type, const std::string& source,
            Json options) {
   return {{"destination", destination},
           {"type", type},
@@ -71,7 +61,7 @@ Json Mount(const char* destination, const std::string& type, const std::string& 
           {"options", std::move(options)}};
 }
 
-Json Mounts(const SpecPaths& paths) {
+Json Mounts(const SpecPaths& paths, const std::vector<VolumeMount>& volumes) {
   Json mounts = Json::array();
   mounts.push_back(Mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}));
   mounts.push_back(
@@ -87,8 +77,13 @@ Json Mounts(const SpecPaths& paths) {
       Mount("/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro"}));
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
     const std::string destination = std::string("/etc/") + name;
-    mounts.push_back(Mount(destination.c_str(), "bind", (paths.etc / name).string(),
-                           {"bind", "ro", "nosuid", "nodev"}));
+    mounts.push_back(
+        Mount(destination, "bind", (paths.etc / name).string(), {"bind", "ro", "nosuid", "nodev"}));
+  }
+  // crun follows no link out of the root directory on its way to a destination.
+  for (const VolumeMount& volume : volumes) {
+    mounts.push_back(Mount(volume.destination, "bind", volume.directory.string(),
+                           {"bind", volume.read_only ? "ro" : "rw", "nosuid", "nodev"}));
   }
   return mounts;
 }
@@ -214,9 +209,9 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
       spec.dropped.push_back("rlimit '" + limit.type + "'");
     }
   }
-  for (const std::string& destination : host.mount_destinations) {
-    if (!IsGuestMount(destination)) spec.dropped.push_back("mount at '" + destination + "'");
-  }
+  ChosenVolumes volumes = ChooseVolumes(host.mounts, policy.allow_volumes);
+  spec.volumes = std::move(volumes.mounts);
+  for (std::string& what : volumes.left_out) spec.dropped.push_back(std::move(what));
   return spec;
 }
 
@@ -234,7 +229,7 @@ std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths) {
       {"process", Process(spec)},
       {"root", {{"path", paths.rootfs.string()}, {"readonly", spec.read_only_root}}},
       {"hostname", spec.hostname},
-      {"mounts", Mounts(paths)},
+      {"mounts", Mounts(paths, spec.volumes)},
       {"linux",
        {{"cgroupsPath", "/locket/" + paths.container_id},
         {"namespaces", std::move(namespaces)},

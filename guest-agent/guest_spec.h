@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "guest-agent/host_spec.h"
+#include "guest-agent/volumes.h"
 
 namespace locket::guest_agent {
 
@@ -28,8 +29,9 @@ struct SpecPolicy {
   std::vector<std::vector<std::string>> allow_commands{};
   std::vector<std::vector<std::string>> allow_exec{};  // in a container that runs
   std::vector<std::string> allow_env{};                // names; a final '*' stands for any rest
-  bool allow_stdin = false;  // may the host write to standard inputs and terminals?
-  bool hide_output = false;  // is the host to see nothing of what is printed?
+  bool allow_stdin = false;                  // may the host write to standard inputs and terminals?
+  bool hide_output = false;                  // is the host to see nothing of what is printed?
+  std::vector<std::string> allow_volumes{};  // where empty volumes may be mounted
 };
 
 // Paths in the guest, chosen by the agent.
@@ -47,7 +49,8 @@ struct GuestSpec {
   bool no_new_privileges;
   bool read_only_root;
   bool terminal = false;
-  HostSpec limits;  // only its resource limits count
+  HostSpec limits;                     // only its resource limits count
+  std::vector<VolumeMount> volumes{};  // whoever encodes this has filled in the directories
   // What the host asked for and does not get, for the log.
   std::vector<std::string> dropped{};
 };

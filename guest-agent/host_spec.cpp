@@ -110,7 +110,11 @@ Status DecodeMounts(const Json& root, HostSpec& spec) {
   for (const Json& mount : *mounts) {
     if (!mount.is_object()) return Wrong("mounts", "a list of objects");
     LOCKET_TRY_ASSIGN(auto destination, TextMember(mount, "destination"));
-    spec.mount_destinations.push_back(std::move(destination));
+    LOCKET_TRY_ASSIGN(auto source, TextMember(mount, "source"));
+    LOCKET_TRY_ASSIGN(auto options, TextListMember(mount, "options"));
+    spec.mounts.push_back({.destination = std::move(destination),
+                           .source = std::move(source),
+                           .options = std::move(options)});
   }
   return Ok();
 }

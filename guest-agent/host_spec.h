@@ -23,12 +23,20 @@ struct RlimitSpec {
   bool operator==(const RlimitSpec&) const = default;
 };
 
+struct HostMount {
+  std::string destination;
+  std::string source{};
+  std::vector<std::string> options{};
+
+  bool operator==(const HostMount&) const = default;
+};
+
 struct HostSpec {
   std::vector<std::string> args{};
   std::vector<std::string> env{};  // "NAME=value"
   std::vector<std::string> capabilities{};
   std::vector<RlimitSpec> rlimits{};
-  std::vector<std::string> mount_destinations{};
+  std::vector<HostMount> mounts{};
   std::string hostname{};
   bool terminal = false;
   bool no_new_privileges = false;

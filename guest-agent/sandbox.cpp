@@ -15,6 +15,7 @@ Status Sandbox::OpenScratch() {
   if (created_) return Error(ErrorCode::kAlreadyExists, "this guest has its sandbox already");
   if (scratch_ != nullptr) return Ok();
   LOCKET_TRY_ASSIGN(scratch_, options_.scratch());
+  seams_.volumes.UseScratch(scratch_->path());
   return Ok();
 }
 

@@ -1,6 +1,7 @@
 #include "image/initdata.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 #include <sstream>
 #include <toml.hpp>
@@ -172,6 +173,11 @@ Status ReadAgent(TableReader& document, GuestPolicy& policy) {
   LOCKET_TRY_ASSIGN(policy.allow_stdin, table->OptionalBool("allow_stdin"));
   LOCKET_TRY_ASSIGN(policy.allow_network, table->OptionalBool("allow_network"));
   LOCKET_TRY_ASSIGN(policy.hide_output, table->OptionalBool("hide_output"));
+  LOCKET_TRY_ASSIGN(const auto volumes, table->OptionalList("allow_volumes"));
+  LOCKET_TRY_ASSIGN(policy.allow_volumes, TextList(volumes, "agent.allow_volumes"));
+  for (const auto& path : policy.allow_volumes) {
+    LOCKET_TRY(CheckVolumePath(path).While("'agent.allow_volumes'"));
+  }
   return table->Finish();
 }
 
@@ -238,6 +244,9 @@ std::string EncodeAgentPart(const GuestPolicy& policy) {
   if (policy.allow_stdin) text += "allow_stdin = true\n";
   if (policy.allow_network) text += "allow_network = true\n";
   if (policy.hide_output) text += "hide_output = true\n";
+  if (!policy.allow_volumes.empty()) {
+    text += "allow_volumes = " + QuotedList(policy.allow_volumes) + "\n";
+  }
   return text.empty() ? text : "\n[agent]\n" + text;
 }
 
@@ -257,6 +266,20 @@ std::string EncodeInitdata(const Initdata& initdata) {
     text += QuoteTomlKey(key) + " = " + QuoteToml(value) + "\n";
   }
   return text;
+}
+
+Status CheckVolumePath(const std::string& path) {
+  const std::filesystem::path parsed(path);
+  if (!parsed.is_absolute() || parsed.lexically_normal().native() != path || path.ends_with('/') ||
+      path.find('\0') != std::string::npos) {
+    return Bad("'" + path + "' is not an absolute path in normal form");
+  }
+  for (const std::string_view own : {"/proc", "/sys", "/dev"}) {
+    if (path != own && !path.starts_with(std::string(own) + "/")) continue;
+    if (path == "/dev/shm") return Ok();
+    return Bad("'" + path + "' is the guest's own");
+  }
+  return Ok();
 }
 
 Result<GuestPolicy> DecodeGuestPolicy(std::string_view toml) {

@@ -57,9 +57,14 @@ struct GuestPolicy {
   bool allow_stdin = false;
   bool allow_network = false;
   bool hide_output = false;
+  std::vector<std::string> allow_volumes{};  // absolute paths, in normal form
 
   bool operator==(const GuestPolicy&) const = default;
 };
+
+// Whether an empty volume may ever be mounted at `path`: absolute, in normal form, and not the
+// guest's own.
+Status CheckVolumePath(const std::string& path);
 
 // The document under kPolicyKey. kInvalidArgument: unknown keys, no [image], a broker without a CA.
 Result<GuestPolicy> DecodeGuestPolicy(std::string_view toml);

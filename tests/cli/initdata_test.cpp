@@ -46,7 +46,11 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
                             "--allow-exec",
                             R"(["/bin/check","--health"])",
                             "--allow-exec",
-                            R"(["/bin/sh"])"});
+                            R"(["/bin/sh"])",
+                            "--allow-volume",
+                            "/data",
+                            "--allow-volume",
+                            "/var/cache/x"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
   EXPECT_EQ(policy.broker->url, "https://b:1");
@@ -63,6 +67,7 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
   EXPECT_TRUE(policy.hide_output);
   EXPECT_THAT(policy.allow_exec,
               ElementsAre(ElementsAre("/bin/check", "--health"), ElementsAre("/bin/sh")));
+  EXPECT_THAT(policy.allow_volumes, ElementsAre("/data", "/var/cache/x"));
 }
 
 TEST_F(InitdataTest, DigestIsThatOfTheFile) {
@@ -78,6 +83,7 @@ TEST_F(InitdataTest, DigestIsThatOfTheFile) {
 TEST_F(InitdataTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "give --allow-digest or --allow-keyed"},
+      {{"--allow-keyed", "--allow-volume", "data"}, "'data' is not an absolute path"},
       {{"--allow-keyed", "--broker-url", "https://b"}, "--broker-url and --broker-ca go together"},
       {{"--allow-keyed", "--broker-ca", "x"}, "--broker-url and --broker-ca go together"},
       {{"--allow-keyed", "--broker-url", "http://b", "--broker-ca", "x"}, "begin with https://"},

@@ -12,6 +12,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "device/fake_mount_control.h"
 #include "guest-agent/console_socket.h"
 #include "guest-agent/exec_spec.h"
 #include "guest-agent/fake_container_runtime.h"
@@ -131,7 +132,7 @@ class ExecTest : public ::testing::Test {
     spec.process.argv = kCheck;
     spec.terminal = terminal;
     return std::make_shared<Exec>(
-        ContainerSeams{.runtime = *runtime_, .exits = *exits_},
+        ContainerSeams{.runtime = *runtime_, .exits = *exits_, .volumes = volumes_},
         ExecSetup{.container_id = "c",
                   .id = id,
                   .directory = Path(id),
@@ -152,6 +153,8 @@ class ExecTest : public ::testing::Test {
 
   TempDir directory_ = std::move(TempDir::Create(::testing::TempDir(), "exec").value());
   std::unique_ptr<ExitNotices> exits_;
+  device::FakeMountControl mounts_;
+  EmptyVolumes volumes_{mounts_, "/nowhere"};  // an exec brings none
   std::unique_ptr<FakeContainerRuntime> runtime_;
 };
 

@@ -116,7 +116,8 @@ TEST(GuestSpecTest, UnknownRlimitsAndHostMountsAreLeftOut) {
   host.rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = 2},
                   {.type = "RLIMIT_MADE_UP", .soft = 1, .hard = 2},
                   {.type = "RLIMIT_CORE", .soft = 2, .hard = 1}};
-  host.mount_destinations = {"/proc", "/etc/hosts", "/var/secrets"};
+  host.mounts = {
+      {.destination = "/proc"}, {.destination = "/etc/hosts"}, {.destination = "/var/secrets"}};
   const auto spec = ApplyPolicy(kImage, host, {});
   ASSERT_TRUE(spec.ok());
   EXPECT_THAT(spec->rlimits, ElementsAre(host.rlimits[0]));

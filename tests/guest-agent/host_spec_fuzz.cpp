@@ -25,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!host.ok()) return 0;
   const ImageProcess image{
       .argv = host->args, .env = {"A=1"}, .working_directory = "", .uid = 1, .gid = 1};
-  const auto spec = ApplyPolicy(image, *host, {.allow_env = {"B*"}});
+  const auto spec = ApplyPolicy(image, *host, {.allow_env = {"B*"}, .allow_volumes = {"/data"}});
   if (!spec.ok()) return 0;
   const std::string text =
       EncodeGuestSpec(*spec, {.container_id = "c", .rootfs = "/r", .etc = "/e"});

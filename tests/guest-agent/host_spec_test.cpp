@@ -14,24 +14,29 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
       "noNewPrivileges": true, "capabilities": {"bounding": ["CAP_CHOWN"]},
       "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 18446744073709551615}]},
     "root": {"path": "/host", "readonly": true}, "hostname": "pod",
-    "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data"}],
+    "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data",
+      "type": "bind", "source": "/host/data", "options": ["rbind", "ro"]}],
     "linux": {"resources": {"memory": {"limit": -1}, "cpu": {"shares": 2, "quota": 3, "period": 4},
       "pids": {"limit": 5}}}})");
   ASSERT_TRUE(spec.ok()) << spec.error().message();
-  EXPECT_EQ(*spec, (HostSpec{.args = {"/bin/app", "x"},
-                             .env = {"A=1"},
-                             .capabilities = {"CAP_CHOWN"},
-                             .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = UINT64_MAX}},
-                             .mount_destinations = {"/proc", "/data"},
-                             .hostname = "pod",
-                             .terminal = true,
-                             .no_new_privileges = true,
-                             .read_only_root = true,
-                             .memory_limit = -1,
-                             .cpu_shares = 2,
-                             .cpu_quota = 3,
-                             .cpu_period = 4,
-                             .pids_limit = 5}));
+  EXPECT_EQ(
+      *spec,
+      (HostSpec{
+          .args = {"/bin/app", "x"},
+          .env = {"A=1"},
+          .capabilities = {"CAP_CHOWN"},
+          .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = UINT64_MAX}},
+          .mounts = {{.destination = "/proc"},
+                     {.destination = "/data", .source = "/host/data", .options = {"rbind", "ro"}}},
+          .hostname = "pod",
+          .terminal = true,
+          .no_new_privileges = true,
+          .read_only_root = true,
+          .memory_limit = -1,
+          .cpu_shares = 2,
+          .cpu_quota = 3,
+          .cpu_period = 4,
+          .pids_limit = 5}));
 }
 
 TEST(HostSpecTest, WhatIsAbsentOrNullIsEmpty) {
@@ -71,6 +76,8 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{R"({"process":{"rlimits":[{"type":"X","soft":-1,"hard":1}]}})", "unsigned"},
         Malformed{R"({"process":{},"hostname":[]})", "hostname is not text"},
         Malformed{R"({"process":{},"mounts":[1]})", "mounts is not a list of objects"},
+        Malformed{R"({"process":{},"mounts":[{"source":1}]})", "source is not text"},
+        Malformed{R"({"process":{},"mounts":[{"options":["ro",1]}]})", "options is not a list of"},
         Malformed{R"({"process":{},"linux":{"resources":{"memory":{"limit":1.5}}}})", "limit"},
         Malformed{R"({"process":{},"linux":{"resources":{"pids":{"limit":18446744073709551615}}}})",
                   "limit is not a signed 64-bit integer"}));

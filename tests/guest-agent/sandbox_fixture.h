@@ -95,8 +95,9 @@ class SandboxTest : public ::testing::Test {
   ExitNotices exits_{std::move(pipe_.reader)};
   std::unique_ptr<FakeContainerRuntime> runtime_ =
       std::make_unique<FakeContainerRuntime>(std::move(pipe_.writer));
+  EmptyVolumes volumes_{mounts_, directory_.path() / "volumes"};
   std::unique_ptr<Sandbox> sandbox_ = std::make_unique<Sandbox>(
-      ContainerSeams{.runtime = *runtime_, .exits = exits_},
+      ContainerSeams{.runtime = *runtime_, .exits = exits_, .volumes = volumes_},
       [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
       SandboxOptions{.directory = directory_.path() / "containers"});
 };

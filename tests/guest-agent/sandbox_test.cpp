@@ -27,7 +27,8 @@ GuestNetwork SomeNetwork() {
 }
 
 TEST_F(SandboxTest, WithoutTheTenantsLeaveThePodRunsWithoutItsNetwork) {
-  Sandbox sandbox({.runtime = *runtime_, .exits = exits_}, {}, {.directory = "/nowhere"});
+  Sandbox sandbox({.runtime = *runtime_, .exits = exits_, .volumes = volumes_}, {},
+                  {.directory = "/nowhere"});
   const GuestNetwork network = SomeNetwork();
   const auto left_out = sandbox.Create("other", "", &network);
   ASSERT_TRUE(left_out.ok()) << left_out.error().message();
@@ -43,7 +44,7 @@ TEST_F(SandboxTest, WithoutTheTenantsLeaveThePodRunsWithoutItsNetwork) {
 TEST_F(SandboxTest, ContainersFindThePodsNetworkInEtc) {
   GuestNetwork done;
   Sandbox sandbox(
-      {.runtime = *runtime_, .exits = exits_},
+      {.runtime = *runtime_, .exits = exits_, .volumes = volumes_},
       [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
       {.directory = directory_.path() / "networked",
        .set_up_network = [&](const GuestNetwork& network) {
@@ -62,7 +63,7 @@ TEST_F(SandboxTest, ContainersFindThePodsNetworkInEtc) {
 }
 
 TEST_F(SandboxTest, WhenTheNetworkFailsNoContainerRuns) {
-  Sandbox sandbox({.runtime = *runtime_, .exits = exits_}, {},
+  Sandbox sandbox({.runtime = *runtime_, .exits = exits_, .volumes = volumes_}, {},
                   {.directory = "/nowhere", .set_up_network = [](const GuestNetwork&) -> Status {
                      return Error(ErrorCode::kNotFound, "no such device");
                    }});
@@ -243,8 +244,42 @@ TEST_F(SandboxTest, AHostnameThatIsNoneIsRefused) {
 
 TEST_F(SandboxTest, ThereIsOneSandboxAndItComesFirst) {
   EXPECT_EQ(sandbox_->Create("pod", "").error().code(), ErrorCode::kAlreadyExists);
-  Sandbox fresh({.runtime = *runtime_, .exits = exits_}, nullptr, {.directory = "/nowhere"});
+  Sandbox fresh({.runtime = *runtime_, .exits = exits_, .volumes = volumes_}, nullptr,
+                {.directory = "/nowhere"});
   EXPECT_EQ(fresh.PrepareRootfs("one", Request()).error().message(), "CreateSandbox comes first");
+}
+
+TEST_F(SandboxTest, ContainersThatNameTheSameEmptyVolumeShareIt) {
+  const auto spec = [](const std::string& volume, const std::string& destination) {
+    const std::string source = "/k/pods/u/volumes/kubernetes.io~empty-dir/" + volume;
+    return Json({{"process", {{"args", {"/bin/app"}}}},
+                 {"mounts", {{{"destination", destination}, {"source", source}}}}})
+        .dump();
+  };
+  const SpecPolicy policy{.allow_volumes = {"/data", "/cache"}};
+  const auto source_of = [&](const std::string& id, const std::string& host_spec) {
+    EXPECT_TRUE(sandbox_->PrepareRootfs(id, Request()).ok());
+    const auto created = sandbox_->Find(id).value()->Create(host_spec, policy, false);
+    EXPECT_TRUE(created.ok()) << created.error().message();
+    return Json::parse(runtime_->containers().at(id).config).at("mounts").back().at("source");
+  };
+  const Json first = source_of("one", spec("shared", "/data"));
+  EXPECT_EQ(source_of("two", spec("shared", "/cache")), first);
+  EXPECT_NE(source_of("three", spec("own", "/data")), first);
+  EXPECT_TRUE(sandbox_->Delete("one").ok());
+  EXPECT_TRUE(std::filesystem::exists(first.get<std::string>())) << "it is the pod's";
+}
+
+TEST_F(SandboxTest, AnEmptyVolumeThatCannotBeMadeFailsTheContainer) {
+  ASSERT_TRUE(sandbox_->PrepareRootfs("one", Request()).ok());
+  mounts_.FailCall(1);
+  const auto created = sandbox_->Find("one").value()->Create(
+      R"({"process":{"args":["/bin/app"]},"mounts":[{"destination":"/data",
+          "source":"/pods/u/volumes/kubernetes.io~empty-dir/v"}]})",
+      {.allow_volumes = {"/data"}}, false);
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.error().message(), "volume 'v': injected");
+  EXPECT_TRUE(runtime_->containers().empty());
 }
 
 TEST_F(SandboxTest, WithAScratchContainersWriteToItAndNotToMemory) {
@@ -257,7 +292,7 @@ TEST_F(SandboxTest, WithAScratchContainersWriteToItAndNotToMemory) {
         [](const std::string&) { return Ok(); }, {.directory = directory_.path() / "scratch"});
   };
   auto sandbox = std::make_unique<Sandbox>(
-      ContainerSeams{.runtime = *runtime_, .exits = exits_},
+      ContainerSeams{.runtime = *runtime_, .exits = exits_, .volumes = volumes_},
       [this](const guest_mounter::OpenRequest& request) { return opener_.Open(request); },
       SandboxOptions{.directory = directory_.path() / "containers", .scratch = open_scratch});
   EXPECT_EQ(sandbox->OpenScratch().error().message(), "scratch: injected");

@@ -27,7 +27,8 @@ GuestPolicy SomePolicy() {
           .allow_env = {"HOSTNAME", "KUBERNETES_*"},
           .allow_stdin = true,
           .allow_network = true,
-          .hide_output = true};
+          .hide_output = true,
+          .allow_volumes = {"/data", "/dev/shm"}};
 }
 
 TEST(InitdataTest, RoundTripsWithThePolicyInside) {
@@ -105,6 +106,14 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
       {image + "[agent]\nallow_network = 1", "'agent.allow_network' is not true or false"},
       {image + "[agent]\nhide_output = 1", "'agent.hide_output' is not true or false"},
+      {image + "[agent]\nallow_volumes = \"/data\"", "'agent.allow_volumes' is not a list"},
+      {image + "[agent]\nallow_volumes = [\"data\"]", "'data' is not an absolute path in normal"},
+      {image + "[agent]\nallow_volumes = [\"/a/../b\"]", "is not an absolute path in normal form"},
+      {image + "[agent]\nallow_volumes = [\"/a/\"]", "is not an absolute path in normal form"},
+      {image + "[agent]\nallow_volumes = [\"/a//b\"]", "is not an absolute path in normal form"},
+      {image + "[agent]\nallow_volumes = [\"/\"]", "is not an absolute path in normal form"},
+      {image + "[agent]\nallow_volumes = [\"/proc\"]", "'/proc' is the guest's own"},
+      {image + "[agent]\nallow_volumes = [\"/dev/mqueue\"]", "'/dev/mqueue' is the guest's own"},
       {image + "[agents]\n", "'agents' is unknown"}};
   for (const auto& [text, why] : cases) {
     const auto policy = DecodeGuestPolicy(text);
