@@ -102,6 +102,7 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
         LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
         LOCKET_TRY_ASSIGN(const auto exit, process->Wait());
         response->set_exit_status(static_cast<uint32_t>(exit.exit_status));
+        response->set_oom_killed(exit.oom_killed);
         const auto since_epoch =
             std::chrono::duration_cast<std::chrono::nanoseconds>(exit.at.time_since_epoch())
                 .count();

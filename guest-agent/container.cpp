@@ -107,10 +107,20 @@ Result<pid_t> Container::CreateLocked(const IoOptions& options) {
   return pid_;
 }
 
+bool Container::WasOomKilled() const {
+  const auto killed = seams_.runtime.OomKilled(options_.id);
+  // A container that is deleted while it ends has nothing left to ask.
+  if (!killed.ok()) log::Debug("cannot say why it ended", {log::Field(killed.error())});
+  if (!killed.ok() || !*killed) return false;
+  log::Info("container ran out of memory", {{"container", options_.id}});
+  return true;
+}
+
 // Runs on its own thread. The image is there until Delete has joined this.
 void Container::WatchExit(pid_t pid, ExitNotices::Mark since) {
   auto exit = seams_.exits.Await(pid, since);
   const Status intact = image_->CheckIntact();
+  if (exit.ok() && exit->exit_status != 0) exit->oom_killed = WasOomKilled();
   const std::lock_guard lock(mutex_);
   if (!intact.ok()) {
     log::Error("container read corrupted data",

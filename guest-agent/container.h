@@ -82,6 +82,7 @@ class Container final : public GuestProcess {
   enum class State { kPrepared, kCreated, kRunning, kDeleted };
   Status WriteBundle(const GuestSpec& spec);
   Result<pid_t> CreateLocked(const IoOptions& io);
+  bool WasOomKilled() const;
   void WatchExit(pid_t pid, ExitNotices::Mark since);
   Status RequireProcess();
   Result<ProcessIo*> RequireIo();

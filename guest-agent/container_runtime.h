@@ -55,6 +55,9 @@ class ContainerRuntime {
   virtual Result<StartedProcess> Exec(const ExecOptions& options) = 0;
   // `pid`: of a process that Exec started and that nobody has seen end. kNotFound: it has ended.
   virtual Status KillExec(const std::string& container_id, pid_t pid, int signal) = 0;
+  // Whether a process of it was killed for want of memory so far. Known until Delete, also when it
+  // has ended.
+  virtual Result<bool> OomKilled(const std::string& id) = 0;
   // Kills what is left of it. Succeeds when it is gone already.
   virtual Status Delete(const std::string& id) = 0;
 };

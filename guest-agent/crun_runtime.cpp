@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "guest-agent/console_socket.h"
+#include "guest-agent/oom.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -163,6 +164,11 @@ Result<std::vector<pid_t>> CrunRuntime::Processes(const std::string& id) {
     if (pid.is_number_integer()) pids.push_back(pid.get<pid_t>());
   }
   return pids;
+}
+
+Result<bool> CrunRuntime::OomKilled(const std::string& id) {
+  LOCKET_TRY_ASSIGN(const uint64_t kills, ReadOomKills(paths_.cgroups / id));
+  return kills > 0;
 }
 
 Status CrunRuntime::Delete(const std::string& id) {

@@ -12,7 +12,8 @@ namespace locket::guest_agent {
 
 struct CrunPaths {
   std::string program = "crun";
-  std::filesystem::path state = "/run/locket/crun";  // crun's --root
+  std::filesystem::path state = "/run/locket/crun";         // crun's --root
+  std::filesystem::path cgroups = "/sys/fs/cgroup/locket";  // as GuestSpec's cgroupsPath has it
 };
 
 // The argument vector for `crun VERB ...`, crun's own messages going to `log`. Pure.
@@ -30,6 +31,7 @@ class CrunRuntime final : public ContainerRuntime {
   Result<std::vector<pid_t>> Processes(const std::string& id) override;
   Result<StartedProcess> Exec(const ExecOptions& options) override;
   Status KillExec(const std::string& container_id, pid_t pid, int signal) override;
+  Result<bool> OomKilled(const std::string& id) override;
   Status Delete(const std::string& id) override;
 
  private:

@@ -26,6 +26,7 @@ struct ExitRecord {
 struct ExitNotice {
   int exit_status;  // as a shell counts it: 128 + signal for a death by signal
   std::chrono::system_clock::time_point at;
+  bool oom_killed = false;  // a process of the container was killed for want of memory
 };
 
 // Thread-safe.

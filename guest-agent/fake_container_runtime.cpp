@@ -124,6 +124,12 @@ Status FakeContainerRuntime::KillExec(const std::string& container_id, pid_t pid
   return Error(ErrorCode::kNotFound, "no such process");
 }
 
+Result<bool> FakeContainerRuntime::OomKilled(const std::string& id) {
+  const auto it = containers_.find(id);
+  if (it == containers_.end()) return Error(ErrorCode::kNotFound, "no such container");
+  return it->second.oom_killed;
+}
+
 Status FakeContainerRuntime::Delete(const std::string& id) {
   if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
   if (!containers_.contains(id)) return Ok();

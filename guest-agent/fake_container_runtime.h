@@ -17,6 +17,7 @@ class FakeContainerRuntime final : public ContainerRuntime {
     pid_t pid;
     bool started = false;
     bool ended = false;
+    bool oom_killed = false;
     std::string config{};                         // config.json as it was at Create
     std::vector<std::pair<int, bool>> signals{};  // number, all
     // Copies, as a real process has them; with a terminal all are its slave's.
@@ -51,6 +52,7 @@ class FakeContainerRuntime final : public ContainerRuntime {
   Result<std::vector<pid_t>> Processes(const std::string& id) override;
   Result<StartedProcess> Exec(const ExecOptions& options) override;
   Status KillExec(const std::string& container_id, pid_t pid, int signal) override;
+  Result<bool> OomKilled(const std::string& id) override;
   Status Delete(const std::string& id) override;
 
  private:

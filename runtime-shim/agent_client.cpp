@@ -109,7 +109,9 @@ Result<AgentExit> AgentClient::WaitContainer(const GuestProcess& id) {
   LOCKET_TRY(
       rpc_->Call(kService, "WaitContainer", ForProcess<v1::WaitContainerRequest>(id), &response));
   // The guest's clock may be anything; the host's is the one its users compare with.
-  return AgentExit{.status = response.exit_status(), .exited_at = std::chrono::system_clock::now()};
+  return AgentExit{.status = response.exit_status(),
+                   .exited_at = std::chrono::system_clock::now(),
+                   .oom_killed = response.oom_killed()};
 }
 
 Status AgentClient::SignalContainer(const GuestProcess& id, uint32_t signal, bool all) {

@@ -70,6 +70,7 @@ struct TerminalSize {
 struct AgentExit {
   uint32_t status;
   std::chrono::system_clock::time_point exited_at;
+  bool oom_killed = false;
 };
 
 enum class OutputStream { kStdout, kStderr };

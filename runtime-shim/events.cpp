@@ -56,6 +56,12 @@ void EventPublisher::Started(const std::string& id, uint32_t pid) {
   Enqueue("/tasks/start", event.GetTypeName(), event.SerializeAsString());
 }
 
+void EventPublisher::OutOfMemory(const std::string& id) {
+  ::containerd::events::TaskOOM event;
+  event.set_container_id(id);
+  Enqueue("/tasks/oom", event.GetTypeName(), event.SerializeAsString());
+}
+
 void EventPublisher::Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at) {
   ::containerd::events::TaskExit event;
   event.set_container_id(id);

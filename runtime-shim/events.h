@@ -49,6 +49,8 @@ class EventPublisher {
 
   void Created(const TaskCreated& task);
   void Started(const std::string& id, uint32_t pid);
+  // Before the exit it explains: containerd keeps it as the reason.
+  void OutOfMemory(const std::string& id);
   void Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
   void Deleted(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
   void ExecAdded(const std::string& id, const std::string& exec_id);

@@ -167,6 +167,7 @@ void Pod::WatchContainer(Task& task) {
   const std::string& id = task.request.id;
   const auto exit = task.vm->agent().WaitContainer({id});
   if (exit.ok()) {
+    if (exit->oom_killed) events_.OutOfMemory(id);
     Exit(task, exit->status, exit->exited_at);
     return;
   }

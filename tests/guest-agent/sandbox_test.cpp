@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "base/encoding.h"
@@ -93,6 +94,21 @@ TEST_F(SandboxTest, AContainerLivesFromItsRootToItsExit) {
   EXPECT_EQ(container->Wait()->exit_status, 7) << "as often as one asks";
   EXPECT_TRUE(sandbox_->Delete("one").ok());
   EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(SandboxTest, AFailedContainerSaysWhetherItRanOutOfMemory) {
+  auto container = Running("one");
+  runtime_->containers().at("one").oom_killed = true;
+  runtime_->End("one", W_EXITCODE(0, SIGKILL));
+  EXPECT_EQ(container->Wait()->exit_status, 137);
+  EXPECT_TRUE(container->Wait()->oom_killed);
+  container = Running("two");
+  runtime_->End("two", W_EXITCODE(0, SIGKILL));
+  EXPECT_FALSE(container->Wait()->oom_killed);
+  container = Running("three");
+  runtime_->containers().at("three").oom_killed = true;
+  runtime_->End("three", 0);
+  EXPECT_FALSE(container->Wait()->oom_killed) << "it got over what it lost";
 }
 
 TEST_F(SandboxTest, CorruptionFailsTheContainerAndStandsLastOnItsErrors) {

@@ -151,5 +151,27 @@ TEST_F(ScratchVmTest, ContainersShareAnEmptyVolumeThatStaysInsideThem) {
       << "the link leads to the container's own /run";
 }
 
+TEST_F(ScratchVmTest, AContainerOverItsMemoryLimitSaysSo) {
+  // A variable that doubles until the limit ends it.
+  const FixtureImage greedy = Image("a=0123456789abcdef; while :; do a=$a$a; done");
+  const FixtureImage failing = Image("exit 7");
+  ASSERT_NO_FATAL_FAILURE(Boot({greedy, failing}));
+  ASSERT_TRUE(guest_->CreateSandbox().ok());
+  const Json limit = {{"linux", {{"resources", {{"memory", {{"limit", 33554432}}}}}}}};
+  const auto wait = [&](const std::string& id) {
+    return guest_->For<api::WaitContainerResponse, api::WaitContainerRequest>("WaitContainer", id);
+  };
+  ASSERT_TRUE(Run("greedy", greedy, limit).ok()) << guest_->vm().Console();
+  const auto killed = wait("greedy");
+  ASSERT_TRUE(killed.ok());
+  EXPECT_EQ(killed->exit_status(), 137U);
+  EXPECT_TRUE(killed->oom_killed()) << guest_->vm().Console();
+  ASSERT_TRUE(Run("failing", failing, limit).ok());
+  const auto failed = wait("failing");
+  ASSERT_TRUE(failed.ok());
+  EXPECT_EQ(failed->exit_status(), 7U);
+  EXPECT_FALSE(failed->oom_killed());
+}
+
 }  // namespace
 }  // namespace locket::guest_agent

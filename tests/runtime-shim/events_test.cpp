@@ -25,10 +25,11 @@ TEST_F(EventsTest, ArriveInOrderWithTheirContents) {
     events.Created(
         {.id = "a", .bundle = "/b", .in = "", .out = "", .err = "", .terminal = false, .pid = 1});
     events.Started("a", 1);
+    events.OutOfMemory("a");
     events.Exited("a", 1, 7, system_clock::now());
     events.Deleted("a", 1, 7, system_clock::now());
   }
-  EXPECT_THAT(containerd.events(), ElementsAre("/tasks/create a", "/tasks/start a",
+  EXPECT_THAT(containerd.events(), ElementsAre("/tasks/create a", "/tasks/start a", "/tasks/oom a",
                                                "/tasks/exit a 7", "/tasks/delete a 7"));
   EXPECT_EQ(containerd.namespace_name(), "k8s.io");
 }

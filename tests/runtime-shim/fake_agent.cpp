@@ -105,6 +105,7 @@ void FakeAgent::AddLifeMethods() {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return Over(KeyOf(request)); });
         response->set_exit_status(containers_[KeyOf(request)].status);
+        response->set_oom_killed(containers_[KeyOf(request)].oom_killed);
         return Ok();
       });
   methods_.Add<v1::SignalContainerRequest, v1::SignalContainerResponse>(
@@ -181,8 +182,9 @@ void FakeAgent::SetOutput(const std::string& id, const std::string& out, const s
   changed_.notify_all();
 }
 
-void FakeAgent::End(const std::string& id, uint32_t status) {
+void FakeAgent::End(const std::string& id, uint32_t status, bool oom_killed) {
   const std::lock_guard lock(mutex_);
+  containers_[id].oom_killed = oom_killed;
   containers_[id].status = status;
   containers_[id].ended = true;
   changed_.notify_all();

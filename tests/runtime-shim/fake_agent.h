@@ -26,7 +26,7 @@ class FakeAgent {
 
   // What a container does. Its output is complete; it ends when told or signalled.
   void SetOutput(const std::string& id, const std::string& out, const std::string& err);
-  void End(const std::string& id, uint32_t status);
+  void End(const std::string& id, uint32_t status, bool oom_killed = false);
   // The call `method` fails with this text from now on; empty: works.
   void FailMethod(const std::string& method, const std::string& text);
   void SetProtocol(uint32_t protocol);
@@ -53,6 +53,7 @@ class FakeAgent {
     bool ended = false;
     bool deleted = false;
     uint32_t status = 0;
+    bool oom_killed = false;
   };
   void AddLifeMethods();
   void AddStreamMethods();

@@ -38,6 +38,7 @@ std::string Summary(const v1::Envelope& envelope) {
   const std::string& type = envelope.event().type_url();
   if (type == "containerd.events.TaskCreate") return Summary<events::TaskCreate>(envelope, false);
   if (type == "containerd.events.TaskStart") return Summary<events::TaskStart>(envelope, false);
+  if (type == "containerd.events.TaskOOM") return Summary<events::TaskOOM>(envelope, false);
   if (type == "containerd.events.TaskExit") return Summary<events::TaskExit>(envelope, true);
   if (type == "containerd.events.TaskExecAdded") {
     return Summary<events::TaskExecAdded>(envelope, false);

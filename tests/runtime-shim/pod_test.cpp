@@ -52,6 +52,17 @@ TEST_F(PodTest, AContainerLivesFromCreateToDelete) {
                           "/tasks/start one", "/tasks/exit one 7", "/tasks/delete one 7"));
 }
 
+TEST_F(PodTest, WantOfMemoryIsSaidBeforeTheExit) {
+  RunSandbox();
+  RunContainer("one");
+  agent_.End("one", 137, /*oom_killed=*/true);
+  EXPECT_EQ(pod_->Wait("one")->status, 137U);
+  EXPECT_TRUE(containerd_->WaitEvent("/tasks/exit one 137"));
+  EXPECT_THAT(containerd_->events(),
+              ElementsAre("/tasks/create pod", "/tasks/start pod", "/tasks/create one",
+                          "/tasks/start one", "/tasks/oom one", "/tasks/exit one 137"));
+}
+
 TEST_F(PodTest, LayersAreSharedWithinThePod) {
   RunSandbox();
   RunContainer("one", "ab");
