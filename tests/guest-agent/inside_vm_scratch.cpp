@@ -173,5 +173,26 @@ TEST_F(ScratchInVmTest, AFullScratchSaysSoAndGoesOn) {
   EXPECT_EQ(Read(3), "3-room again");
 }
 
+// The last one: it takes the disk away.
+TEST_F(ScratchInVmTest, ADiskThatVanishesGivesErrorsAndCanBeTakenDown) {
+  ASSERT_TRUE(scratch_ != nullptr);
+  WriteMarked("-soon gone", 16);
+  DropCaches();
+  const auto disk = std::filesystem::path((*disks_->Find(kScratchSerial))->path).filename();
+  auto remove = OpenFile("/sys/block" / disk / "device/delete", O_WRONLY);
+  ASSERT_TRUE(remove.ok() && WriteFull(remove->get(), AsBytes("1")).ok());
+  auto file = OpenFile(File(), O_RDWR);
+  if (file.ok()) {  // its inode was still known
+    EXPECT_THAT(Read(3), HasSubstr("nput/output error"));
+    (void)WriteFull(file->get(), AsBytes("into the void"));
+    EXPECT_NE(::fsync(file->get()), 0);
+    file->reset();
+  }
+  scratch_.reset();
+  EXPECT_FALSE(std::filesystem::exists(kDirectory));
+  EXPECT_EQ(dm_->TargetStatus("scratch-crypt").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(dm_->TargetStatus("scratch-integrity").error().code(), ErrorCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace locket::guest_mounter
