@@ -66,6 +66,15 @@ cri::ContainerConfig ContainerConfig(const ContainerSpec& container, const PodSp
   config.set_log_path(container.log_path);
   (*config.mutable_labels())[std::string(kImageLabel)] = container.image_reference;
   for (const auto& word : container.command) config.add_command(word);
+  for (const auto& mount : container.mounts) {
+    auto* asked = config.add_mounts();
+    asked->set_host_path(mount.host_path);
+    asked->set_container_path(mount.container_path);
+  }
+  if (container.memory_limit_bytes > 0) {
+    config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(
+        container.memory_limit_bytes);
+  }
   auto* namespaces =
       config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
   namespaces->set_network(NetworkMode(pod));

@@ -29,12 +29,21 @@ struct PodSpec {
   bool operator==(const PodSpec&) const = default;
 };
 
+struct BindMount {
+  std::string host_path;
+  std::string container_path;
+
+  bool operator==(const BindMount&) const = default;
+};
+
 struct ContainerSpec {
   std::string name;
   std::string image;                   // as PullImage answered
   std::string image_reference;         // as the user named it; comes back in lists
   std::string log_path;                // below the pod's log directory
   std::vector<std::string> command{};  // empty: the image's own
+  std::vector<BindMount> mounts{};
+  int64_t memory_limit_bytes = 0;  // 0: none
 
   bool operator==(const ContainerSpec&) const = default;
 };

@@ -27,6 +27,7 @@ constexpr seconds kExecMargin{30};  // for containerd to kill it
 constexpr seconds kExecForever{7 * 24 * 3600};
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as shells do
 constexpr const char* kLogName = "container.log";
+constexpr std::string_view kOutOfMemory = "OOMKilled";  // containerd's, and so Kubernetes' word
 
 Result<std::string> RandomHex(size_t bytes) {
   std::vector<std::byte> random(bytes);
@@ -134,6 +135,10 @@ Result<int> Attend(CriClient& cri, const RunPodRequest& request, Sandbox& sandbo
   if (ended->exit_code != 0 && !ended->message.empty()) {
     context.err << "locket: container '" << request.name << "': " << ended->message << "\n";
   }
+  if (ended->reason == kOutOfMemory) {
+    context.err << "locket: container '" << request.name
+                << "' ran out of memory: its limit, or the VM's\n";
+  }
   cri.IgnoreInterruption();
   // The VM ends here in any case; the record and the log stay for 'pod logs' unless --rm.
   LOCKET_TRY(cri.StopPod(sandbox.id(), kStop).While("stop the pod"));
@@ -142,16 +147,42 @@ Result<int> Attend(CriClient& cri, const RunPodRequest& request, Sandbox& sandbo
   return ended->exit_code;
 }
 
+struct HostVolumes {
+  std::optional<TempDir> directory{};
+  std::vector<BindMount> mounts{};
+};
+
+// Directories as kubelet has them for empty volumes. A guest goes by their path alone: once the
+// container runs nobody needs them.
+Result<HostVolumes> MakeEmptyVolumes(const RunPodRequest& request, const PodSpec& pod) {
+  HostVolumes made;
+  if (request.empty_volumes.empty()) return made;
+  LOCKET_TRY_ASSIGN(auto directory, TempDir::Create(pod.log_directory, "volumes-"));
+  const auto volumes = directory.path() / "pods" / pod.uid / "volumes/kubernetes.io~empty-dir";
+  for (const auto& path : request.empty_volumes) {
+    const auto host_path = volumes / ("volume-" + std::to_string(made.mounts.size()));
+    std::error_code failure;
+    fs::create_directories(host_path, failure);
+    if (failure) return Error::FromErrno(failure.value(), "make '" + host_path.string() + "'");
+    made.mounts.push_back({.host_path = host_path.string(), .container_path = path});
+  }
+  made.directory.emplace(std::move(directory));
+  return made;
+}
+
 // Everything behind RunPodSandbox.
 Result<int> RunContainer(CriClient& cri, const RunPodRequest& request, const PodSpec& pod,
                          Sandbox& sandbox, int interrupt_fd, Context& context) {
   LOCKET_TRY_ASSIGN(const std::string image, cri.PullImage(request.image, pod, request.timeout)
                                                  .While("pull image '" + request.image + "'"));
+  LOCKET_TRY_ASSIGN(const auto volumes, MakeEmptyVolumes(request, pod));
   const ContainerSpec container{.name = request.name,
                                 .image = image,
                                 .image_reference = request.image,
                                 .log_path = kLogName,
-                                .command = request.command};
+                                .command = request.command,
+                                .mounts = volumes.mounts,
+                                .memory_limit_bytes = request.memory_limit_mib << 20};
   LOCKET_TRY_ASSIGN(const std::string id,
                     cri.CreateContainer(sandbox.id(), pod, container, request.timeout)
                         .While("create the container"));

@@ -20,9 +20,11 @@ struct RunPodRequest {
   std::string name;  // empty: a random one
   std::string runtime_handler = "locket";
   std::map<std::string, std::string> annotations{};
-  std::vector<std::string> command{};  // empty: the image's own
-  std::filesystem::path log_dir;       // made if absent
-  bool network = false;                // from CNI, if the initdata allows it
+  std::vector<std::string> command{};        // empty: the image's own
+  std::filesystem::path log_dir;             // made if absent
+  std::vector<std::string> empty_volumes{};  // paths in the container
+  int64_t memory_limit_mib = 0;              // 0: none
+  bool network = false;                      // from CNI, if the initdata allows it
   bool detach = false;
   bool remove = false;                // once it has ended
   std::chrono::seconds timeout{300};  // for each step until the container runs

@@ -10,6 +10,7 @@ namespace locket::cli {
 namespace {
 
 constexpr int kMaxTimeoutSeconds = 86400;
+constexpr int64_t kMaxMemoryMib = int64_t{1} << 24;
 
 struct RunOptions {
   RunPodRequest request;
@@ -32,6 +33,11 @@ std::string DefaultSocket(const Context& context) {
 
 Status CheckRun(RunOptions& options) {
   if (!options.request.name.empty()) LOCKET_TRY(CheckPodName(options.request.name));
+  for (const auto& path : options.request.empty_volumes) {
+    if (!path.starts_with('/')) {
+      return Usage("--empty-volume '" + path + "' is not an absolute path");
+    }
+  }
   for (const auto& annotation : options.annotations) {
     const size_t equals = annotation.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -90,6 +96,12 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
       ->check(CLI::Range(1, kMaxTimeoutSeconds));
   run->add_option("--annotation", options->annotations, "Further pod annotation, KEY=VALUE")
       ->allow_extra_args(false);
+  run->add_option("--empty-volume", options->request.empty_volumes,
+                  "Path of an empty volume, as Kubernetes' emptyDir")
+      ->allow_extra_args(false);
+  run->add_option("--memory", options->request.memory_limit_mib,
+                  "Memory limit of the container, MiB")
+      ->check(CLI::Range(int64_t{1}, kMaxMemoryMib));
   run->callback([&context, &selected, &after_dashes, options, socket] {
     options->request.command = after_dashes;
     selected.check = [options] { return CheckRun(*options); };

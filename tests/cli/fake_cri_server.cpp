@@ -140,6 +140,10 @@ class FakeCriServer::Impl final {
       const auto& config = request->config();
       const std::lock_guard lock(impl_.mutex);
       const std::string id = "c" + std::to_string(impl_.containers.size());
+      std::vector<std::string> mounts;
+      for (const auto& mount : config.mounts()) {
+        mounts.push_back(mount.container_path() + "=" + mount.host_path());
+      }
       const auto label = config.labels().find("dev.locket.image");
       impl_.containers.insert_or_assign(
           id, Container{.sandbox = request->pod_sandbox_id(),
@@ -147,6 +151,8 @@ class FakeCriServer::Impl final {
                         .image = config.image().image() + "|" +
                                  (label == config.labels().end() ? "" : label->second),
                         .command = {config.command().begin(), config.command().end()},
+                        .mounts = std::move(mounts),
+                        .memory_limit = config.linux().resources().memory_limit_in_bytes(),
                         .log_path = config.log_path()});
       response->set_container_id(id);
       return grpc::Status::OK;
@@ -187,6 +193,7 @@ class FakeCriServer::Impl final {
       auto* status = response->mutable_status();
       status->set_state(StateOf(container));
       status->set_exit_code(container.exit_code);
+      status->set_reason(impl_.settings_.script.reason);
       status->set_message(impl_.settings_.script.message);
       status->set_log_path(impl_.sandboxes.at(container.sandbox).log_directory + "/" +
                            container.log_path);

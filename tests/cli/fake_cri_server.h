@@ -19,6 +19,7 @@ class FakeCriServer {
     bool runs_on = false;        // until stopped
     bool state_unknown = false;  // containerd lost it
     std::string message{};       // of its status
+    std::string reason{};        // likewise
     std::string exec_out{};      // what a command run in it prints
     std::string exec_err{};
   };
@@ -38,6 +39,8 @@ class FakeCriServer {
     std::string name;
     std::string image;
     std::vector<std::string> command{};
+    std::vector<std::string> mounts{};  // "container path=host path"
+    int64_t memory_limit = 0;
     std::string log_path;
     bool running = false;
     bool exited = false;

@@ -15,6 +15,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::SizeIs;
 
@@ -68,6 +69,38 @@ TEST_F(PodTest, AsksForTheHostNetworkTheHandlerAndTheAnnotations) {
 TEST_F(PodTest, ANetworkOfItsOwnIsAskedForByName) {
   ASSERT_EQ(RunPod({"--name", "web", "--network"}).exit_code, 0);
   EXPECT_FALSE(server_.sandboxes().begin()->second.host_network);
+}
+
+TEST_F(PodTest, AsksForEmptyVolumesAsKubeletDoesAndForAMemoryLimit) {
+  ASSERT_EQ(RunPod({"--name", "web", "--empty-volume", "/data", "--empty-volume", "/cache",
+                    "--memory", "64"})
+                .exit_code,
+            0);
+  const auto container = server_.containers().begin()->second;
+  EXPECT_EQ(container.memory_limit, 64 << 20);
+  const std::string shape = "/pods/[0-9a-f]+/volumes/kubernetes.io~empty-dir/volume-";
+  EXPECT_THAT(container.mounts, ElementsAre(MatchesRegex("/data=/.*" + shape + "0"),
+                                            MatchesRegex("/cache=/.*" + shape + "1")));
+  for (const auto& pod : std::filesystem::directory_iterator(Path("logs"))) {
+    for (const auto& entry : std::filesystem::directory_iterator(pod)) {
+      EXPECT_EQ(entry.path().filename(), "container.log") << "the directories are gone again";
+    }
+  }
+}
+
+TEST_F(PodTest, WantOfMemoryIsSaid) {
+  server_.script.exit_code = 137;
+  server_.script.reason = "OOMKilled";
+  const auto run = RunPod({"--name", "web"});
+  EXPECT_EQ(run.exit_code, 137);
+  EXPECT_THAT(run.err, HasSubstr("locket: container 'web' ran out of memory"));
+}
+
+TEST_F(PodTest, RefusesVolumesAndLimitsThatAreNone) {
+  EXPECT_THAT(RunPod({"--empty-volume", "data"}).err, HasSubstr("'data' is not an absolute path"));
+  EXPECT_EQ(RunPod({"--empty-volume", "data"}).exit_code, 2);
+  EXPECT_EQ(RunPod({"--memory", "0"}).exit_code, 2);
+  EXPECT_THAT(server_.calls(), IsEmpty());
 }
 
 TEST_F(PodTest, CarriesInitdataInItsAnnotation) {

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Pods that write to a disk of the host's: more than their memory holds, and nothing of it can be read there or is left.
+# Pods that write to a disk of the host's: more than their memory holds, and nothing of it can be read there or is left. Empty volumes on
+# it, and what a memory limit ends.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 # The demo image's user may write to /tmp. 512 KiB of one line, 700 times.
@@ -7,7 +8,9 @@ needle=plaintext-that-the-host-must-not-see
 write_much="yes $needle | head -c 524288 > /tmp/a; i=0; while [ \$i -lt 700 ]; do cat /tmp/a || exit 1; i=\$((i+1)); done > /tmp/big; stat -c %s /tmp/big; exec sleep 1000"
 write_little="echo $needle > /tmp/a && cat /tmp/a"
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
-allowed=(--allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
+use_volume="ls -A /data; echo $needle > /data/file && cat /data/file; ls /elsewhere"
+take_memory='a=0123456789abcdef; while :; do a=$a$a; done'
+allowed=(--allow-volume /data --allow-command "$(argv "$use_volume")" --allow-command "$(argv "$take_memory")" --allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
 stack_up locket
 seal_demo_image
 configure() { { printf 'memory_mib = 256\nscratch_mib = %d\nscratch_dir = "%s"\n' "$1" "${2:-$RUN/scratch}"; cat "$RUN/shim.toml"; } > "$RUN/etc/shim-locket.toml"; }
@@ -63,8 +66,22 @@ want_of_room_is_said() {
   umount "$RUN/small"
   return $status
 }
+volume_is_the_guests_own() {
+  local output
+  output=$(run_pod --name volume --empty-volume /data --empty-volume /elsewhere -- /bin/sh -c "$use_volume" 2>&1) || true
+  grep -qx "$needle" <<< "$output" && grep -q "'/elsewhere': No such file" <<< "$output" || { say "$output"; return 1; }
+  grep -q 'elsewhere.*allow_volumes' "$RUN"/log/containerd.log || { say 'what was left out is not named'; return 1; }
+  ! grep -rqaF "$needle" "$RUN/scratch" "$RUN/shim"
+}
+memory_limit_is_the_reason() {
+  local status=0 output
+  output=$(run_pod --name greedy --memory 32 -- /bin/sh -c "$take_memory" 2>&1) || status=$?
+  [ "$status" -eq 137 ] && grep -q 'ran out of memory' <<< "$output" || { say "status $status: $output"; return 1; }
+}
 
 claim 'a pod writes more than its memory holds, and the host sees ciphertext in a file without a name' writes_more_than_memory
 claim 'nothing is left of a scratch when shim and VM are killed' nothing_is_left_when_all_are_killed
+claim "an empty volume is the guest's, where the tenant lists it" volume_is_the_guests_own
+claim 'a container over its memory limit is OOMKilled' memory_limit_is_the_reason
 claim 'a scratch there is no room for refuses the pod and says so' want_of_room_is_said
 exit $failed
