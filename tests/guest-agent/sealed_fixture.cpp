@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kPrograms[] = {"/bin/sh",       "/bin/cat",   "/bin/echo",   "/bin/sleep",
                                      "/bin/ls",       "/bin/mount", "/usr/bin/id", "/usr/bin/env",
                                      "/bin/mkdir",    "/bin/touch", "/bin/uname",  "/usr/bin/head",
-                                     "/bin/hostname", "/bin/mknod", "/bin/stty"};
+                                     "/bin/hostname", "/bin/mknod", "/bin/stty",   "/bin/sync"};
 
 Status CopyInto(const std::filesystem::path& root, const std::filesystem::path& file) {
   std::error_code error;
