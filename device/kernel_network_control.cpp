@@ -99,7 +99,7 @@ MacAddress MacOf(nl_addr* address) {
   return mac;
 }
 
-// Calls `take` for each object of the cache that `alloc` fills.
+// Calls `take` for each object of `cache`, which are of type T, until it fails.
 template <typename T, typename Take>
 Status ForEach(nl_cache* cache, Take take) {
   for (nl_object* object = nl_cache_get_first(cache); object != nullptr;

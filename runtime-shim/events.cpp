@@ -62,14 +62,9 @@ void EventPublisher::OutOfMemory(const std::string& id) {
   Enqueue("/tasks/oom", event.GetTypeName(), event.SerializeAsString());
 }
 
+// A container's first process goes by the container's ID.
 void EventPublisher::Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at) {
-  ::containerd::events::TaskExit event;
-  event.set_container_id(id);
-  event.set_id(id);
-  event.set_pid(pid);
-  event.set_exit_status(status);
-  *event.mutable_exited_at() = ToTimestamp(at);
-  Enqueue("/tasks/exit", event.GetTypeName(), event.SerializeAsString());
+  ExecExited(id, id, {.pid = pid, .status = status, .at = at});
 }
 
 void EventPublisher::Deleted(const std::string& id, uint32_t pid, uint32_t status, TimePoint at) {

@@ -78,6 +78,26 @@ exits() {
   [ "$status" -eq "$expected" ] || { say "exit status $status, not $expected: $*"; return 1; }
 }
 
+state_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].state'; }
+
+# becomes EXPECTED SECONDS COMMAND...: what COMMAND prints.
+becomes() {
+  local expected=$1 until=$((SECONDS + $2)) seen
+  shift 2
+  until seen=$("$@") && [ "$seen" = "$expected" ]; do
+    [ "$SECONDS" -lt "$until" ] || { say "still '$seen', not '$expected': $*"; return 1; }
+    sleep 0.2
+  done
+}
+
+# costs_at_most BYTES COMMAND...: it succeeds, and the registry sends no more than that of blobs meanwhile.
+costs_at_most() {
+  local most=$1 before=$(($(registry_lines) + 1))
+  shift
+  "$@"
+  [ "$(registry_bytes "$before" layers)" -le "$most" ] || { tail -n "+$before" "$RUN/log/registry.log"; return 1; }
+}
+
 # seal_demo_image: OCI layout $RUN/oci, sealed as $image; secret, kek, initdata $RUN/app.toml; the broker told.
 seal_demo_image() {
   head -c 24 /dev/urandom | base64 > "$RUN/secret"

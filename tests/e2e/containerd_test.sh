@@ -11,12 +11,8 @@ seal_demo_image
 
 asked_for() { ctr -a "$CONTAINERD" version | grep -A1 Server | grep -qF "$version"; }
 pod_runs() { prints "$proof" run_pod --name "$1"; }
-costs_nothing() {
-  local before=$(($(registry_lines) + 1))
-  pod_runs "$1"
-  # A config, if containerd has lost it, is smaller than a layer can be.
-  [ "$(registry_bytes "$before" layers)" -lt 4096 ] || { tail -n "+$before" "$RUN/log/registry.log"; return 1; }
-}
+# A config, if containerd has lost it, is smaller than a layer can be.
+costs_nothing() { costs_at_most 4095 pod_runs "$1"; }
 # containerd and its metadata made anew, with another way to the snapshotter.
 again() {
   stop containerd

@@ -24,15 +24,6 @@ allow "$RUN/tty.toml" --allow-stdin --allow-exec "$(argv /bin/sh -c "$terminal")
 
 pod_exec() { "$locket" pod exec "$@"; }
 container_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].id'; }
-state_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].state'; }
-becomes() {
-  local expected=$1 until=$((SECONDS + $2)) seen
-  shift 2
-  until seen=$("$@") && [ "$seen" = "$expected" ]; do
-    [ "$SECONDS" -lt "$until" ] || { say "still '$seen', not '$expected': $*"; return 1; }
-    sleep 0.2
-  done
-}
 
 listed_command_runs() {
   exits 3 pod_exec main -- /bin/sh -c "$speaks" > "$RUN/out" 2> "$RUN/err"

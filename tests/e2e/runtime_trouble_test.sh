@@ -7,17 +7,6 @@ seal_demo_image
 
 vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" || true; }
 shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" || true; }
-state_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].state'; }
-
-# becomes EXPECTED SECONDS COMMAND...: what COMMAND prints.
-becomes() {
-  local expected=$1 until=$((SECONDS + $2)) seen
-  shift 2
-  until seen=$("$@") && [ "$seen" = "$expected" ]; do
-    [ "$SECONDS" -lt "$until" ] || { say "still '$seen', not '$expected': $*"; return 1; }
-    sleep 0.2
-  done
-}
 run_sleeper() {
   run_pod --name "$1" --detach -- /bin/sleep 1000 > /dev/null
   [ -n "$(vms)" ] && [ "$(state_of "$1")" = running ]
