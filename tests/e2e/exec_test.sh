@@ -43,7 +43,7 @@ outlives_containerd() {
   becomes 2 60 pod_exec main -- /bin/sh -c "$counts"
   stop containerd KILL
   start_containerd
-  ! wait "$exec"
+  if wait "$exec"; then say 'the command claims success'; return 1; fi
   listed_command_runs
 }
 dead_vm_ends_it() {

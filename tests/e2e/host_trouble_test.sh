@@ -71,7 +71,8 @@ running_pod_outlives_the_snapshotter() {
   local before
   run_pod --name outlives --detach -- /bin/sleep 1000 > /dev/null
   before=$(vms)
-  [ -n "$before" ] && held_by_a_vm
+  [ -n "$before" ]
+  held_by_a_vm
   restart_snapshotter
   held_by_a_vm || { say 'the new snapshotter does not see the VM'; return 1; }
   "$locket" cache gc > /dev/null
