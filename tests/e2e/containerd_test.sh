@@ -21,7 +21,7 @@ again() {
   start_containerd
 }
 # ctr_pull SNAPSHOTTER IMAGE [OPTION]
-ctr_pull() { ctr -a "$CONTAINERD" -n k8s.io images pull ${3:-} --plain-http --snapshotter "$1" "$2" > "$RUN/log/ctr.log" 2>&1 || { cat "$RUN/log/ctr.log"; return 1; }; }
+ctr_pull() { ctr -a "$CONTAINERD" -n k8s.io images pull ${3:+"$3"} --plain-http --snapshotter "$1" "$2" > "$RUN/log/ctr.log" 2>&1 || { cat "$RUN/log/ctr.log"; return 1; }; }
 locket_has_the_layers() { [ "$(ctr -a "$CONTAINERD" -n k8s.io snapshots --snapshotter locket ls | grep -c Committed)" -ge 4 ]; }
 ctr_pull_runs() {
   ctr -a "$CONTAINERD" -n k8s.io images rm --sync "$image" > /dev/null

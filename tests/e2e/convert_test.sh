@@ -47,7 +47,7 @@ host_changes_a_byte() {
   python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(1024); b = f.read(1)[0]; f.seek(1024); f.write(bytes([b ^ 1]))' "$blob"
   refuses 'dm-verity' 120 run_public "$RUN/app.toml" changed || status=$?
   cp "$RUN/kept" "$blob"
-  return $status
+  return "$status"
 }
 runs_after_a_restart() {
   stop snapshotter KILL

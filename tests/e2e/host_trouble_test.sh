@@ -19,7 +19,7 @@ with_bad_blob() {
   "$@" "$blob"
   refuses "$pattern" 120 run_pod --name bad-blob || status=$?
   cp "$RUN/good-blob" "$blob"
-  return $status
+  return "$status"
 }
 spoil() { printf 'X' | dd of="$1" bs=1 seek=5000 conv=notrunc status=none; }
 cut() { truncate -s -4096 "$1"; }
@@ -28,7 +28,7 @@ registry_down() {
   local status=0
   refuses "$REGISTRY|connect" 120 run_pod --name unreachable || status=$?
   start_registry
-  return $status
+  return "$status"
 }
 # A second registry over the same storage that wants to know who asks: user "user", password "s3cret".
 start_locked_registry() {

@@ -35,7 +35,7 @@ command_json() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 run_networked() { "$locket" pod run "$image" --initdata "$RUN/net.toml" --network "$@"; }
 last_address() { cat "$RUN/cni/test/last_reserved_ip.$1"; }
 # The page that s_server makes names the cipher it uses.
-page_from() { timeout 20 openssl s_client -quiet -psk $PSK -connect "$1" <<< 'GET / HTTP/1.0' 2>&1; }
+page_from() { timeout 20 openssl s_client -quiet -psk "$PSK" -connect "$1" <<< 'GET / HTTP/1.0' 2>&1; }
 answers() {
   local until=$((SECONDS + 60))
   until page_from "$1" | grep -q 'Ciphers supported'; do
@@ -52,7 +52,7 @@ pod_answers() {
 pod_reaches_out() {
   local family
   for family in 4 6; do
-    start "server$family" openssl s_server -quiet "-$family" -accept 8444 -nocert -psk $PSK -www
+    start "server$family" openssl s_server -quiet "-$family" -accept 8444 -nocert -psk "$PSK" -www
     wait_for 10 "server$family" sh -c "ss -ltn$family | grep -q :8444"
   done
   run_networked --name client -- /bin/sh -c "$REACH" > "$RUN/reached"
@@ -65,7 +65,7 @@ etc_names_the_pod() {
 }
 loopback_only_by_default() {
   "$locket" pod run "$image" --initdata "$RUN/plain.toml" --network --name shut --detach -- /bin/sh -c "$SERVE"
-  refuses 'Connection refused|errno=' 30 timeout 20 openssl s_client -psk $PSK -connect "$(last_address 0):8443"
+  refuses 'Connection refused|errno=' 30 timeout 20 openssl s_client -psk "$PSK" -connect "$(last_address 0):8443"
   grep 'left_out=' "$RUN/log/containerd.log" | grep -q 'allow_network = true' || { say 'nobody says why'; return 1; }
   ! pgrep -af "qemu-system.*$RUN/" | grep "$(pod_id shut)" | grep virtio-net
 }
@@ -97,7 +97,7 @@ nothing_is_left() {
   "$locket" pod stop --all
   [ -z "$(ip -o link show type veth)" ] || { ip link; return 1; }
   [ -z "$(find "$RUN/cni/test" -name '[0-9f]*')" ] || { ls "$RUN/cni/test"; return 1; }
-  [ -z "$(grep "$RUN/" /proc/self/mountinfo | grep nsfs)" ] || { grep nsfs /proc/self/mountinfo; return 1; }
+  if grep "$RUN/" /proc/self/mountinfo | grep nsfs; then return 1; fi
   [ -z "$(pgrep -f "qemu-system.*$RUN/" || true)" ]
 }
 

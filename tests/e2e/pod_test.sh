@@ -9,7 +9,7 @@ first_pod_runs() { prints "$proof" run_pod --name first; }
 two_at_once() {
   run_pod --name left > "$RUN/left" & local left=$!
   run_pod --name right > "$RUN/right" & local right=$!
-  wait $left && wait $right && grep -qxF "$proof" "$RUN/left" && grep -qxF "$proof" "$RUN/right"
+  wait "$left" && wait "$right" && grep -qxF "$proof" "$RUN/left" && grep -qxF "$proof" "$RUN/right"
 }
 streams_stay_apart() {
   run_pod --name streams -- /bin/sh -c 'echo out; echo err >&2' > "$RUN/out" 2> "$RUN/err"
@@ -36,7 +36,7 @@ killed_vm_ends_the_pod() {
   vm=$(pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | head -1)
   kill -KILL "$vm"
   local status=0
-  wait $pod || status=$?
+  wait "$pod" || status=$?
   [ "$status" -ne 0 ] || { say 'the pod claims success'; return 1; }
 }
 

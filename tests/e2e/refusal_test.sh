@@ -24,7 +24,7 @@ corrupt_layer() {
   flip_byte "$blob" "$2"
   refuses 'dm-verity' 120 run_pod --name corrupt || status=$?
   flip_byte "$blob" "$2"
-  return $status
+  return "$status"
 }
 # The registry has lost the blob, too: what it still has the snapshotter fetches again (host_trouble_test.sh).
 missing_layer() {
@@ -38,14 +38,14 @@ missing_layer() {
   refuses "$hex" 120 run_pod --name missing || status=$?
   mv "$RUN/aside-data" "$data"
   mv "$RUN/aside" "$blob"
-  return $status
+  return "$status"
 }
 broker_down() {
   stop broker
   local status=0
   refuses 'broker|[Cc]onnection refused' 120 run_pod --name no-broker || status=$?
   start_broker
-  return $status
+  return "$status"
 }
 other_initdata() {
   sed 's/allow_keyed = false/allow_keyed = true/; $ a # changed' "$RUN/app.toml" > "$RUN/other.toml"
@@ -61,7 +61,7 @@ no_policy() {
   local status=0
   refuses 'release policy' 120 run_pod --name no-policy || status=$?
   "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/app.toml"
-  return $status
+  return "$status"
 }
 
 claim 'a pod runs' prints "$proof" run_pod --name good

@@ -32,14 +32,14 @@ outlives_containerd() {
 dies_while_containerd_is_down() {
   run_sleeper lost
   stop containerd KILL
-  kill -KILL $(vms)
+  kill -KILL "$(vms)"
   start_containerd
   becomes exited 60 state_of lost
   is_cleared_away lost
 }
 shim_is_killed() {
   run_sleeper headless
-  kill -KILL $(shims)
+  kill -KILL "$(shims)"
   becomes '' 30 vms
   becomes exited 30 state_of headless
   is_cleared_away headless
@@ -47,7 +47,7 @@ shim_is_killed() {
 shim_and_containerd_are_killed() {
   run_sleeper orphan
   stop containerd KILL
-  kill -KILL $(shims)
+  kill -KILL "$(shims)"
   [ -n "$(vms)" ]
   start_containerd
   becomes '' 60 vms

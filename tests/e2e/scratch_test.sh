@@ -37,7 +37,7 @@ writes_more_than_memory() {
   local log=$RUN/much until=$((SECONDS + 240)) file
   "$locket" pod run "$image" --initdata "$RUN/app.toml" --name much -- /bin/sh -c "$write_much" > "$log" 2>&1 & local pod=$!
   until grep -qx 367001600 "$log"; do
-    kill -0 $pod && [ "$SECONDS" -lt "$until" ] || { cat "$log"; return 1; }
+    kill -0 "$pod" && [ "$SECONDS" -lt "$until" ] || { cat "$log"; return 1; }
     sleep 0.5
   done
   file=$(scratch_of "$(vm)")
@@ -46,7 +46,7 @@ writes_more_than_memory() {
   if grep -qaF "$needle" "$file"; then say 'the host can read what was written'; return 1; fi
   [ -z "$(ls -A "$RUN/scratch")" ] || { say 'the file has a name'; return 1; }
   "$locket" pod stop much > /dev/null
-  wait $pod || true
+  wait "$pod" || true
   is_gone
 }
 nothing_is_left_when_all_are_killed() {
@@ -56,8 +56,8 @@ nothing_is_left_when_all_are_killed() {
   vm=$(vm)
   scratch_of "$vm" > /dev/null
   # Stopped, the shim can't end the VM before the kill; and with the shim dead, containerd's clean-up may have.
-  kill -STOP $shim
-  kill -KILL "$vm" $shim
+  kill -STOP "$shim"
+  kill -KILL "$vm" "$shim"
   is_gone
   "$locket" pod stop killed > /dev/null
 }
@@ -68,7 +68,7 @@ want_of_room_is_said() {
   configure 1024 "$RUN/small"
   refuses 'make a scratch disk of 1024 MiB: .* has room for 1[56] MiB' 60 run_pod --name large -- /bin/sh -c "$write_little" || status=$?
   umount "$RUN/small"
-  return $status
+  return "$status"
 }
 volume_is_the_guests_own() {
   local output
