@@ -75,6 +75,7 @@ Result<StartedProcess> FakeContainerRuntime::Create(const CreateOptions& options
   Container made{.pid = next_pid_++, .config = std::move(config)};
   UniqueFd terminal = Connect(made, options.streams);
   const pid_t pid = made.pid;
+  const std::lock_guard lock(mutex_);
   if (!containers_.try_emplace(options.id, std::move(made)).second) {
     return Error(ErrorCode::kAlreadyExists, "container '" + options.id + "' exists");
   }
@@ -125,6 +126,7 @@ Status FakeContainerRuntime::KillExec(const std::string& container_id, pid_t pid
 }
 
 Result<bool> FakeContainerRuntime::OomKilled(const std::string& id) {
+  const std::lock_guard lock(mutex_);
   const auto it = containers_.find(id);
   if (it == containers_.end()) return Error(ErrorCode::kNotFound, "no such container");
   return it->second.oom_killed;
@@ -132,6 +134,7 @@ Result<bool> FakeContainerRuntime::OomKilled(const std::string& id) {
 
 Status FakeContainerRuntime::Delete(const std::string& id) {
   if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
+  const std::lock_guard lock(mutex_);
   if (!containers_.contains(id)) return Ok();
   End(id, SIGKILL);
   std::erase_if(execs_, [&](const auto& exec) { return exec.second.container_id == id; });

@@ -1,8 +1,9 @@
 // Containers that exist in a map; their "processes" end when a test says so. Can break at a chosen
-// call.
+// call. For the thread of the test; OomKilled alone is called from those that watch containers.
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ class FakeContainerRuntime final : public ContainerRuntime {
   void Report(pid_t pid, int wait_status);
 
   UniqueFd exit_records_;
+  std::mutex mutex_;  // for OomKilled, against Create and Delete
   std::map<std::string, Container> containers_;
   std::map<std::string, FakeExec> execs_;
   pid_t next_pid_ = 1000;
