@@ -26,6 +26,21 @@ std::string CommandName(const CLI::App& app) {
   return chosen.empty() ? app.get_name() : app.get_name() + " " + CommandName(*chosen.front());
 }
 
+// What CLI11 says, except of a word that is no command: to it only the command is missing.
+std::string WhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  if (!chosen.empty()) return WhatIsWrong(*chosen.front(), error);
+  const auto unknown = app.remaining();
+  if (app.get_require_subcommand_min() == 0 || unknown.empty()) return error.what();
+  const std::string& word = unknown.front();
+  if (word.starts_with('-')) return "unknown option '" + word + "'";
+  std::string commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    commands += (commands.empty() ? "" : ", ") + command->get_name();
+  }
+  return "unknown command '" + word + "': use one of " + commands;
+}
+
 void AddVersionCommand(CLI::App& app, Context& context, Selected& selected) {
   app.add_subcommand("version", "Print the version")->callback([&] {
     selected.run = [&context]() -> Result<int> {
@@ -44,7 +59,8 @@ std::optional<int> Parse(CLI::App& app, std::vector<std::string> arguments, Cont
   } catch (const CLI::Success& success) {
     return app.exit(success, context.out, context.err);
   } catch (const CLI::ParseError& error) {
-    context.err << "locket: " << error.what() << " (see '" << CommandName(app) << " --help')\n";
+    context.err << "locket: " << Printable(WhatIsWrong(app, error)) << " (see '" << CommandName(app)
+                << " --help')\n";
     return kUsage;
   }
 }
