@@ -73,6 +73,13 @@ Result<Level> ParseLevel(std::string_view text) {
                                                           "': use debug, info, warning or error");
 }
 
+Result<Format> ParseFormat(std::string_view text) {
+  if (text == "text") return Format::kText;
+  if (text == "json") return Format::kJson;
+  return ::locket::Error(ErrorCode::kInvalidArgument,
+                         "unknown log format '" + std::string(text) + "': use text or json");
+}
+
 std::string FormatLine(Format format, std::string_view time, std::string_view program, Level level,
                        std::string_view message, std::initializer_list<Field> fields) {
   if (format == Format::kJson) {

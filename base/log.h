@@ -34,6 +34,9 @@ void Init(std::string_view program, Level least, Format format);
 // "debug", "info", "warning" or "error".
 Result<Level> ParseLevel(std::string_view text);
 
+// "text" or "json".
+Result<Format> ParseFormat(std::string_view text);
+
 // One finished line without its line feed, as Init's format writes it. Exposed for tests.
 std::string FormatLine(Format format, std::string_view time, std::string_view program, Level level,
                        std::string_view message, std::initializer_list<Field> fields);

@@ -1,111 +1,22 @@
 #include "runtime-shim/config.h"
 
 #include <algorithm>
-#include <array>
-#include <optional>
-#include <sstream>
-#include <toml.hpp>
 
 #include "base/file.h"
-#include "base/utf8.h"
+#include "base/toml_table.h"
 
 namespace locket::runtime_shim {
 namespace {
 
 constexpr size_t kMaxConfigBytes = 1U << 20;
-constexpr int64_t kMaxSeconds = 24 * 3600;
 constexpr uint32_t kLeastScratchMib = 16;
 // 1/128 of what is written is the guest's to remember, and its kernel caches some of that again: a
 // full disk takes a quarter to half of the memory at this ratio.
 constexpr uint64_t kScratchPerMemory = 32;
 
-Error Bad(std::string_view key, const std::string& why) {
-  return {ErrorCode::kInvalidArgument, "key '" + std::string(key) + "': " + why};
-}
+Error Bad(std::string_view key, const std::string& why) { return WrongKey(key, why); }
 
-// One table whose keys are taken one by one; what is left over at the end is unknown.
-class Table {
- public:
-  Table(toml::table values, std::string prefix)
-      : values_(std::move(values)), prefix_(std::move(prefix)) {}
-
-  Status Take(const char* key, std::string* out) {
-    const auto value = Remove(key);
-    if (!value) return Ok();
-    if (!value->is_string()) return Bad(prefix_ + key, "must be a text");
-    *out = value->as_string().str;
-    return Ok();
-  }
-  Status Take(const char* key, std::filesystem::path* out) {
-    std::string text = out->string();
-    LOCKET_TRY(Take(key, &text));
-    *out = text;
-    return Ok();
-  }
-  Status Take(const char* key, bool* out) {
-    const auto value = Remove(key);
-    if (!value) return Ok();
-    if (!value->is_boolean()) return Bad(prefix_ + key, "must be true or false");
-    *out = value->as_boolean();
-    return Ok();
-  }
-  Status Take(const char* key, int64_t least, int64_t most, int64_t* out) {
-    const auto value = Remove(key);
-    if (!value) return Ok();
-    if (!value->is_integer() || value->as_integer() < least || value->as_integer() > most) {
-      return Bad(prefix_ + key, "must be a whole number from " + std::to_string(least) + " to " +
-                                    std::to_string(most));
-    }
-    *out = value->as_integer();
-    return Ok();
-  }
-  Status Take(const char* key, uint32_t least, uint32_t most, uint32_t* out) {
-    int64_t number = *out;
-    LOCKET_TRY(Take(key, int64_t{least}, int64_t{most}, &number));
-    *out = static_cast<uint32_t>(number);
-    return Ok();
-  }
-  Status Take(const char* key, std::chrono::seconds* out) {
-    int64_t number = out->count();
-    LOCKET_TRY(Take(key, 1, kMaxSeconds, &number));
-    *out = std::chrono::seconds(number);
-    return Ok();
-  }
-  Status Take(const char* key, std::vector<std::string>* out) {
-    const auto value = Remove(key);
-    if (!value) return Ok();
-    if (!value->is_array()) return Bad(prefix_ + key, "must be a list of texts");
-    for (const auto& entry : value->as_array()) {
-      if (!entry.is_string()) return Bad(prefix_ + key, "must be a list of texts");
-      out->push_back(entry.as_string().str);
-    }
-    return Ok();
-  }
-  Result<Table> TakeTable(const char* key) {
-    const auto value = Remove(key);
-    if (!value) return Table({}, "");
-    if (!value->is_table()) return Bad(prefix_ + key, "must be a table");
-    return Table(value->as_table(), prefix_ + key + ".");
-  }
-  Status Finish() const {
-    if (values_.empty()) return Ok();
-    return Bad(prefix_ + values_.begin()->first, "unknown");
-  }
-
- private:
-  std::optional<toml::value> Remove(const char* key) {
-    const auto found = values_.find(key);
-    if (found == values_.end()) return std::nullopt;
-    std::optional<toml::value> value(std::move(found->second));
-    values_.erase(found);
-    return value;
-  }
-
-  toml::table values_;
-  std::string prefix_;
-};
-
-Status TakeAccelerator(Table& table, AcceleratorChoice* out) {
+Status TakeAccelerator(TomlTable& table, AcceleratorChoice* out) {
   std::string text = "auto";
   LOCKET_TRY(table.Take("accelerator", &text));
   if (text == "auto") {
@@ -120,7 +31,7 @@ Status TakeAccelerator(Table& table, AcceleratorChoice* out) {
   return Ok();
 }
 
-Status TakeTee(Table& table, Tee* out) {
+Status TakeTee(TomlTable& table, Tee* out) {
   std::string text = "none";
   LOCKET_TRY(table.Take("tee", &text));
   if (text == "none") {
@@ -135,7 +46,7 @@ Status TakeTee(Table& table, Tee* out) {
   return Ok();
 }
 
-Status TakeTables(Table& table, Config& config) {
+Status TakeTables(TomlTable& table, Config& config) {
   LOCKET_TRY_ASSIGN(auto emulator, table.TakeTable("tee_emulator"));
   LOCKET_TRY(emulator.Take("path", &config.tee_emulator));
   LOCKET_TRY(emulator.Take("dir", &config.tee_emulator_dir));
@@ -145,7 +56,7 @@ Status TakeTables(Table& table, Config& config) {
   return relay.Finish();
 }
 
-Status TakeAll(Table& table, Config& config) {
+Status TakeAll(TomlTable& table, Config& config) {
   LOCKET_TRY(table.Take("guest_image_dir", &config.guest_image_dir));
   LOCKET_TRY(table.Take("state_dir", &config.state_dir));
   LOCKET_TRY(table.Take("qemu", &config.qemu));
@@ -205,16 +116,8 @@ Status Check(const Config& config) {
 
 Result<Config> ParseConfig(std::string_view text) {
   Config config{.guest_image_dir = {}};
-  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
-  try {
-    std::istringstream stream{std::string(text)};
-    Table table(toml::parse(stream, "configuration").as_table(), "");
-    LOCKET_TRY(TakeAll(table, config));
-  } catch (const std::exception& failed) {
-    std::string why = failed.what();
-    std::ranges::replace(why, '\n', ' ');
-    return Error(ErrorCode::kInvalidArgument, "not TOML: " + why);
-  }
+  LOCKET_TRY_ASSIGN(TomlTable table, TomlTable::Parse(text));
+  LOCKET_TRY(TakeAll(table, config));
   LOCKET_TRY(Check(config));
   return config;
 }

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "proto/cri.pb.h"
-#include "snapshotter/grpc_server.h"
+#include "rpc/grpc_server.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -195,8 +195,8 @@ class GrpcProxy final : public ImageProxy {
     builder.RegisterCallbackGenericService(&service_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
-    LOCKET_TRY_ASSIGN(server_,
-                      GrpcServer::Start(builder, std::move(listener)).While("serve CRI's images"));
+    LOCKET_TRY_ASSIGN(
+        server_, rpc::GrpcServer::Start(builder, std::move(listener)).While("serve CRI's images"));
     return Ok();
   }
 
@@ -204,7 +204,7 @@ class GrpcProxy final : public ImageProxy {
 
  private:
   ForwardingService service_;
-  std::unique_ptr<GrpcServer> server_;  // last: its calls use the service
+  std::unique_ptr<rpc::GrpcServer> server_;  // last: its calls use the service
 };
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/listener.h"
 #include "base/result.h"
-#include "snapshotter/listener.h"
 #include "snapshotter/pull_secrets.h"
 
 namespace locket::snapshotter {

@@ -3,8 +3,8 @@
 
 #include <string_view>
 
+#include "base/listener.h"
 #include "base/result.h"
-#include "snapshotter/listener.h"
 
 namespace locket::snapshotter {
 

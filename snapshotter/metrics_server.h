@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "base/listener.h"
 #include "base/result.h"
-#include "snapshotter/listener.h"
 
 namespace locket::snapshotter {
 

@@ -52,19 +52,13 @@ Status TakeNumber(const std::string& key, const toml::value& value, int64_t leas
   return Ok();
 }
 
-Result<log::Format> ParseFormat(const std::string& text) {
-  if (text == "text") return log::Format::kText;
-  if (text == "json") return log::Format::kJson;
-  return Error(ErrorCode::kInvalidArgument, "unknown log format '" + text + "': use text or json");
-}
-
 Status TakeLog(const std::string& key, const toml::value& value, Options& options) {
   if (!value.is_string()) return Wrong(key, "must be a string");
   const std::string text = value.as_string().str;
   if (key == "log_level") {
     LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(text));
   } else {
-    LOCKET_TRY_ASSIGN(options.log_format, ParseFormat(text));
+    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(text));
   }
   return Ok();
 }
@@ -196,7 +190,7 @@ Result<Options> Combine(const Flags& flags) {
     LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(flags.log_level));
   }
   if (!flags.log_format.empty()) {
-    LOCKET_TRY_ASSIGN(options.log_format, ParseFormat(flags.log_format));
+    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(flags.log_format));
   }
   return options;
 }

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/listener.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "snapshotter/listener.h"
 
 namespace locket::snapshotter {
 

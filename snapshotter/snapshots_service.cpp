@@ -4,7 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "proto/snapshots.grpc.pb.h"
-#include "snapshotter/grpc_server.h"
+#include "rpc/grpc_server.h"
 #include "snapshotter/grpc_status.h"
 #include "snapshotter/request_times.h"
 
@@ -163,8 +163,8 @@ class GrpcSnapshotsServer final : public SnapshotsServer {
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, kMinIdleThreads);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, kMaxIdleThreads);
-    LOCKET_TRY_ASSIGN(server_,
-                      GrpcServer::Start(builder, std::move(listener)).While("serve snapshots"));
+    LOCKET_TRY_ASSIGN(
+        server_, rpc::GrpcServer::Start(builder, std::move(listener)).While("serve snapshots"));
     return Ok();
   }
 
@@ -172,7 +172,7 @@ class GrpcSnapshotsServer final : public SnapshotsServer {
 
  private:
   SnapshotsService service_;
-  std::unique_ptr<GrpcServer> server_;  // last: its calls use the service
+  std::unique_ptr<rpc::GrpcServer> server_;  // last: its calls use the service
 };
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/listener.h"
 #include "base/result.h"
-#include "snapshotter/listener.h"
 #include "snapshotter/metrics.h"
 #include "snapshotter/snapshots.h"
 

@@ -23,9 +23,11 @@ TEST(LogTest, WritesJsonThatParsesWhateverTheBytes) {
   EXPECT_TRUE(parsed.contains("bytes"));
 }
 
-TEST(LogTest, NamesTheLevelsItKnows) {
+TEST(LogTest, KnowsLevelsAndFormats) {
   EXPECT_EQ(*ParseLevel("debug"), Level::kDebug);
   EXPECT_FALSE(ParseLevel("loud").ok());
+  EXPECT_EQ(*ParseFormat("json"), Format::kJson);
+  EXPECT_FALSE(ParseFormat("xml").ok());
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ class CacheTest : public snapshotter::SealedTest {
   void TearDown() override { server_.reset(); }
 
   void Serve() {
-    auto listener = snapshotter::Listener::Listen(socket());
+    auto listener = Listener::Listen(socket());
     ASSERT_TRUE(listener.ok()) << listener.error().message();
     auto started = snapshotter::SnapshotsServer::Start(snapshots(), std::move(listener).value(),
                                                        {.services = {service_.get()}});
@@ -155,7 +155,7 @@ TEST_F(CacheTest, WithoutAServerEachCommandSaysSo) {
                 HasSubstr("locket: no locket-snapshotter at '" + socket() + "': start"));
   }
   service_.reset();
-  auto listener = snapshotter::Listener::Listen(socket());
+  auto listener = Listener::Listen(socket());
   auto older = snapshotter::SnapshotsServer::Start(snapshots(), std::move(listener).value());
   EXPECT_THAT(Cache({"ls"}).err, HasSubstr("it is another version than this program"));
 }

@@ -23,6 +23,7 @@ MAY_USE = {
     "guest-agent": LAYER_1 | LAYER_2 | {"guest-mounter"},
     "key-broker": LAYER_1 | LAYER_2,
     "cli": LAYER_1 | LAYER_2,
+    "device-plugin": LAYER_1 | LAYER_2,
 }
 EXEMPT = {"tests", "bench"}  # may use everything, are used by nobody
 
@@ -33,8 +34,10 @@ CONFINED = {
     r"libcryptsetup\.h": r"device/crypt[a-z_]*\.cpp",
     r"libdevmapper\.h": r"device/[a-z_]*\.cpp",
     r"sodium\.h": r"image/cosign_key\.cpp",
+    r"systemd/": r"(snapshotter|device-plugin)/main\.cpp",
+    r"toml\.hpp": r"(base/toml_table|image/initdata|snapshotter/options|key-broker/config|registry/hosts)\.cpp",
     r"openssl/": r"(verity|image|attest|key-broker|cli)/.*",
-    r"grpc": r"(snapshotter|cli)/.*",
+    r"grpc": r"(snapshotter|cli)/.*|rpc/grpc_server\.cpp|device-plugin/(kubelet_client|plugin_service)\.cpp",
     r"prometheus/": r"snapshotter/metrics\.cpp",
     r"microhttpd\.h": r"snapshotter/metrics_server\.cpp",
     r"isa-l/": r"erofs/decompressor\.cpp",

@@ -1,4 +1,4 @@
-#include "snapshotter/grpc_server.h"
+#include "rpc/grpc_server.h"
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 
-namespace locket::snapshotter {
+namespace locket::rpc {
 namespace {
 
 constexpr int kAcceptAgainMs = 100;  // after the process or the machine ran out of something
@@ -100,4 +100,4 @@ Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(grpc::ServerBuilder& build
       std::make_unique<ServerOnListener>(std::move(listener), std::move(stop), std::move(server)));
 }
 
-}  // namespace locket::snapshotter
+}  // namespace locket::rpc

@@ -5,14 +5,14 @@
 #include <chrono>
 #include <memory>
 
+#include "base/listener.h"
 #include "base/result.h"
-#include "snapshotter/listener.h"
 
 namespace grpc {
 class ServerBuilder;
 }
 
-namespace locket::snapshotter {
+namespace locket::rpc {
 
 class GrpcServer {
  public:
@@ -26,4 +26,4 @@ class GrpcServer {
   virtual void Shutdown(std::chrono::milliseconds grace) = 0;
 };
 
-}  // namespace locket::snapshotter
+}  // namespace locket::rpc

@@ -1,4 +1,4 @@
-#include "snapshotter/listener.h"
+#include "base/listener.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace locket::snapshotter {
+namespace locket {
 namespace {
 
 constexpr int kQueueLength = 128;  // connections; containerd needs one
@@ -139,4 +139,4 @@ Listener::~Listener() {
   if (fd_.valid() && !ours_.empty()) ::unlink(ours_.c_str());
 }
 
-}  // namespace locket::snapshotter
+}  // namespace locket

@@ -1,5 +1,5 @@
 // A socket that clients connect to, from before there is a server behind it: who connects while
-// snapshots are still being repaired waits in its queue instead of being refused.
+// that still gets ready waits in the socket's queue instead of being refused.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-namespace locket::snapshotter {
+namespace locket {
 
 class Listener {
  public:
@@ -41,4 +41,4 @@ class Listener {
   std::filesystem::path ours_;  // empty: no file of ours
 };
 
-}  // namespace locket::snapshotter
+}  // namespace locket
