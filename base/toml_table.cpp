@@ -1,20 +1,14 @@
 #include "base/toml_table.h"
 
 #include <algorithm>
-#include <optional>
 #include <sstream>
 #include <toml.hpp>
 #include <utility>
 
+#include "base/toml_mistake.h"
 #include "base/utf8.h"
 
 namespace locket {
-namespace {
-
-constexpr int64_t kMaxSeconds = 24 * 3600;
-
-}  // namespace
-
 struct TomlTable::Values {
   toml::table values;
   std::string prefix;  // of its keys' names in messages
@@ -26,7 +20,6 @@ struct TomlTable::Values {
     values.erase(found);
     return value;
   }
-  Error Wrong(const char* key, const std::string& why) const { return WrongKey(prefix + key, why); }
 };
 
 Error WrongKey(std::string_view key, std::string_view why) {
@@ -40,9 +33,7 @@ Result<TomlTable> TomlTable::Parse(std::string_view text) {
     return TomlTable(std::make_unique<Values>(
         Values{.values = toml::parse(stream, "configuration").as_table(), .prefix = {}}));
   } catch (const std::exception& failed) {  // toml11 has no other way to say it
-    std::string why = failed.what();
-    std::ranges::replace(why, '\n', ' ');
-    return Error(ErrorCode::kInvalidArgument, "not TOML: " + why);
+    return Error(ErrorCode::kInvalidArgument, "not TOML: " + TomlMistake(failed.what()));
   }
 }
 
@@ -54,7 +45,15 @@ TomlTable::~TomlTable() = default;
 Status TomlTable::Take(const char* key, std::string* out) {
   const auto value = values_->Remove(key);
   if (!value) return Ok();
-  if (!value->is_string()) return values_->Wrong(key, "must be a text");
+  if (!value->is_string()) return Wrong(key, "must be a text");
+  *out = value->as_string().str;
+  return Ok();
+}
+
+Status TomlTable::Take(const char* key, std::optional<std::string>* out) {
+  const auto value = values_->Remove(key);
+  if (!value) return Ok();
+  if (!value->is_string()) return Wrong(key, "must be a text");
   *out = value->as_string().str;
   return Ok();
 }
@@ -69,44 +68,37 @@ Status TomlTable::Take(const char* key, std::filesystem::path* out) {
 Status TomlTable::Take(const char* key, bool* out) {
   const auto value = values_->Remove(key);
   if (!value) return Ok();
-  if (!value->is_boolean()) return values_->Wrong(key, "must be true or false");
+  if (!value->is_boolean()) return Wrong(key, "must be true or false");
   *out = value->as_boolean();
   return Ok();
 }
 
-Status TomlTable::Take(const char* key, int64_t least, int64_t most, int64_t* out) {
+Result<std::optional<int64_t>> TomlTable::TakeNumber(const char* key, int64_t least, int64_t most) {
   const auto value = values_->Remove(key);
-  if (!value) return Ok();
+  if (!value) return std::optional<int64_t>();
   if (!value->is_integer() || value->as_integer() < least || value->as_integer() > most) {
-    return values_->Wrong(key, "must be a whole number from " + std::to_string(least) + " to " +
-                                   std::to_string(most));
+    return Wrong(key, "must be a whole number from " + std::to_string(least) + " to " +
+                          std::to_string(most));
   }
-  *out = value->as_integer();
-  return Ok();
+  return std::optional<int64_t>(value->as_integer());
 }
 
-Status TomlTable::Take(const char* key, uint32_t least, uint32_t most, uint32_t* out) {
-  int64_t number = *out;
-  LOCKET_TRY(Take(key, int64_t{least}, int64_t{most}, &number));
-  *out = static_cast<uint32_t>(number);
-  return Ok();
-}
-
-Status TomlTable::Take(const char* key, std::chrono::seconds* out) {
-  int64_t number = out->count();
-  LOCKET_TRY(Take(key, 1, kMaxSeconds, &number));
-  *out = std::chrono::seconds(number);
+Status TomlTable::Take(const char* key, int64_t least, int64_t most, std::chrono::seconds* out) {
+  LOCKET_TRY_ASSIGN(const auto number, TakeNumber(key, least, most));
+  if (number) *out = std::chrono::seconds(*number);
   return Ok();
 }
 
 Status TomlTable::Take(const char* key, std::vector<std::string>* out) {
   const auto value = values_->Remove(key);
   if (!value) return Ok();
-  if (!value->is_array()) return values_->Wrong(key, "must be a list of texts");
+  if (!value->is_array()) return Wrong(key, "must be a list of texts");
+  std::vector<std::string> texts;
   for (const auto& entry : value->as_array()) {
-    if (!entry.is_string()) return values_->Wrong(key, "must be a list of texts");
-    out->push_back(entry.as_string().str);
+    if (!entry.is_string()) return Wrong(key, "must be a list of texts");
+    texts.push_back(entry.as_string().str);
   }
+  *out = std::move(texts);
   return Ok();
 }
 
@@ -114,15 +106,23 @@ Result<TomlTable> TomlTable::TakeTable(const char* key) {
   auto inner = std::make_unique<Values>();
   inner->prefix = values_->prefix + key + ".";
   if (const auto value = values_->Remove(key)) {
-    if (!value->is_table()) return values_->Wrong(key, "must be a table");
+    if (!value->is_table()) return Wrong(key, "must be a table");
     inner->values = value->as_table();
   }
   return TomlTable(std::move(inner));
 }
 
+Error TomlTable::Wrong(const char* key, std::string_view why) const {
+  return WrongKey(values_->prefix + key, why);
+}
+
 Status TomlTable::Finish() const {
-  if (values_->values.empty()) return Ok();
-  return WrongKey(values_->prefix + values_->values.begin()->first, "unknown");
+  const auto& left = values_->values;
+  if (left.empty()) return Ok();
+  // They stand there by their hashes: the same one is named each time.
+  const auto& first =
+      *std::ranges::min_element(left, {}, [](const auto& one) { return one.first; });
+  return Wrong(first.first.c_str(), "unknown");
 }
 
 }  // namespace locket

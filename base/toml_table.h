@@ -3,9 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +21,7 @@ Error WrongKey(std::string_view key, std::string_view why);
 
 class TomlTable {
  public:
-  // kInvalidArgument: not TOML; one line.
+  // kInvalidArgument: not TOML; one line, with the number of the document's.
   static Result<TomlTable> Parse(std::string_view text);
 
   TomlTable(TomlTable&&) noexcept;
@@ -29,21 +31,30 @@ class TomlTable {
   // Each sets `*out` if the key is there, and leaves it alone if not. kInvalidArgument: the value
   // has another type or is out of range.
   Status Take(const char* key, std::string* out);
+  Status Take(const char* key, std::optional<std::string>* out);
   Status Take(const char* key, std::filesystem::path* out);
   Status Take(const char* key, bool* out);
-  Status Take(const char* key, int64_t least, int64_t most, int64_t* out);
-  Status Take(const char* key, uint32_t least, uint32_t most, uint32_t* out);
-  Status Take(const char* key, std::chrono::seconds* out);      // from one to those of a day
-  Status Take(const char* key, std::vector<std::string>* out);  // adds to what is there
+  Status Take(const char* key, std::vector<std::string>* out);
+  template <std::integral Number>
+  Status Take(const char* key, int64_t least, int64_t most, Number* out) {
+    LOCKET_TRY_ASSIGN(const auto number, TakeNumber(key, least, most));
+    if (number) *out = static_cast<Number>(*number);
+    return Ok();
+  }
+  Status Take(const char* key, int64_t least, int64_t most, std::chrono::seconds* out);
 
   // The table of that name, empty if it is not there.
   Result<TomlTable> TakeTable(const char* key);
+
+  // WrongKey of a key of this table, for what its caller finds wrong.
+  Error Wrong(const char* key, std::string_view why) const;
 
   // kInvalidArgument: a key is left.
   Status Finish() const;
 
  private:
   struct Values;
+  Result<std::optional<int64_t>> TakeNumber(const char* key, int64_t least, int64_t most);
   explicit TomlTable(std::unique_ptr<Values> values);
   std::unique_ptr<Values> values_;
 };

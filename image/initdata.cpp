@@ -7,6 +7,7 @@
 #include <toml.hpp>
 #include <utility>
 
+#include "base/toml_mistake.h"
 #include "image/toml_document.h"
 
 namespace locket::image {
@@ -28,9 +29,7 @@ Result<toml::table> ParseToml(std::string_view text) {
     toml::value document = toml::parse(in, "document");
     return std::move(document.as_table());
   } catch (const std::exception& e) {
-    // The first line says what; the rest is a drawing of the place.
-    const std::string_view what(e.what());
-    return Bad("not TOML: " + std::string(what.substr(0, std::min(what.find('\n'), size_t{200}))));
+    return Bad("not TOML: " + TomlMistake(e.what()));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/toml_mistake.h"
 #include "base/utf8.h"
 #include "registry/url.h"
 
@@ -29,8 +30,7 @@ Result<toml::value> ParseToml(std::string_view text) {
     std::istringstream in{std::string(text)};
     return toml::parse(in, "hosts.toml");
   } catch (const std::exception& e) {
-    const std::string_view what(e.what());
-    return Bad("not TOML: " + std::string(what.substr(0, std::min(what.find('\n'), size_t{200}))));
+    return Bad("not TOML: " + TomlMistake(e.what()));
   }
 }
 

@@ -9,6 +9,7 @@ namespace locket::runtime_shim {
 namespace {
 
 constexpr size_t kMaxConfigBytes = 1U << 20;
+constexpr int64_t kMaxSeconds = 24 * 3600;
 constexpr uint32_t kLeastScratchMib = 16;
 // 1/128 of what is written is the guest's to remember, and its kernel caches some of that again: a
 // full disk takes a quarter to half of the memory at this ratio.
@@ -68,9 +69,9 @@ Status TakeAll(TomlTable& table, Config& config) {
   LOCKET_TRY(table.Take("direct_io", &config.direct_io));
   LOCKET_TRY(table.Take("scratch_mib", 0, 1U << 20, &config.scratch_mib));
   LOCKET_TRY(table.Take("scratch_dir", &config.scratch_dir));
-  LOCKET_TRY(table.Take("boot_timeout_s", &config.boot_timeout));
-  LOCKET_TRY(table.Take("prepare_timeout_s", &config.prepare_timeout));
-  LOCKET_TRY(table.Take("call_timeout_s", &config.call_timeout));
+  LOCKET_TRY(table.Take("boot_timeout_s", 1, kMaxSeconds, &config.boot_timeout));
+  LOCKET_TRY(table.Take("prepare_timeout_s", 1, kMaxSeconds, &config.prepare_timeout));
+  LOCKET_TRY(table.Take("call_timeout_s", 1, kMaxSeconds, &config.call_timeout));
   std::string level = "info";
   LOCKET_TRY(table.Take("log_level", &level));
   LOCKET_TRY_ASSIGN(config.log_level, log::ParseLevel(level).While("key 'log_level'"));

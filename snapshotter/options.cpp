@@ -1,13 +1,11 @@
 #include "snapshotter/options.h"
 
 #include <CLI/CLI.hpp>
-#include <limits>
-#include <set>
-#include <sstream>
-#include <toml.hpp>
+#include <algorithm>
+#include <utility>
 
 #include "base/file.h"
-#include "base/utf8.h"
+#include "base/toml_table.h"
 #include "base/version.h"
 #include "snapshotter/metrics_address.h"
 
@@ -20,136 +18,94 @@ constexpr int64_t kMaxDownloads = 1024;
 constexpr int64_t kMaxBytes = 1LL << 60;
 constexpr int64_t kMaxSeconds = 366 * 24 * 3600;
 
-Error Wrong(const std::string& key, const std::string& why) {
-  return {ErrorCode::kInvalidArgument, "key '" + key + "': " + why};
+Status TakePath(TomlTable& table, const char* key, std::filesystem::path* out) {
+  LOCKET_TRY(table.Take(key, out));
+  if (out->empty() || out->is_absolute()) return Ok();
+  return table.Wrong(key, "must be an absolute path");
 }
 
-Status TakePath(const std::string& key, const toml::value& value, std::filesystem::path& out) {
-  if (!value.is_string()) return Wrong(key, "must be a string");
-  const std::string text = value.as_string().str;
-  if (!text.empty() && text.front() != '/') return Wrong(key, "must be an absolute path");
-  out = text;
-  return Ok();
+Status TakePatterns(TomlTable& table, const char* key, std::vector<std::string>* out) {
+  LOCKET_TRY(table.Take(key, out));
+  if (std::ranges::none_of(*out, &std::string::empty)) return Ok();
+  return table.Wrong(key, "must be a list of patterns, as \"registry.example/team/*\"");
 }
 
-Status TakeSeconds(const std::string& key, const toml::value& value, int64_t least,
-                   std::chrono::seconds& out) {
-  if (!value.is_integer() || value.as_integer() < least || value.as_integer() > kMaxSeconds) {
-    return Wrong(key, "must be a number of seconds, " + std::to_string(least) + " to " +
-                          std::to_string(kMaxSeconds));
+Status TakeLog(TomlTable& table, Options& options) {
+  std::optional<std::string> text;
+  LOCKET_TRY(table.Take("log_level", &text));
+  if (text) {
+    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(*text));
   }
-  out = std::chrono::seconds(value.as_integer());
-  return Ok();
-}
-
-template <typename Number>
-Status TakeNumber(const std::string& key, const toml::value& value, int64_t least, int64_t most,
-                  Number& out) {
-  if (!value.is_integer() || value.as_integer() < least || value.as_integer() > most) {
-    return Wrong(key, "must be a number, " + std::to_string(least) + " to " + std::to_string(most));
-  }
-  out = static_cast<Number>(value.as_integer());
-  return Ok();
-}
-
-Status TakeLog(const std::string& key, const toml::value& value, Options& options) {
-  if (!value.is_string()) return Wrong(key, "must be a string");
-  const std::string text = value.as_string().str;
-  if (key == "log_level") {
-    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(text));
-  } else {
-    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(text));
+  text.reset();
+  LOCKET_TRY(table.Take("log_format", &text));
+  if (text) {
+    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(*text));
   }
   return Ok();
 }
 
-Status TakeRegistry(const std::string& key, const toml::value& value, Options& options) {
-  if (key == "registry.hosts_dir") return TakePath(key, value, options.hosts_dir);
-  if (key == "registry.credentials") return TakePath(key, value, options.credentials);
-  if (key == "registry.credentials_dir") return TakePath(key, value, options.credentials_dir);
-  if (key == "registry.ca_file") return TakePath(key, value, options.ca_file);
-  if (key == "registry.timeout_s") return TakeSeconds(key, value, 1, options.registry_timeout);
-  if (key == "registry.attempts") {
-    return TakeNumber(key, value, 1, kMaxAttempts, options.registry_attempts);
-  }
-  if (key == "registry.max_downloads") {
-    return TakeNumber(key, value, 1, kMaxDownloads, options.max_downloads);
-  }
-  if (key == "registry.max_downloads_per_host") {
-    return TakeNumber(key, value, 1, kMaxDownloads, options.max_downloads_per_host);
-  }
-  return Wrong(key, "is unknown");
+Status TakeRegistry(TomlTable table, Options& options) {
+  LOCKET_TRY(TakePath(table, "hosts_dir", &options.hosts_dir));
+  LOCKET_TRY(TakePath(table, "credentials", &options.credentials));
+  LOCKET_TRY(TakePath(table, "credentials_dir", &options.credentials_dir));
+  LOCKET_TRY(TakePath(table, "ca_file", &options.ca_file));
+  LOCKET_TRY(table.Take("timeout_s", 1, kMaxSeconds, &options.registry_timeout));
+  LOCKET_TRY(table.Take("attempts", 1, kMaxAttempts, &options.registry_attempts));
+  LOCKET_TRY(table.Take("max_downloads", 1, kMaxDownloads, &options.max_downloads));
+  LOCKET_TRY(
+      table.Take("max_downloads_per_host", 1, kMaxDownloads, &options.max_downloads_per_host));
+  return table.Finish();
 }
 
-Status TakePatterns(const std::string& key, const toml::value& value,
-                    std::vector<std::string>& out) {
-  const Error wrong = Wrong(key, "must be a list of patterns, as \"registry.example/team/*\"");
-  if (!value.is_array()) return wrong;
-  std::vector<std::string> patterns;
-  for (const toml::value& pattern : value.as_array()) {
-    if (!pattern.is_string() || pattern.as_string().str.empty()) return wrong;
-    patterns.push_back(pattern.as_string().str);
+Status TakeCri(TomlTable table, Options& options) {
+  LOCKET_TRY(TakePath(table, "address", &options.cri_address));
+  LOCKET_TRY(TakePath(table, "containerd", &options.cri_containerd));
+  LOCKET_TRY(table.Finish());
+  const auto& cri = options.cri_address;
+  if (!cri.empty() && (cri == options.address || cri == options.cri_containerd)) {
+    return table.Wrong("address", "must be a socket of its own");
   }
-  out = std::move(patterns);
-  return Ok();
+  if (cri.empty() || !options.cri_containerd.empty()) return Ok();
+  return table.Wrong("containerd", "must not be empty");
 }
 
-Status TakeConvert(const std::string& key, const toml::value& value, ConvertOptions& options) {
-  if (key == "convert_images") return TakePatterns(key, value, options.images);
-  if (key == "convert_except") return TakePatterns(key, value, options.except);
-  if (!value.is_boolean()) return Wrong(key, "must be true or false");
-  options.enabled = value.as_boolean();
-  return Ok();
+Status TakeCache(TomlTable table, Options& options) {
+  LOCKET_TRY(table.Take("high_bytes", 0, kMaxBytes, &options.cache_high_bytes));
+  LOCKET_TRY(table.Take("low_bytes", 0, kMaxBytes, &options.cache_low_bytes));
+  LOCKET_TRY(
+      table.Take("keep_partial_downloads_s", 0, kMaxSeconds, &options.keep_partial_downloads));
+  if (options.cache_low_bytes > options.cache_high_bytes) {
+    return table.Wrong("low_bytes", "must not be more than cache.high_bytes");
+  }
+  return table.Finish();
 }
 
-Status TakeMetricsAddress(const std::string& key, const toml::value& value, Options& options) {
-  if (!value.is_string()) return Wrong(key, "must be a string");
-  options.metrics_address = value.as_string().str;
-  if (options.metrics_address.empty()) return Ok();
-  return CheckMetricsAddress(options.metrics_address).While("key '" + key + "'");
+Status TakeMetrics(TomlTable table, Options& options) {
+  LOCKET_TRY(table.Take("address", &options.metrics_address));
+  if (!options.metrics_address.empty()) {
+    LOCKET_TRY(CheckMetricsAddress(options.metrics_address).While("key 'metrics.address'"));
+  }
+  return table.Finish();
 }
 
-Status TakeKey(const std::string& key, const toml::value& value, Options& options) {
-  if (key == "root") return TakePath(key, value, options.root);
-  if (key == "address") return TakePath(key, value, options.address);
-  if (key == "log_level" || key == "log_format") return TakeLog(key, value, options);
-  if (key == "convert" || key == "convert_images" || key == "convert_except") {
-    return TakeConvert(key, value, options.convert);
-  }
-  if (key == "cri.address") return TakePath(key, value, options.cri_address);
-  if (key == "cri.containerd") return TakePath(key, value, options.cri_containerd);
-  if (key.starts_with("registry.")) return TakeRegistry(key, value, options);
-  if (key == "cache.high_bytes") {
-    return TakeNumber(key, value, 0, kMaxBytes, options.cache_high_bytes);
-  }
-  if (key == "cache.low_bytes") {
-    return TakeNumber(key, value, 0, kMaxBytes, options.cache_low_bytes);
-  }
-  if (key == "cache.keep_partial_downloads_s") {
-    return TakeSeconds(key, value, 0, options.keep_partial_downloads);
-  }
-  if (key == "metrics.address") return TakeMetricsAddress(key, value, options);
-  return Wrong(key, "is unknown");
-}
-
-Status TakeTable(const toml::value& table, const std::string& prefix, Options& options) {
-  for (const auto& [name, value] : table.as_table()) {
-    const std::string key = prefix + name;
-    if (value.is_table() &&
-        (key == "registry" || key == "cri" || key == "cache" || key == "metrics")) {
-      LOCKET_TRY(TakeTable(value, key + ".", options));
-    } else {
-      LOCKET_TRY(TakeKey(key, value, options));
-    }
-  }
-  return Ok();
-}
-
-// First line only, without toml11's picture of the source.
-std::string Summary(const std::string& message) {
-  std::string line = message.substr(0, message.find('\n'));
-  if (line.starts_with("[error] ")) line.erase(0, 8);
-  return line;
+Status TakeAll(TomlTable& table, Options& options) {
+  LOCKET_TRY(TakePath(table, "root", &options.root));
+  if (options.root.empty()) return table.Wrong("root", "must not be empty");
+  LOCKET_TRY(TakePath(table, "address", &options.address));
+  if (options.address.empty()) return table.Wrong("address", "must not be empty");
+  LOCKET_TRY(TakeLog(table, options));
+  LOCKET_TRY(table.Take("convert", &options.convert.enabled));
+  LOCKET_TRY(TakePatterns(table, "convert_images", &options.convert.images));
+  LOCKET_TRY(TakePatterns(table, "convert_except", &options.convert.except));
+  LOCKET_TRY_ASSIGN(auto registry, table.TakeTable("registry"));
+  LOCKET_TRY(TakeRegistry(std::move(registry), options));
+  LOCKET_TRY_ASSIGN(auto cri, table.TakeTable("cri"));
+  LOCKET_TRY(TakeCri(std::move(cri), options));
+  LOCKET_TRY_ASSIGN(auto cache, table.TakeTable("cache"));
+  LOCKET_TRY(TakeCache(std::move(cache), options));
+  LOCKET_TRY_ASSIGN(auto metrics, table.TakeTable("metrics"));
+  LOCKET_TRY(TakeMetrics(std::move(metrics), options));
+  return table.Finish();
 }
 
 // Flags as given; unset ones leave the file's value.
@@ -199,26 +155,8 @@ Result<Options> Combine(const Flags& flags) {
 
 Result<Options> ParseConfig(std::string_view text, const Options& defaults) {
   Options options = defaults;
-  LOCKET_TRY(CheckUtf8(text).While("not TOML"));
-  try {
-    std::istringstream in{std::string(text)};
-    const toml::value root = toml::parse(in, "configuration");
-    LOCKET_TRY(TakeTable(root, "", options));
-  } catch (const std::exception& e) {  // toml11 has no other way to say it
-    return Error(ErrorCode::kInvalidArgument, Summary(e.what()));
-  }
-  if (options.root.empty()) return Wrong("root", "must not be empty");
-  if (options.address.empty()) return Wrong("address", "must not be empty");
-  const auto& cri = options.cri_address;
-  if (!cri.empty() && (cri == options.address || cri == options.cri_containerd)) {
-    return Wrong("cri.address", "must be a socket of its own");
-  }
-  if (!cri.empty() && options.cri_containerd.empty()) {
-    return Wrong("cri.containerd", "must not be empty");
-  }
-  if (options.cache_low_bytes > options.cache_high_bytes) {
-    return Wrong("cache.low_bytes", "must not be more than cache.high_bytes");
-  }
+  LOCKET_TRY_ASSIGN(TomlTable table, TomlTable::Parse(text));
+  LOCKET_TRY(TakeAll(table, options));
   return options;
 }
 

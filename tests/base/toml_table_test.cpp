@@ -18,6 +18,7 @@ TomlTable Parsed(std::string_view text) {
 TEST(TomlTableTest, TakesEachTypeAndLeavesWhatIsNotThereAlone) {
   TomlTable table = Parsed(R"(
 text = "t"
+maybe = "m"
 path = "/p"
 flag = true
 number = -5
@@ -34,22 +35,27 @@ text = "i"
   uint32_t small = 0;
   std::chrono::seconds span{1};
   std::vector<std::string> list{"a"};
+  std::optional<std::string> maybe, never;
   EXPECT_TRUE(table.Take("text", &text).ok());
   EXPECT_TRUE(table.Take("absent", &absent).ok());
+  EXPECT_TRUE(table.Take("maybe", &maybe).ok());
+  EXPECT_TRUE(table.Take("never", &never).ok());
   EXPECT_TRUE(table.Take("path", &path).ok());
   EXPECT_TRUE(table.Take("flag", &flag).ok());
-  EXPECT_TRUE(table.Take("number", int64_t{-5}, int64_t{5}, &number).ok());
-  EXPECT_TRUE(table.Take("small", 0U, 7U, &small).ok());
-  EXPECT_TRUE(table.Take("span_s", &span).ok());
+  EXPECT_TRUE(table.Take("number", -5, 5, &number).ok());
+  EXPECT_TRUE(table.Take("small", 0, 7, &small).ok());
+  EXPECT_TRUE(table.Take("span_s", 1, 90, &span).ok());
   EXPECT_TRUE(table.Take("list", &list).ok());
   EXPECT_EQ(text, "t");
   EXPECT_EQ(absent, "as it was");
+  EXPECT_EQ(maybe, "m");
+  EXPECT_EQ(never, std::nullopt);
   EXPECT_EQ(path, "/p");
   EXPECT_TRUE(flag);
   EXPECT_EQ(number, -5);
   EXPECT_EQ(small, 7U);
   EXPECT_EQ(span, std::chrono::seconds(90));
-  EXPECT_THAT(list, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(list, ElementsAre("b", "c"));
   auto inner = table.TakeTable("inner");
   ASSERT_TRUE(inner.ok());
   EXPECT_TRUE(inner->Take("text", &text).ok());
@@ -66,9 +72,9 @@ TEST(TomlTableTest, NamesTheKeyThatIsWrong) {
   std::vector<std::string> list;
   EXPECT_EQ(Parsed("k = 1").Take("k", &text).error().message(), "key 'k': must be a text");
   EXPECT_EQ(Parsed("k = 1").Take("k", &flag).error().message(), "key 'k': must be true or false");
-  EXPECT_EQ(Parsed("k = 9").Take("k", 1U, 8U, &small).error().message(),
+  EXPECT_EQ(Parsed("k = 9").Take("k", 1, 8, &small).error().message(),
             "key 'k': must be a whole number from 1 to 8");
-  EXPECT_EQ(Parsed("k = 0").Take("k", &span).error().message(),
+  EXPECT_EQ(Parsed("k = 0").Take("k", 1, 86400, &span).error().message(),
             "key 'k': must be a whole number from 1 to 86400");
   EXPECT_EQ(Parsed("k = [1]").Take("k", &list).error().message(),
             "key 'k': must be a list of texts");
@@ -78,10 +84,14 @@ TEST(TomlTableTest, NamesTheKeyThatIsWrong) {
   const auto inner = outer.TakeTable("o");
   ASSERT_TRUE(inner.ok());
   EXPECT_EQ(inner->Finish().error().message(), "key 'o.k': unknown");
+  EXPECT_EQ(inner->Wrong("k", "why").message(), "key 'o.k': why");
+  EXPECT_EQ(Parsed("b = 1\nc = 1\na = 1").Finish().error().message(), "key 'a': unknown");
   EXPECT_TRUE(outer.TakeTable("absent")->Finish().ok());
 }
 
 TEST(TomlTableTest, WhatIsNotTomlIsRefusedInOneLine) {
+  EXPECT_EQ(TomlTable::Parse("k = 1\nl").error().message(),
+            "not TOML: line 2: missing key-value separator `=`");
   for (const char* text : {"k = ", "'\xCD'[", "k = 1\nk = 2"}) {
     const auto table = TomlTable::Parse(text);
     ASSERT_FALSE(table.ok()) << text;

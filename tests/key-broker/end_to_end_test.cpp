@@ -385,7 +385,7 @@ TEST_F(ProgramTest, ChecksItsConfiguration) {
   EXPECT_EQ(Run({"--check-config", "--config", Configure("127.0.0.1:0")}).exit_status, 0);
   const auto unknown = Run({"--check-config", "--config", Configure("127.0.0.1:0", "x = 1\n")});
   EXPECT_EQ(unknown.exit_status, 1);
-  EXPECT_THAT(unknown.standard_error, HasSubstr("unknown key 'emulated.x'"));
+  EXPECT_THAT(unknown.standard_error, HasSubstr("key 'emulated.x': unknown"));
   const std::string file = Configure("127.0.0.1:0");
   std::string text = attest::ReadText(file);
   text.replace(text.find("server.key"), std::string_view("server.key").size(), "admin.key");

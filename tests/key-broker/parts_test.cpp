@@ -139,21 +139,24 @@ TEST(ConfigTest, TheDeployedFileSaysWhatTheDefaultsAre) {
 TEST(ConfigTest, NamesTheKeyThatIsWrong) {
   const std::string good(kGood);
   const std::pair<std::string, std::string> table[] = {
-      {"", "'listen' is missing"},
-      {"listen = \"nowhere\"\n", "'listen' must be address:port"},
-      {"listen = \"a:65536\"\n", "'listen' must be address:port"},
-      {"listen = \"a:1x\"\n", "'listen' must be address:port"},
-      {"listen = 7\n", "'listen' must be text"},
-      {"port = 1\n" + good, "unknown key 'port'"},
-      {good + "cert = \"x\"\n", "unknown key 'tls.cert'"},
-      {good + "[emulated]\nallow = \"yes\"\n", "'emulated.allow' must be true or false"},
-      {good + "[emulated]\nallow = true\n", "'emulated.root' names no root"},
-      {good + "[limits]\nmax_body_bytes = 0\n", "'limits.max_body_bytes' must be 1 to 1048576"},
+      {"", "key 'listen': required"},
+      {"listen = \"nowhere\"\n", "key 'listen': must be address:port"},
+      {"listen = \"a:65536\"\n", "key 'listen': must be address:port"},
+      {"listen = \"a:1x\"\n", "key 'listen': must be address:port"},
+      {"listen = 7\n", "key 'listen': must be a text"},
+      {"port = 1\n" + good, "key 'port': unknown"},
+      {good + "cert = \"x\"\n", "key 'tls.cert': unknown"},
+      {good + "[emulated]\nallow = \"yes\"\n", "key 'emulated.allow': must be true or false"},
+      {good + "[emulated]\nallow = true\n",
+       "key 'emulated.root': required, as emulated.allow is true"},
+      {good + "[limits]\nmax_body_bytes = 0\n",
+       "key 'limits.max_body_bytes': must be a whole number from 1 to 1048576"},
       {good + "[limits]\nthreads = \"many\"\n", "'limits.threads'"},
-      {good + "[snp]\nroots = \"x\"\n", "'snp.roots' must be a list"},
-      {"snp = 1\n" + good, "'snp' must be a table"},
+      {good + "[admin]\npublic_key = \"\"\n", "key 'admin.public_key': must not be empty"},
+      {good + "[snp]\nroots = \"x\"\n", "key 'snp.roots': must be a list of texts"},
+      {"snp = 1\n" + good, "key 'snp': must be a table"},
       {"'\xCD'[", "not UTF-8 from byte 1"},
-      {"= =", "not TOML"}};
+      {"= =", "not TOML: line 1: "}};
   for (const auto& [text, reason] : table) {
     const auto config = ParseConfig(text);
     ASSERT_FALSE(config.ok()) << text;

@@ -69,7 +69,7 @@ TEST(HostsTest, AClientsFileMayHoldBoth) {
 TEST(HostsTest, RefusesWithTheReason) {
   const std::pair<std::string, std::string> cases[] = {
       {"server = 1", "'server' is not text"},
-      {"= 1", "not TOML"},
+      {"= 1", "not TOML: line 1: "},
       {"'\xCD'[", "not UTF-8 from byte 1"},
       {std::string(5000, '['), "too large"},
       {"[host.\"https://a\"]\ncapabilities = [\"fly\"]", "none of pull, resolve, push"},

@@ -224,7 +224,7 @@ TEST_F(ServerTest, SighupTakesNewCredentialsAndKeepsTheOldOnesWhenTheFileIsWrong
 
   Configure("rot = 1\n");
   reload("going on with the old settings");
-  EXPECT_THAT(log(), HasSubstr("key 'rot': is unknown"));
+  EXPECT_THAT(log(), HasSubstr("key 'rot': unknown"));
   const grpc::Status still = Prepare(image.Pull(1, List().at(0).name(), "k8s.io/3/extract-3 x"));
   EXPECT_EQ(still.error_code(), grpc::StatusCode::ALREADY_EXISTS) << still.error_message();
   EXPECT_EQ(log().find("dXNlcjpwYXNz"), std::string::npos) << "a secret is in the log";
