@@ -3,10 +3,13 @@
 
 #include "base/encoding.h"
 #include "proto/cri.grpc.pb.h"
+#include "proto/device_plugin.grpc.pb.h"
 #include "proto/snapshots.grpc.pb.h"
 
 namespace locket::proto {
 namespace {
+
+using namespace std::string_literals;
 
 template <typename Message>
 std::string Hex(const Message& message) {
@@ -75,6 +78,50 @@ TEST(GoldenCriTest, ServicesHaveTheirPublicNames) {
   EXPECT_STREQ(runtime::v1::ImageService::service_full_name(), "runtime.v1.ImageService");
   EXPECT_STREQ(containerd::services::snapshots::v1::Snapshots::service_full_name(),
                "containerd.services.snapshots.v1.Snapshots");
+}
+
+// By hand from k8s.io/kubelet's api.proto of the device plugins.
+TEST(GoldenDevicePluginTest, MessagesOfThePlugin) {
+  v1beta1::RegisterRequest request;
+  request.set_version("v1beta1");
+  request.set_endpoint("e");
+  request.set_resource_name("r");
+  request.mutable_options()->set_pre_start_required(true);
+  request.mutable_options()->set_get_preferred_allocation_available(true);
+  EXPECT_EQ(Hex(request),
+            "0a0776316265746131120165"
+            "1a0172"
+            "220408011001");
+  v1beta1::ListAndWatchResponse list;
+  auto& device = *list.add_devices();
+  device.set_id("i");
+  device.set_health("h");
+  device.mutable_topology()->add_nodes()->set_id(1);
+  EXPECT_EQ(Hex(list), "0a0c0a01691201681a040a020801");
+  v1beta1::AllocateResponse response;
+  response.add_container_responses();
+  response.add_container_responses();
+  EXPECT_EQ(Hex(response), "0a000a00");
+  v1beta1::PreferredAllocationResponse preferred;
+  preferred.add_container_responses()->add_deviceids("i");
+  EXPECT_EQ(Hex(preferred), "0a030a0169");
+}
+
+TEST(GoldenDevicePluginTest, MessagesOfTheKubeletAreRead) {
+  v1beta1::AllocateRequest request;
+  ASSERT_TRUE(request.ParseFromString("\x0a\x03\x0a\x01i\x0a\x00"s));
+  ASSERT_EQ(request.container_requests_size(), 2);
+  EXPECT_EQ(request.container_requests(0).devices_ids(0), "i");
+  v1beta1::PreferredAllocationRequest preferred;
+  ASSERT_TRUE(
+      preferred.ParseFromString("\x0a\x08\x0a\x01"
+                                "a\x12\x01"
+                                "b\x18\x02"));
+  EXPECT_EQ(preferred.container_requests(0).available_deviceids(0), "a");
+  EXPECT_EQ(preferred.container_requests(0).must_include_deviceids(0), "b");
+  EXPECT_EQ(preferred.container_requests(0).allocation_size(), 2);
+  EXPECT_EQ(v1beta1::Registration::service_full_name(), std::string("v1beta1.Registration"));
+  EXPECT_EQ(v1beta1::DevicePlugin::service_full_name(), std::string("v1beta1.DevicePlugin"));
 }
 
 }  // namespace

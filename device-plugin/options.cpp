@@ -1,0 +1,179 @@
+#include "device-plugin/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <set>
+
+#include "base/file.h"
+#include "base/toml_table.h"
+#include "base/version.h"
+
+namespace locket::device_plugin {
+namespace {
+
+constexpr size_t kMaxConfigFileBytes = 1U << 20;
+constexpr size_t kMaxDomainBytes = 253;  // as a DNS name, RFC 1035
+constexpr size_t kMaxNameBytes = 63;
+constexpr uint32_t kMost = static_cast<uint32_t>(kMaxGuests);
+
+constexpr const char* kExamples = R"(
+What this node would announce, and why not more:
+  locket-device-plugin --list
+  locket-device-plugin --list --json | jq '.[] | select(.devices > 0)'
+Serve the kubelet (as the systemd unit does):
+  locket-device-plugin --config /etc/locket/device-plugin.toml
+)";
+
+bool IsAlphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Letters and digits, in between also what `inner` has.
+bool IsWord(std::string_view text, std::string_view inner) {
+  return !text.empty() && IsAlphanumeric(text.front()) && IsAlphanumeric(text.back()) &&
+         std::ranges::all_of(text, [&](char c) {
+           return IsAlphanumeric(c) || inner.find(c) != std::string_view::npos;
+         });
+}
+
+// What Kubernetes calls an extended resource: the kubelet refuses to register anything else.
+Status CheckResourceName(const std::string& key, const std::string& name) {
+  const size_t slash = name.find('/');
+  const std::string domain = name.substr(0, slash);
+  const bool lower = std::ranges::none_of(domain, [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (slash == std::string::npos || domain.size() > kMaxDomainBytes || !lower ||
+      !IsWord(domain, "-.") || name.size() - slash - 1 > kMaxNameBytes ||
+      !IsWord(name.substr(slash + 1), "-_.")) {
+    return WrongKey(key, "must be a domain, a slash and a name, as \"locket.dev/snp\"");
+  }
+  if (domain == "kubernetes.io" || domain.ends_with(".kubernetes.io") ||
+      name.starts_with("requests.")) {
+    return WrongKey(key, "must not be a name of Kubernetes' own");
+  }
+  return Ok();
+}
+
+Status TakeResource(TomlTable& root, Resource& resource) {
+  const std::string table_name(Name(resource.tee));
+  LOCKET_TRY_ASSIGN(TomlTable table, root.TakeTable(table_name.c_str()));
+  LOCKET_TRY(table.Take("resource", &resource.name));
+  if (resource.tee == Tee::kEmulated) {
+    LOCKET_TRY(table.Take("count", 0U, kMost, &resource.emulated));
+  } else {
+    LOCKET_TRY(table.Take("reserved", 0U, kMost, &resource.reserved));
+  }
+  LOCKET_TRY(table.Finish());
+  if (resource.name.empty()) return Ok();
+  return CheckResourceName(table_name + ".resource", resource.name);
+}
+
+Status CheckPath(const char* key, const std::filesystem::path& path) {
+  return path.is_absolute() ? Ok() : WrongKey(key, "must be an absolute path");
+}
+
+Status TakeLog(TomlTable& table, Options& options) {
+  std::string level = "info";
+  std::string format = "text";
+  LOCKET_TRY(table.Take("log_level", &level));
+  LOCKET_TRY(table.Take("log_format", &format));
+  LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(level).While("key 'log_level'"));
+  LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(format).While("key 'log_format'"));
+  return Ok();
+}
+
+struct Flags {
+  std::string config{};
+  std::string kubelet_dir{};
+  std::string root{};
+  std::string log_level{};
+  std::string log_format{};
+  bool list = false;
+  bool json = false;
+  bool check_config = false;
+};
+
+void Declare(CLI::App& app, Flags& flags) {
+  app.add_option("--config", flags.config, "TOML file; see deploy/device-plugin.toml");
+  app.add_option("--kubelet-dir", flags.kubelet_dir, "the kubelet's directory of device plugins");
+  app.add_option("--root", flags.root, "where the kernel's /sys is, for tests");
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error");
+  app.add_option("--log-format", flags.log_format, "text or json");
+  auto* list = app.add_flag("--list", flags.list, "print what would be announced, then exit");
+  app.add_flag("--json", flags.json, "print it as JSON")->needs(list);
+  app.add_flag("--check-config", flags.check_config, "read the configuration, then exit")
+      ->excludes(list);
+  app.set_version_flag("--version", "locket-device-plugin " + std::string(kVersion));
+  app.footer(kExamples);
+}
+
+Result<Options> Combine(const Flags& flags) {
+  Options options;
+  if (!flags.config.empty()) {
+    LOCKET_TRY_ASSIGN(const std::string text, ReadFile(flags.config, kMaxConfigFileBytes));
+    LOCKET_TRY_ASSIGN(options, ParseConfig(text).While("read '" + flags.config + "'"));
+  }
+  if (!flags.kubelet_dir.empty()) options.kubelet_dir = flags.kubelet_dir;
+  if (!flags.root.empty()) options.root = flags.root;
+  LOCKET_TRY(CheckPath("--kubelet-dir", options.kubelet_dir));
+  LOCKET_TRY(CheckPath("--root", options.root));
+  if (!flags.log_level.empty()) {
+    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(flags.log_level));
+  }
+  if (!flags.log_format.empty()) {
+    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(flags.log_format));
+  }
+  return options;
+}
+
+Action Chosen(const Flags& flags) {
+  if (flags.list) return flags.json ? Action::kListJson : Action::kList;
+  return flags.check_config ? Action::kCheckConfig : Action::kServe;
+}
+
+}  // namespace
+
+Result<Options> ParseConfig(std::string_view text) {
+  Options options;
+  LOCKET_TRY_ASSIGN(TomlTable table, TomlTable::Parse(text));
+  LOCKET_TRY(table.Take("kubelet_dir", &options.kubelet_dir));
+  LOCKET_TRY(CheckPath("kubelet_dir", options.kubelet_dir));
+  LOCKET_TRY(table.Take("root", &options.root));
+  LOCKET_TRY(CheckPath("root", options.root));
+  LOCKET_TRY(table.Take("check_interval_s", &options.check_interval));
+  LOCKET_TRY(table.Take("register_timeout_s", &options.register_timeout));
+  LOCKET_TRY(TakeLog(table, options));
+  std::set<std::string> names;
+  for (Resource& resource : options.resources) {
+    LOCKET_TRY(TakeResource(table, resource));
+    if (!resource.name.empty() && !names.insert(resource.name).second) {
+      return WrongKey(std::string(Name(resource.tee)) + ".resource",
+                      "'" + resource.name + "' is another TEE's already");
+    }
+  }
+  LOCKET_TRY(table.Finish());
+  return options;
+}
+
+Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  CommandLine line;
+  Flags flags;
+  CLI::App app("Tells the kubelet how many confidential guests this node has keys for.",
+               "locket-device-plugin");
+  Declare(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    line.print = app.help();
+    return line;
+  } catch (const CLI::CallForVersion& version) {
+    line.print = std::string(version.what()) + "\n";
+    return line;
+  } catch (const CLI::ParseError& e) {
+    return Error(ErrorCode::kInvalidArgument, std::string(e.what()) + " (see --help)");
+  }
+  line.action = Chosen(flags);
+  LOCKET_TRY_ASSIGN(line.options, Combine(flags));
+  return line;
+}
+
+}  // namespace locket::device_plugin
