@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -19,7 +18,7 @@ class FakeSys {
   void Write(const std::string& file, std::string_view text) const {
     const std::filesystem::path path = root() / file;
     std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::trunc) << text;
+    EXPECT_TRUE(ReplaceFileDurably(path, text).ok());  // at once, as the kernel's files change
   }
   void Remove(const std::string& file) const { std::filesystem::remove(root() / file); }
 
