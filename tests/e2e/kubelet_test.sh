@@ -1,0 +1,199 @@
+#!/bin/bash
+# kubelet_test BUILD_DIR [SUITE]: a real kubelet, alone: pods from manifests, through containerd's CRI (that of another Debian), into VMs. All of it,
+# the stack too, is in namespaces of its own: the kubelet makes iptables chains and sets sysctls, and no option moves some of its directories.
+cd "$(dirname "$0")/../.." || exit 1
+if [ -z "${LOCKET_KUBELET_TEST:-}" ]; then
+  scripts/demo/build-images build/demo-cache  # there is no way out from inside
+  [ $# -eq 1 ] || { PATH=$(scripts/fetch-containerd "$2" build/containerd-cache):$PATH || exit 77; }
+  LOCKET_KUBELET_TEST=$(scripts/fetch-kubelet build/kubelet-cache) || exit 77
+  export LOCKET_KUBELET_TEST
+  made=$(mkdir -pv /var/lib/kubelet /var/log/pods /var/log/containers | sed "s/.*'\(.*\)'/\1/" | sort -r)
+  unshare --net --mount -- tests/e2e/kubelet_test.sh "$1"
+  status=$?
+  for directory in $made; do rmdir "$directory"; done
+  exit $status
+fi
+NODE=10.89.0.1 DNS=10.89.0.10
+ip link set lo up
+ip address add $NODE/32 dev lo
+for directory in /var/lib/kubelet /var/log/pods /var/log/containers; do mount -t tmpfs kubelet $directory; done
+# shellcheck source=tests/e2e/common.sh
+. tests/e2e/common.sh
+
+PSK=00112233445566778899aabbccddeeff
+# What containers run, and what the kubelet runs in them.
+FILL='date > /data/filled'
+# shellcheck disable=SC2016
+MAIN='/app/run; echo "$SHOWN,$HIDDEN"; cat /etc/resolv.conf; exec sleep 1000'
+SERVE="trap 'echo told; exit 0' TERM; openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www & while :; do wait; done"
+SLEEP='exec sleep 1000' EXIT='exit 7' GOOD='test -e /data/filled' BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
+argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
+
+# The kubelet sets these; here it finds them set, and the machine keeps its own.
+hide_sysctls() {
+  local setting file
+  for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 \
+    kernel/keys/root_maxbytes=25000000; do
+    file=$RUN/etc/sysctl/${setting%=*}
+    mkdir -p "$(dirname "$file")"
+    echo "${setting#*=}" > "$file"
+    mount --bind "$file" "/proc/sys/${setting%=*}"
+  done
+}
+start_kubelet() {
+  start kubelet "$LOCKET_KUBELET_TEST/kubelet" --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet/pki" --pod-manifest-path "$RUN/manifests" \
+    --container-runtime remote --container-runtime-endpoint "unix://$CONTAINERD" --hostname-override node --node-ip $NODE --address 127.0.0.1 \
+    --read-only-port 10255 --authorization-mode AlwaysAllow --cgroups-per-qos=false --enforce-node-allocatable= --fail-swap-on=false \
+    --eviction-hard= --image-gc-high-threshold 100 --file-check-frequency 1s --sync-frequency 5s --volume-plugin-dir "$RUN/kubelet/plugins" \
+    --cluster-dns $DNS --cluster-domain cluster.local --v 3
+  wait_for 60 kubelet curl -sf http://127.0.0.1:10248/healthz
+}
+write_cni_config() {
+  cat > "$RUN/etc/cni/10-test.conflist" << JSON
+{"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "bridge", "bridge": "locket0", "isGateway": true, "mtu": 1400,
+  "ipam": {"type": "host-local", "dataDir": "$RUN/cni", "ranges": [[{"subnet": "10.88.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+JSON
+}
+write_initdata() {
+  local script options=()
+  for script in "$FILL" "$MAIN" "$SERVE" "$SLEEP" "$EXIT"; do options+=(--allow-command "$(argv "$script")"); done
+  for script in "$GOOD" "$BAD" "$HELLO" "$GOODBYE"; do options+=(--allow-exec "$(argv "$script")"); done
+  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
+    "${options[@]}" --allow-exec '["/usr/bin/id","-u"]' --allow-env SHOWN --allow-volume /data --allow-network -o "$RUN/pod.toml"
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/pod.toml"
+}
+
+# manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's.
+manifest() {
+  local name=$1 spec=$2
+  shift 2
+  jq -n --arg name "$name" --arg initdata "$("$locket" initdata annotation "$RUN/pod.toml")" --arg image "$image" "$@" \
+    "def sh(\$script): [\"/bin/sh\", \"-c\", \$script]; def runs(\$script): {exec: {command: sh(\$script)}};
+     {apiVersion: \"v1\", kind: \"Pod\", metadata: {name: \$name, annotations: {\"io.katacontainers.config.hypervisor.cc_init_data\": \$initdata}},
+      spec: ($spec)} | (.spec.containers[], .spec.initContainers[]?).image = \$image" > "$RUN/manifest.json"
+  mv "$RUN/manifest.json" "$RUN/manifests/$name.json"
+}
+# status_of POD FILTER: jq's, of the pod's status by the kubelet; empty as long as there is none.
+status_of() { curl -sf http://127.0.0.1:10255/pods | jq -r --arg name "$1-node" "(.items // [])[] | select(.metadata.name == \$name).status | $2"; }
+container_status() { status_of "$1" ".containerStatuses[]? | select(.name == \"$2\") | $3"; }
+is_ready() { status_of "$1" '.conditions[]? | select(.type == "Ready").status'; }
+kubelet_log() { curl -skf "https://127.0.0.1:10250/containerLogs/default/$1-node/$2"; }
+kubelet_run() { curl -sk "https://127.0.0.1:10250/run/default/$1-node/$2" --data-urlencode "cmd=$3"; }
+names() { curl -sf http://127.0.0.1:10255/pods | jq -r '[(.items // [])[].metadata.name] | sort | join(" ")'; }
+vm_of() {
+  local sandboxes
+  sandboxes=$(ctr -a "$CONTAINERD" -n k8s.io containers ls -q "labels.\"io.kubernetes.pod.name\"==$1-node,labels.\"io.cri-containerd.kind\"==sandbox")
+  [ -n "$sandboxes" ] && pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/.*(${sandboxes//$'\n'/|})"
+}
+# told POD REASON REGEX: the kubelet has an event of it.
+told() { grep 'Event occurred' "$RUN/log/kubelet.log" | grep "object=\"default/$1-node\"" | grep "reason=\"$2\"" | grep -E "$3" || { say "no event $2 of $1 has /$3/"; return 1; }; }
+
+becomes_ready() {
+  # shellcheck disable=SC2016
+  manifest main '{
+      securityContext: {runAsNonRoot: true}, terminationGracePeriodSeconds: 15, volumes: [{name: "data", emptyDir: {}}],
+      initContainers: [{name: "fill", command: sh($fill), volumeMounts: [{name: "data", mountPath: "/data"}]}],
+      containers: [{name: "app", command: sh($main), env: [{name: "SHOWN", value: "shown"}, {name: "HIDDEN", value: "hidden"}],
+          volumeMounts: [{name: "data", mountPath: "/data"}], readinessProbe: (runs($good) + {periodSeconds: 1}), livenessProbe: runs($good),
+          lifecycle: {postStart: runs($hello), preStop: runs($goodbye)}, resources: {limits: {memory: "64Mi", cpu: "1"}}},
+        {name: "server", command: sh($serve), readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}}]}' \
+    --arg fill "$FILL" --arg main "$MAIN" --arg good "$GOOD" --arg hello "$HELLO" --arg goodbye "$GOODBYE" --arg serve "$SERVE"
+  becomes True 90 is_ready main
+  prints Completed status_of main '.initContainerStatuses[0].state.terminated.reason'
+}
+log_has_all() {
+  kubelet_log main app > "$RUN/main.log"
+  cat "$RUN/main.log"
+  grep -qxF "$proof" "$RUN/main.log" && grep -qx 'hello' "$RUN/main.log" && grep -qx 'shown,' "$RUN/main.log"
+  grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" && grep -qx 'options ndots:5' "$RUN/main.log"
+}
+exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
+summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
+
+start_troubled() {
+  # shellcheck disable=SC2016
+  manifest refused '{containers: [{name: "app", command: ["/bin/ls", "/"]}]}'
+  # shellcheck disable=SC2016
+  manifest exits '{containers: [{name: "app", command: sh($exit)}]}' --arg exit "$EXIT"
+  # shellcheck disable=SC2016
+  manifest unwell '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
+    --arg sleep "$SLEEP" --arg bad "$BAD"
+}
+refusal_is_said() {
+  becomes CrashLoopBackOff 90 container_status refused app '.state.waiting.reason'
+  container_status refused app '.lastState.terminated.message' | grep 'command \["/bin/ls","/"\] is neither the image.s own, .* nor listed in initdata.s \[agent\] allow_commands'
+  told refused Failed 'nor listed in initdata'
+}
+restarts_in_its_vm() {
+  becomes true 90 container_status "$1" app '.restartCount >= 2'
+  prints "$2" container_status "$1" app '.lastState.terminated.exitCode'
+  told "$1" BackOff 'Back-off restarting failed container'
+  prints 1 grep -c "RunPodSandbox for &PodSandboxMetadata{Name:$1-node,.* returns sandbox id" "$RUN/log/containerd.log"
+}
+exit_restarts() { restarts_in_its_vm exits 7; }
+probe_restarts() { told unwell Unhealthy 'Liveness probe failed: unwell' && told unwell Killing 'failed liveness probe' && restarts_in_its_vm unwell 137; }
+outlives_kubelet() {
+  local id vm
+  id=$(container_status main app .containerID)
+  vm=$(vm_of main)
+  stop kubelet
+  start_kubelet
+  becomes True 60 is_ready main
+  prints "$id" container_status main app .containerID
+  prints "$vm" vm_of main
+}
+gets_another_vm() {
+  local id vm
+  id=$(container_status main app .containerID)
+  vm=$(vm_of main)
+  kill -KILL "$vm"
+  becomes False 60 is_ready main
+  becomes True 90 is_ready main
+  [ "$(container_status main app .containerID)" != "$id" ]
+  [ "$(vm_of main | wc -l)" -eq 1 ] && [ "$(vm_of main)" != "$vm" ]
+  kubelet_log main app | grep -xF "$proof"
+}
+# preStop prints as the container, and TERM ends the server; sleep hears neither, so this takes the whole grace period.
+deletion_is_graceful() {
+  local vm
+  vm=$(vm_of main)
+  tail -q -n 0 -F /var/log/pods/default_main-node_*/{app,server}/*.log > "$RUN/last-words" 2> /dev/null & local tail=$!
+  rm "$RUN/manifests/main.json"
+  becomes '' 10 container_status main app '.ready | select(. == true)'
+  wait_gone 40 "$vm"
+  kill $tail
+  cat "$RUN/last-words"
+  grep -q ' stdout F goodbye$' "$RUN/last-words" && grep -q ' stdout F told$' "$RUN/last-words"
+}
+wait_gone() { bounded "$1" sh -c "while kill -0 $2 2> /dev/null; do sleep 0.2; done"; }
+vms_and_logs() { { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/"; ls /var/log/pods; ip -o link show type veth; } | wc -l; }
+nothing_is_left() {
+  rm -f "$RUN"/manifests/*
+  becomes '' 60 names
+  becomes 0 60 vms_and_logs
+}
+
+stack_up locket
+stop containerd
+write_cni_config
+start_containerd
+seal_demo_image
+write_initdata
+hide_sysctls
+mkdir "$RUN/manifests"
+start_kubelet
+
+claim 'a pod becomes ready: init container, emptyDir, hooks, exec and TCP probes' becomes_ready
+claim "its log has the secret's proof, what postStart wrote, the variable that is allowed and no other, and the kubelet's DNS" log_has_all
+claim 'the kubelet runs a command that is listed' prints 1000 kubelet_run main app '/usr/bin/id -u'
+claim 'it refuses another, and says why' exec_is_refused
+claim "the kubelet's summary has the containers" summary_has_it
+start_troubled
+claim "a refused command is a crash loop with its reason in the pod's status and events" refusal_is_said
+claim 'a container that exits is restarted in the same VM, with back-off' exit_restarts
+claim 'a container whose liveness probe fails is restarted in the same VM' probe_restarts
+claim 'a restart of the kubelet leaves pod and VM as they are' outlives_kubelet
+claim 'a pod whose VM was killed gets another' gets_another_vm
+claim 'deleting the manifest runs preStop, sends TERM, and ends the VM after the grace period' deletion_is_graceful
+claim 'nothing is left of pods whose manifests are gone' nothing_is_left
+exit $failed
