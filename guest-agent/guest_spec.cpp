@@ -53,6 +53,25 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   }
 }
 
+// What of the host's capabilities any container may have; the rest is named, as it was meant to be
+// there.
+void ChooseCapabilities(const HostSpec& host, GuestSpec& spec) {
+  std::string more;
+  for (const std::string& asked : host.capabilities) {
+    if (std::find(kDefaultCapabilities.begin(), kDefaultCapabilities.end(), asked) ==
+        kDefaultCapabilities.end()) {
+      more += (more.empty() ? "capabilities '" : "', '") + asked;
+    }
+  }
+  if (!more.empty()) spec.dropped.push_back(more + "'");
+  for (const std::string_view capability : kDefaultCapabilities) {
+    const auto& asked = host.capabilities;
+    if (std::find(asked.begin(), asked.end(), capability) != asked.end()) {
+      spec.capabilities.emplace_back(capability);
+    }
+  }
+}
+
 Json Mount(const std::string& destination, const std::string& type, const std::string& source,
            Json options) {
   return {{"destination", destination},
@@ -195,12 +214,12 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
   if (spec.process.working_directory.empty()) spec.process.working_directory = "/";
   MergeEnvironment(host, policy, spec);
   NameTerminal(spec);
-  for (const std::string_view capability : kDefaultCapabilities) {
-    const auto& asked = host.capabilities;
-    if (std::find(asked.begin(), asked.end(), capability) != asked.end()) {
-      spec.capabilities.emplace_back(capability);
-    }
+  // Only the user: containerd knows no group where the image's files are sealed, and says 0.
+  if (host.uid && *host.uid != image.uid) {
+    spec.dropped.push_back("user " + std::to_string(*host.uid) + " (the image's is " +
+                           std::to_string(image.uid) + ")");
   }
+  ChooseCapabilities(host, spec);
   for (const RlimitSpec& limit : host.rlimits) {
     const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();
     if (known && limit.soft <= limit.hard) {

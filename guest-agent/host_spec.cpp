@@ -97,6 +97,10 @@ Status DecodeProcess(const Json& process, HostSpec& spec) {
   LOCKET_TRY_ASSIGN(spec.env, TextListMember(process, "env"));
   LOCKET_TRY_ASSIGN(spec.terminal, BoolMember(process, "terminal"));
   LOCKET_TRY_ASSIGN(spec.no_new_privileges, BoolMember(process, "noNewPrivileges"));
+  LOCKET_TRY_ASSIGN(const Json* user, ObjectMember(process, "user"));
+  if (user != nullptr) {
+    LOCKET_TRY_ASSIGN(spec.uid, NumberMember<uint64_t>(*user, "uid"));
+  }
   LOCKET_TRY_ASSIGN(const Json* capabilities, ObjectMember(process, "capabilities"));
   if (capabilities != nullptr) {
     LOCKET_TRY_ASSIGN(spec.capabilities, TextListMember(*capabilities, "bounding"));

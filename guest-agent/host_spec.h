@@ -34,6 +34,7 @@ struct HostMount {
 struct HostSpec {
   std::vector<std::string> args{};
   std::vector<std::string> env{};  // "NAME=value"
+  std::optional<uint64_t> uid{};
   std::vector<std::string> capabilities{};
   std::vector<RlimitSpec> rlimits{};
   std::vector<HostMount> mounts{};

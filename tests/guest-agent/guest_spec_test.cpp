@@ -107,8 +107,20 @@ TEST(GuestSpecTest, PatternsMatchWholeNamesOrPrefixes) {
 TEST(GuestSpecTest, TheHostCanTakeCapabilitiesAwayAndAddNone) {
   HostSpec host = Host();
   host.capabilities = {"CAP_CHOWN", "CAP_SYS_ADMIN", "CAP_BPF", "CAP_KILL"};
-  EXPECT_THAT(ApplyPolicy(kImage, host, {})->capabilities, ElementsAre("CAP_CHOWN", "CAP_KILL"));
+  const auto spec = ApplyPolicy(kImage, host, {});
+  EXPECT_THAT(spec->capabilities, ElementsAre("CAP_CHOWN", "CAP_KILL"));
+  EXPECT_THAT(spec->dropped, ElementsAre("capabilities 'CAP_SYS_ADMIN', 'CAP_BPF'"));
   EXPECT_THAT(ApplyPolicy(kImage, Host(), {})->capabilities, IsEmpty());
+}
+
+TEST(GuestSpecTest, TheUserIsTheImagesAndAnotherIsNamed) {
+  HostSpec host = Host();
+  host.uid = 1000;
+  EXPECT_THAT(ApplyPolicy(kImage, host, {})->dropped, IsEmpty());
+  host.uid = 2000;
+  const auto spec = ApplyPolicy(kImage, host, {});
+  EXPECT_EQ(spec->process.uid, 1000U);
+  EXPECT_THAT(spec->dropped, ElementsAre("user 2000 (the image's is 1000)"));
 }
 
 TEST(GuestSpecTest, UnknownRlimitsAndHostMountsAreLeftOut) {

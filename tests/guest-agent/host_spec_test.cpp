@@ -11,7 +11,8 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
   const auto spec = DecodeHostSpec(R"({
     "ociVersion": "1.0.2", "hooks": {"prestart": [{"path": "/evil"}]},
     "process": {"args": ["/bin/app", "x"], "env": ["A=1"], "terminal": true, 
-      "noNewPrivileges": true, "capabilities": {"bounding": ["CAP_CHOWN"]},
+      "noNewPrivileges": true, "user": {"uid": 7, "gid": 8},
+      "capabilities": {"bounding": ["CAP_CHOWN"]},
       "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 18446744073709551615}]},
     "root": {"path": "/host", "readonly": true}, "hostname": "pod",
     "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data",
@@ -24,6 +25,7 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
       (HostSpec{
           .args = {"/bin/app", "x"},
           .env = {"A=1"},
+          .uid = 7,
           .capabilities = {"CAP_CHOWN"},
           .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = UINT64_MAX}},
           .mounts = {{.destination = "/proc"},
@@ -71,6 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{R"({"process":{"args":["a\u0000b"]}})", "args is not text without NUL"},
         Malformed{R"({"process":{"terminal":1}})", "terminal is not a boolean"},
         Malformed{R"({"process":{"capabilities":[]}})", "capabilities is not an object"},
+        Malformed{R"({"process":{"user":7}})", "user is not an object"},
+        Malformed{R"({"process":{"user":{"uid":-1}}})", "uid is not an unsigned integer"},
         Malformed{R"({"process":{"rlimits":[1]}})", "rlimits is not a list of objects"},
         Malformed{R"({"process":{"rlimits":[{"type":"X","soft":1}]}})", "soft and hard"},
         Malformed{R"({"process":{"rlimits":[{"type":"X","soft":-1,"hard":1}]}})", "unsigned"},
