@@ -220,6 +220,17 @@ Result<std::string> CriClient::Config(Timeout timeout) {
   return config == answer.info().end() ? std::string() : config->second;
 }
 
+Result<std::vector<std::string>> CriClient::ImageDirectories(Timeout timeout) {
+  LOCKET_TRY_ASSIGN(const auto answer, impl_->Call<cri::ImageFsInfoResponse>(
+                                           impl_->images(), &cri::ImageService::Stub::ImageFsInfo,
+                                           cri::ImageFsInfoRequest(), timeout));
+  std::vector<std::string> directories;
+  for (const auto& usage : answer.image_filesystems()) {
+    directories.push_back(usage.fs_id().mountpoint());
+  }
+  return directories;
+}
+
 Result<std::string> CriClient::RunPod(const PodSpec& pod, Timeout timeout) {
   cri::RunPodSandboxRequest request;
   *request.mutable_config() = SandboxConfig(pod);

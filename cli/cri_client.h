@@ -102,6 +102,8 @@ class CriClient {
   Result<std::string> Version(Timeout timeout);
   // What it says of its own configuration: JSON, or nothing if it says nothing.
   Result<std::string> Config(Timeout timeout);
+  // The directories whose file systems it says hold images.
+  Result<std::vector<std::string>> ImageDirectories(Timeout timeout);
   Result<std::string> RunPod(const PodSpec& pod, Timeout timeout);  // the pod's id
   Result<std::string> PullImage(const std::string& image, const PodSpec& pod, Timeout timeout);
   Result<std::string> CreateContainer(const std::string& pod_id, const PodSpec& pod,

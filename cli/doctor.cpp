@@ -164,6 +164,27 @@ Check CriConfig(const DoctorHost& host) {
   return Present(std::move(feature), "snapshotter, annotations and runtime are set");
 }
 
+// The kubelet asks for the file system below a directory that containerd names by the snapshotter's
+// name unless it reads `exports` (from 1.6.32 and 1.7.16 on).
+Check ImageSpace(const DoctorHost& host) {
+  Feature feature{"image-space", Need::kFeature,
+                  "the kubelet: removes images, and evicts pods, before the disk is full",
+                  "start containerd"};
+  const auto directories = host.probe_image_space(Below(host, host.cri_socket).string());
+  if (!directories.ok()) return Missing(std::move(feature), directories.error().message());
+  std::string found;
+  for (const std::string& directory : *directories) {
+    std::error_code error;
+    if (!fs::exists(Below(host, directory), error)) {
+      feature.way_out = "ln -s /var/lib/locket-snapshotter '" + directory + "'";
+      return Missing(std::move(feature),
+                     "containerd tells it to look in '" + directory + "', which is not there");
+    }
+    found += (found.empty() ? "" : ", ") + directory;
+  }
+  return Present(std::move(feature), found.empty() ? "containerd names no directory" : found);
+}
+
 Check Snapshotter(const DoctorHost& host) {
   Feature feature{"snapshotter", Need::kPod, "pods: pulls and keeps sealed layers",
                   "start locket-snapshotter, or point LOCKET_SNAPSHOTTER_SOCKET to its socket"};
@@ -278,6 +299,7 @@ std::vector<Check> Examine(const DoctorHost& host) {
   checks.push_back(GuestImage(host));
   checks.push_back(Cri(host));
   checks.push_back(CriConfig(host));
+  checks.push_back(ImageSpace(host));
   checks.push_back(Snapshotter(host));
   checks.push_back(Conversion(host));
   checks.push_back(Kvm(host));

@@ -45,6 +45,8 @@ struct DoctorHost {
   std::function<Result<std::string>(const std::string& socket)> probe_cri;
   // Asks for the configuration of its CRI plugin, as JSON.
   std::function<Result<std::string>(const std::string& socket)> probe_cri_config;
+  // Asks where images take space.
+  std::function<Result<std::vector<std::string>>(const std::string& socket)> probe_image_space;
   // Asks the snapshotter what became of images to convert.
   std::function<Result<Conversions>(const std::string& socket)> probe_conversions;
   // Joins a tap to another link in a network namespace made for it.

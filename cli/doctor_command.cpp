@@ -54,6 +54,9 @@ DoctorHost RealHost(const Options& options, const Context& context) {
       .probe_cri_config = [](const std::string& socket) -> Result<std::string> {
         return CriClient(socket, /*interrupt_fd=*/-1).Config(kProbeTimeout);
       },
+      .probe_image_space = [](const std::string& socket) -> Result<std::vector<std::string>> {
+        return CriClient(socket, /*interrupt_fd=*/-1).ImageDirectories(kProbeTimeout);
+      },
       .probe_conversions = [](const std::string& socket) -> Result<Conversions> {
         return CacheClient(socket).GetConversions(kProbeTimeout);
       },

@@ -40,6 +40,7 @@ class DoctorTest : public CliTest {
       return std::string("containerd 1.6");
     };
     host_.probe_cri_config = [this](const std::string&) { return cri_config_; };
+    host_.probe_image_space = [this](const std::string&) { return image_space_; };
     host_.probe_conversions = [this](const std::string&) { return conversions_; };
     host_.probe_network = [this] { return network_; };
     host_.probe_broker = [](const std::string&) { return Ok(); };
@@ -84,6 +85,7 @@ class DoctorTest : public CliTest {
   Result<Conversions> conversions_ =
       Conversions{.enabled = true, .directory = "/v/converting", .free_bytes = 5ULL << 30};
   Status network_ = Ok();
+  Result<std::vector<std::string>> image_space_ = std::vector<std::string>{"/run"};
   Result<std::string> cri_config_ = CriConfig("locket", "io.containerd.locket.v2");
 };
 
@@ -100,6 +102,7 @@ TEST_F(DoctorTest, EveryMissingThingSaysWhyWhatForAndTheWayOut) {
   cri_config_ = Error(ErrorCode::kUnavailable, "connect to containerd");
   conversions_ = Error(ErrorCode::kUnavailable, "no locket-snapshotter");
   network_ = Error(ErrorCode::kNotFound, "no filters");
+  image_space_ = Error(ErrorCode::kUnavailable, "connect to containerd");
   const auto checks = Examine(host_);
   for (const auto& check : checks) {
     EXPECT_FALSE(check.ok) << check.name;
@@ -183,6 +186,23 @@ TEST_F(DoctorTest, ContainerdsConfigurationIsReadForWhatSealedImagesNeed) {
     cri_config_ = std::string(silent);
     EXPECT_TRUE(Find("cri-config").ok) << silent;
   }
+}
+
+TEST_F(DoctorTest, TheDirectoryWhereTheKubeletMeasuresImagesIsThereOrALinkIsTheWayOut) {
+  Furnish();
+  EXPECT_EQ(Find("image-space").detail, "/run");
+  const std::string named = "/var/lib/containerd/io.containerd.snapshotter.v1.locket";
+  image_space_ = std::vector<std::string>{"/run", named};
+  const Check missing = Find("image-space");
+  EXPECT_FALSE(missing.ok);
+  EXPECT_EQ(missing.detail, "containerd tells it to look in '" + named + "', which is not there");
+  EXPECT_EQ(missing.way_out, "ln -s /var/lib/locket-snapshotter '" + named + "'");
+  EXPECT_TRUE(CanRunPods(Examine(host_)));
+  std::filesystem::create_directories(Path("var/lib/containerd"));
+  std::filesystem::create_directory_symlink("../../../run", Path(named.substr(1)));
+  EXPECT_EQ(Find("image-space").detail, "/run, " + named);
+  image_space_ = std::vector<std::string>();
+  EXPECT_TRUE(Find("image-space").ok);
 }
 
 TEST_F(DoctorTest, ConversionIsExaminedWhereItIsWanted) {

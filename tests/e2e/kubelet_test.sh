@@ -107,8 +107,32 @@ log_has_all() {
   grep -qxF "$proof" "$RUN/main.log" && grep -qx 'hello' "$RUN/main.log" && grep -qx 'shown,' "$RUN/main.log"
   grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" && grep -qx 'options ndots:5' "$RUN/main.log"
 }
+left_out_is_said() {
+  local left
+  # shellcheck disable=SC2016
+  manifest odd '{terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
+      containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}], securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
+        volumeMounts: [{name: "data", mountPath: "/data", subPath: "part"}, {name: "names", mountPath: "/names"}]}]}' --arg sleep "$SLEEP"
+  becomes True 90 is_ready odd
+  prints 1000 kubelet_run odd app '/usr/bin/id -u'
+  left=$(grep "container=\"$(container_status odd app '.containerID | ltrimstr("containerd://")')\"" "$RUN/log/containerd.log" | sed -n 's/.*left_out=//p')
+  echo "$left"
+  [ "$left" = "\"environment variable 'HOSTNAME', environment variable 'HIDDEN', user 2000 (the image's is 1000), capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
+}
 exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
 summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
+
+image_space() { curl -sf http://127.0.0.1:10255/stats/summary | jq '.node.runtime.imageFs.capacityBytes > 0'; }
+image_space_is_known() {
+  local missing
+  { "$locket" doctor --json || true; } > "$RUN/doctor.json"
+  missing=$(jq -r '.checks[] | select(.name == "image-space" and (.ok | not)).way_out' "$RUN/doctor.json")
+  if [ -n "$missing" ]; then
+    prints false image_space
+    sh -c "${missing/\/var\/lib\/locket-snapshotter/$RUN/snapshotter}"
+  fi
+  becomes true 30 image_space
+}
 
 start_troubled() {
   # shellcheck disable=SC2016
@@ -187,7 +211,9 @@ claim 'a pod becomes ready: init container, emptyDir, hooks, exec and TCP probes
 claim "its log has the secret's proof, what postStart wrote, the variable that is allowed and no other, and the kubelet's DNS" log_has_all
 claim 'the kubelet runs a command that is listed' prints 1000 kubelet_run main app '/usr/bin/id -u'
 claim 'it refuses another, and says why' exec_is_refused
+claim "what the guest leaves out of a pod is in containerd's log, and the container runs" left_out_is_said
 claim "the kubelet's summary has the containers" summary_has_it
+claim "the kubelet knows the images' disk, if need be by the link that the doctor asks for" image_space_is_known
 start_troubled
 claim "a refused command is a crash loop with its reason in the pod's status and events" refusal_is_said
 claim 'a container that exits is restarted in the same VM, with back-off' exit_restarts
