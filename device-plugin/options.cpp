@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kMaxConfigFileBytes = 1U << 20;
 constexpr size_t kMaxDomainBytes = 253;  // as a DNS name, RFC 1035
 constexpr size_t kMaxNameBytes = 63;
-constexpr uint32_t kMost = static_cast<uint32_t>(kMaxGuests);
+constexpr int64_t kMost = kMaxGuests;
+constexpr int64_t kMaxSeconds = 24 * 3600;
 
 constexpr const char* kExamples = R"(
 What this node would announce, and why not more:
@@ -58,9 +59,9 @@ Status TakeResource(TomlTable& root, Resource& resource) {
   LOCKET_TRY_ASSIGN(TomlTable table, root.TakeTable(table_name.c_str()));
   LOCKET_TRY(table.Take("resource", &resource.name));
   if (resource.tee == Tee::kEmulated) {
-    LOCKET_TRY(table.Take("count", 0U, kMost, &resource.emulated));
+    LOCKET_TRY(table.Take("count", 0, kMost, &resource.emulated));
   } else {
-    LOCKET_TRY(table.Take("reserved", 0U, kMost, &resource.reserved));
+    LOCKET_TRY(table.Take("reserved", 0, kMost, &resource.reserved));
   }
   LOCKET_TRY(table.Finish());
   if (resource.name.empty()) return Ok();
@@ -139,8 +140,8 @@ Result<Options> ParseConfig(std::string_view text) {
   LOCKET_TRY(CheckPath("kubelet_dir", options.kubelet_dir));
   LOCKET_TRY(table.Take("root", &options.root));
   LOCKET_TRY(CheckPath("root", options.root));
-  LOCKET_TRY(table.Take("check_interval_s", &options.check_interval));
-  LOCKET_TRY(table.Take("register_timeout_s", &options.register_timeout));
+  LOCKET_TRY(table.Take("check_interval_s", 1, kMaxSeconds, &options.check_interval));
+  LOCKET_TRY(table.Take("register_timeout_s", 1, kMaxSeconds, &options.register_timeout));
   LOCKET_TRY(TakeLog(table, options));
   std::set<std::string> names;
   for (Resource& resource : options.resources) {

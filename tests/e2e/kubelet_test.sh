@@ -104,8 +104,8 @@ becomes_ready() {
 log_has_all() {
   kubelet_log main app > "$RUN/main.log"
   cat "$RUN/main.log"
-  grep -qxF "$proof" "$RUN/main.log" && grep -qx 'hello' "$RUN/main.log" && grep -qx 'shown,' "$RUN/main.log"
-  grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" && grep -qx 'options ndots:5' "$RUN/main.log"
+  grep -qxF "$proof" "$RUN/main.log" && grep -qx 'hello' "$RUN/main.log" && grep -qx 'shown,' "$RUN/main.log" &&
+    grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" && grep -qx 'options ndots:5' "$RUN/main.log"
 }
 left_out_is_said() {
   local left
@@ -174,7 +174,8 @@ gets_another_vm() {
   becomes False 60 is_ready main
   becomes True 90 is_ready main
   [ "$(container_status main app .containerID)" != "$id" ]
-  [ "$(vm_of main | wc -l)" -eq 1 ] && [ "$(vm_of main)" != "$vm" ]
+  [ "$(vm_of main | wc -l)" -eq 1 ]
+  [ "$(vm_of main)" != "$vm" ]
   kubelet_log main app | grep -xF "$proof"
 }
 # preStop prints as the container, and TERM ends the server; sleep hears neither, so this takes the whole grace period.
@@ -185,7 +186,7 @@ deletion_is_graceful() {
   rm "$RUN/manifests/main.json"
   becomes '' 10 container_status main app '.ready | select(. == true)'
   wait_gone 40 "$vm"
-  kill $tail
+  kill "$tail"
   cat "$RUN/last-words"
   grep -q ' stdout F goodbye$' "$RUN/last-words" && grep -q ' stdout F told$' "$RUN/last-words"
 }
