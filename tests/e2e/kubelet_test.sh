@@ -85,8 +85,15 @@ vm_of() {
   sandboxes=$(ctr -a "$CONTAINERD" -n k8s.io containers ls -q "labels.\"io.kubernetes.pod.name\"==$1-node,labels.\"io.cri-containerd.kind\"==sandbox")
   [ -n "$sandboxes" ] && pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/.*(${sandboxes//$'\n'/|})"
 }
-# told POD REASON REGEX: the kubelet has an event of it.
-told() { grep 'Event occurred' "$RUN/log/kubelet.log" | grep "object=\"default/$1-node\"" | grep "reason=\"$2\"" | grep -E "$3" || { say "no event $2 of $1 has /$3/"; return 1; }; }
+# told POD REASON REGEX: the kubelet has an event of it, or soon will.
+event() { grep 'Event occurred' "$RUN/log/kubelet.log" | grep "object=\"default/$1-node\"" | grep "reason=\"$2\"" | grep -E "$3"; }
+told() {
+  local until=$((SECONDS + 60))
+  until event "$@"; do
+    [ "$SECONDS" -lt "$until" ] || { say "no event $2 of $1 has /$3/"; return 1; }
+    sleep 0.5
+  done
+}
 
 becomes_ready() {
   # shellcheck disable=SC2016
