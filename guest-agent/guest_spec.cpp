@@ -219,6 +219,7 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
     spec.dropped.push_back("user " + std::to_string(*host.uid) + " (the image's is " +
                            std::to_string(image.uid) + ")");
   }
+  if (host.joins_processes) spec.dropped.emplace_back("processes shared with others");
   ChooseCapabilities(host, spec);
   for (const RlimitSpec& limit : host.rlimits) {
     const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();

@@ -145,6 +145,22 @@ Status DecodeResources(const Json& root, HostSpec& spec) {
   return Ok();
 }
 
+// A list of namespaces without one of processes means the host's; a path is another container's.
+Status DecodeNamespaces(const Json& root, HostSpec& spec) {
+  LOCKET_TRY_ASSIGN(const Json* linux_part, ObjectMember(root, "linux"));
+  if (linux_part == nullptr) return Ok();
+  LOCKET_TRY_ASSIGN(const Json* list, ListMember(*linux_part, "namespaces"));
+  if (list == nullptr) return Ok();
+  spec.joins_processes = true;
+  for (const Json& entry : *list) {
+    if (!entry.is_object()) return Wrong("namespaces", "a list of objects");
+    LOCKET_TRY_ASSIGN(const auto type, TextMember(entry, "type"));
+    LOCKET_TRY_ASSIGN(const auto path, TextMember(entry, "path"));
+    if (type == "pid" && path.empty()) spec.joins_processes = false;
+  }
+  return Ok();
+}
+
 Result<Json> ParseObject(std::string_view json) {
   if (json.size() > kMaxHostSpecBytes) {
     return Error(ErrorCode::kInvalidArgument, "OCI spec: " + std::to_string(json.size()) +
@@ -177,6 +193,7 @@ Result<HostSpec> DecodeHostSpec(std::string_view json) {
     LOCKET_TRY_ASSIGN(spec.read_only_root, BoolMember(*rootfs, "readonly"));
   }
   LOCKET_TRY(DecodeMounts(root, spec));
+  LOCKET_TRY(DecodeNamespaces(root, spec));
   LOCKET_TRY(DecodeResources(root, spec));
   return spec;
 }

@@ -42,6 +42,7 @@ struct HostSpec {
   bool terminal = false;
   bool no_new_privileges = false;
   bool read_only_root = false;
+  bool joins_processes = false;  // the pod's, or the host's, instead of having its own
   std::optional<int64_t> memory_limit{};
   std::optional<uint64_t> cpu_shares{};
   std::optional<int64_t> cpu_quota{};

@@ -8,6 +8,7 @@ namespace locket::guest_agent {
 namespace {
 
 using Json = nlohmann::json;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -121,6 +122,15 @@ TEST(GuestSpecTest, TheUserIsTheImagesAndAnotherIsNamed) {
   const auto spec = ApplyPolicy(kImage, host, {});
   EXPECT_EQ(spec->process.uid, 1000U);
   EXPECT_THAT(spec->dropped, ElementsAre("user 2000 (the image's is 1000)"));
+}
+
+TEST(GuestSpecTest, ProcessesAreNeverShared) {
+  HostSpec host = Host();
+  host.joins_processes = true;
+  const auto spec = ApplyPolicy(kImage, host, {});
+  ASSERT_TRUE(spec.ok());
+  EXPECT_THAT(spec->dropped, ElementsAre("processes shared with others"));
+  EXPECT_THAT(Encoded(*spec)["linux"]["namespaces"], Contains(Json{{"type", "pid"}}));
 }
 
 TEST(GuestSpecTest, UnknownRlimitsAndHostMountsAreLeftOut) {

@@ -41,6 +41,16 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
           .pids_limit = 5}));
 }
 
+TEST(HostSpecTest, ProcessesAreTheContainersOwnOnlyInANamespaceThatIsMadeForIt) {
+  const auto joins = [](const std::string& namespaces) {
+    return DecodeHostSpec(R"({"process":{},"linux":{)" + namespaces + "}}")->joins_processes;
+  };
+  EXPECT_FALSE(joins(""));
+  EXPECT_FALSE(joins(R"("namespaces":[{"type":"ipc","path":"/p"},{"type":"pid"}])"));
+  EXPECT_TRUE(joins(R"("namespaces":[{"type":"pid","path":"/proc/7/ns/pid"}])"));
+  EXPECT_TRUE(joins(R"("namespaces":[{"type":"ipc"}])"));
+}
+
 TEST(HostSpecTest, WhatIsAbsentOrNullIsEmpty) {
   const auto spec = DecodeHostSpec(R"({"process":{"env":null},"linux":null,"mounts":null})");
   ASSERT_TRUE(spec.ok()) << spec.error().message();
@@ -73,6 +83,9 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{R"({"process":{"args":["a\u0000b"]}})", "args is not text without NUL"},
         Malformed{R"({"process":{"terminal":1}})", "terminal is not a boolean"},
         Malformed{R"({"process":{"capabilities":[]}})", "capabilities is not an object"},
+        Malformed{R"({"process":{},"linux":{"namespaces":{}}})", "namespaces is not a list"},
+        Malformed{R"({"process":{},"linux":{"namespaces":["pid"]}})",
+                  "namespaces is not a list of objects"},
         Malformed{R"({"process":{"user":7}})", "user is not an object"},
         Malformed{R"({"process":{"user":{"uid":-1}}})", "uid is not an unsigned integer"},
         Malformed{R"({"process":{"rlimits":[1]}})", "rlimits is not a list of objects"},
