@@ -26,7 +26,8 @@ FILL='date > /data/filled'
 # shellcheck disable=SC2016
 MAIN='/app/run; echo "$SHOWN,$HIDDEN"; cat /etc/resolv.conf; exec sleep 1000'
 SERVE="trap 'echo told; exit 0' TERM; openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www & while :; do wait; done"
-SLEEP='exec sleep 1000' EXIT='exit 7' GOOD='test -e /data/filled' BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
+TERMINAL='while read line; do stty size; done; exit 4'
+SLEEP='exec sleep 1000' EXIT='exit 7' HUNGRY='exec tail /dev/zero' GOOD='test -e /data/filled' BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 
 # The kubelet sets these; here it finds them set, and the machine keeps its own.
@@ -56,10 +57,10 @@ JSON
 }
 write_initdata() {
   local script options=()
-  for script in "$FILL" "$MAIN" "$SERVE" "$SLEEP" "$EXIT"; do options+=(--allow-command "$(argv "$script")"); done
-  for script in "$GOOD" "$BAD" "$HELLO" "$GOODBYE"; do options+=(--allow-exec "$(argv "$script")"); done
+  for script in "$FILL" "$MAIN" "$SERVE" "$SLEEP" "$EXIT" "$HUNGRY"; do options+=(--allow-command "$(argv "$script")"); done
+  for script in "$GOOD" "$BAD" "$HELLO" "$GOODBYE" "$TERMINAL"; do options+=(--allow-exec "$(argv "$script")"); done
   "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
-    "${options[@]}" --allow-exec '["/usr/bin/id","-u"]' --allow-env SHOWN --allow-volume /data --allow-network -o "$RUN/pod.toml"
+    "${options[@]}" --allow-exec '["/usr/bin/id","-u"]' --allow-env SHOWN --allow-volume /data --allow-stdin --allow-network -o "$RUN/pod.toml"
   "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/pod.toml"
 }
 
@@ -117,18 +118,63 @@ log_has_all() {
 left_out_is_said() {
   local left
   # shellcheck disable=SC2016
-  manifest odd '{terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
+  manifest odd '{shareProcessNamespace: true, terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
       containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}], securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
         volumeMounts: [{name: "data", mountPath: "/data", subPath: "part"}, {name: "names", mountPath: "/names"}]}]}' --arg sleep "$SLEEP"
   becomes True 90 is_ready odd
   prints 1000 kubelet_run odd app '/usr/bin/id -u'
   left=$(grep "container=\"$(container_status odd app '.containerID | ltrimstr("containerd://")')\"" "$RUN/log/containerd.log" | sed -n 's/.*left_out=//p')
   echo "$left"
-  [ "$left" = "\"environment variable 'HOSTNAME', environment variable 'HIDDEN', user 2000 (the image's is 1000), capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
+  [ "$left" = "\"environment variable 'HOSTNAME', environment variable 'HIDDEN', user 2000 (the image's is 1000), processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
 }
 exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
 summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
 
+# As kubectl exec -it: types on a terminal of 33 lines and 77 columns until it has that size, then ^D; prints the exit status.
+terminal() {
+  python3 - "$TERMINAL" << 'PYTHON'
+import json, socket, ssl, struct, sys, urllib.parse
+
+INPUT, OUTPUT, STATUS, SIZE = 0, 1, 3, 4  # channels of v4.channel.k8s.io
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+link = context.wrap_socket(socket.create_connection(("127.0.0.1", 10250), timeout=30)).makefile("rwb")
+query = urllib.parse.urlencode({"command": ["/bin/sh", "-c", sys.argv[1]], "input": 1, "output": 1, "tty": 1}, doseq=True)
+link.write(f"GET /exec/default/main-node/app?{query} HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Key: bm8gc2VjcmV0IGF0IGFsbA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n".encode())
+link.flush()
+answer = link.readline()
+if b" 101 " not in answer:
+    sys.exit(f"{answer} {link.read()}")
+while link.readline().strip():
+    pass
+
+def send(channel, data):  # masked with zeros
+    link.write(struct.pack("BBxxxxB", 0x82, 0x81 + len(data), channel) + data)
+    link.flush()
+
+def receive():
+    length = link.read(2)[1]
+    data = link.read(struct.unpack(">H", link.read(2))[0] if length == 126 else length)
+    return data[0], data[1:]
+
+send(SIZE, b'{"Width":77,"Height":33}')
+send(INPUT, b"typed\r")
+seen, ended = b"", False
+while True:
+    channel, data = receive()
+    if channel == STATUS and data:
+        break
+    if channel == OUTPUT:
+        seen += data
+        if not ended and seen.endswith(b"\r\n") and seen.count(b"\n") % 2 == 0:  # its echo, and the answer
+            ended = b"33 77" in seen
+            send(INPUT, b"\x04" if ended else b"typed\r")
+if b"typed" not in seen:
+    sys.exit(f"no echo: {seen}")
+print(json.loads(data)["details"]["causes"][0]["message"])
+PYTHON
+}
 image_space() { curl -sf http://127.0.0.1:10255/stats/summary | jq '.node.runtime.imageFs.capacityBytes > 0'; }
 image_space_is_known() {
   local missing
@@ -147,9 +193,24 @@ start_troubled() {
   # shellcheck disable=SC2016
   manifest exits '{containers: [{name: "app", command: sh($exit)}]}' --arg exit "$EXIT"
   # shellcheck disable=SC2016
+  manifest unlisted '{terminationGracePeriodSeconds: 1, containers: [
+      {name: "probed", command: sh($sleep), livenessProbe: (runs("id") + {periodSeconds: 1, failureThreshold: 1}), readinessProbe: runs("id")},
+      {name: "hooked", command: sh($sleep), lifecycle: {postStart: runs("id")}}]}' --arg sleep "$SLEEP"
+  # shellcheck disable=SC2016
+  manifest hungry '{containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
+  # shellcheck disable=SC2016
   manifest unwell '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
     --arg sleep "$SLEEP" --arg bad "$BAD"
 }
+# The kubelet takes no answer for none: such a probe neither succeeds nor fails.
+unlisted_is_said() {
+  becomes true 90 container_status unlisted hooked '.restartCount >= 1'
+  told unlisted FailedPostStartHook 'not listed in initdata.s \[agent\] allow_exec'
+  told unlisted Unhealthy 'Liveness probe errored: .*not listed in initdata.s \[agent\] allow_exec'
+  told unlisted Unhealthy 'Readiness probe errored: .*not listed in initdata'
+  prints 'false 0' container_status unlisted probed '"\(.ready) \(.restartCount)"'
+}
+oom_is_said() { becomes OOMKilled 120 container_status hungry app '.lastState.terminated.reason'; }
 refusal_is_said() {
   becomes CrashLoopBackOff 90 container_status refused app '.state.waiting.reason'
   container_status refused app '.lastState.terminated.message' | grep 'command \["/bin/ls","/"\] is neither the image.s own, .* nor listed in initdata.s \[agent\] allow_commands'
@@ -158,20 +219,22 @@ refusal_is_said() {
 restarts_in_its_vm() {
   becomes true 90 container_status "$1" app '.restartCount >= 2'
   prints "$2" container_status "$1" app '.lastState.terminated.exitCode'
-  told "$1" BackOff 'Back-off restarting failed container'
-  prints 1 grep -c "RunPodSandbox for &PodSandboxMetadata{Name:$1-node,.* returns sandbox id" "$RUN/log/containerd.log"
+  prints 1 grep -c "RunPodSandbox for .*$1-node.* returns sandbox id" "$RUN/log/containerd.log"
 }
-exit_restarts() { restarts_in_its_vm exits 7; }
+exit_restarts() { restarts_in_its_vm exits 7 && told exits BackOff 'Back-off restarting failed container'; }
 probe_restarts() { told unwell Unhealthy 'Liveness probe failed: unwell' && told unwell Killing 'failed liveness probe' && restarts_in_its_vm unwell 137; }
-outlives_kubelet() {
+outlives_restarts() {
   local id vm
   id=$(container_status main app .containerID)
   vm=$(vm_of main)
-  stop kubelet
+  stop kubelet KILL
+  stop containerd KILL
+  start_containerd
   start_kubelet
   becomes True 60 is_ready main
   prints "$id" container_status main app .containerID
   prints "$vm" vm_of main
+  prints 1000 kubelet_run main app '/usr/bin/id -u'
 }
 gets_another_vm() {
   local id vm
@@ -219,6 +282,7 @@ claim 'a pod becomes ready: init container, emptyDir, hooks, exec and TCP probes
 claim "its log has the secret's proof, what postStart wrote, the variable that is allowed and no other, and the kubelet's DNS" log_has_all
 claim 'the kubelet runs a command that is listed' prints 1000 kubelet_run main app '/usr/bin/id -u'
 claim 'it refuses another, and says why' exec_is_refused
+claim 'a terminal through the kubelet echoes, has the size asked for, ends with ^D, and the exit status comes back' prints 4 terminal
 claim "what the guest leaves out of a pod is in containerd's log, and the container runs" left_out_is_said
 claim "the kubelet's summary has the containers" summary_has_it
 claim "the kubelet knows the images' disk, if need be by the link that the doctor asks for" image_space_is_known
@@ -226,7 +290,9 @@ start_troubled
 claim "a refused command is a crash loop with its reason in the pod's status and events" refusal_is_said
 claim 'a container that exits is restarted in the same VM, with back-off' exit_restarts
 claim 'a container whose liveness probe fails is restarted in the same VM' probe_restarts
-claim 'a restart of the kubelet leaves pod and VM as they are' outlives_kubelet
+claim 'a hook that is not listed restarts its container, a probe is no answer, and the events say why' unlisted_is_said
+claim 'a container over its memory limit is OOMKilled, and restarted' oom_is_said
+claim 'a pod and its VM outlive containerd and the kubelet, and go on with the next' outlives_restarts
 claim 'a pod whose VM was killed gets another' gets_another_vm
 claim 'deleting the manifest runs preStop, sends TERM, and ends the VM after the grace period' deletion_is_graceful
 claim 'nothing is left of pods whose manifests are gone' nothing_is_left
