@@ -159,22 +159,96 @@ class Exchange {
   size_t given_ = 0;
 };
 
+// What a forked child tells its parent when it cannot become the program.
+struct ForkFailure {
+  int error;
+  bool joining;  // a cgroup, and not yet starting the program
+};
+
+// Between fork and exec: system calls only. posix_spawn cannot enter a cgroup before glibc 2.39.
+class ForkedChild {
+ public:
+  ForkedChild(const SpawnOptions& options, int report_fd)
+      : options_(options), report_fd_(report_fd) {}
+
+  [[noreturn]] void Become(char* const* argv, char* const* environment) const {
+    for (const int fd : options_.cgroup_fds) {
+      if (::write(fd, "0", 1) != 1) Fail(/*joining=*/true);  // 0: whoever writes
+    }
+    for (int signal = 1; signal < NSIG; ++signal) (void)::signal(signal, SIG_DFL);
+    sigset_t none;
+    ::sigemptyset(&none);
+    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    Give(options_.stdin_fd, STDIN_FILENO);
+    Give(options_.stdout_fd, STDOUT_FILENO);
+    Give(options_.stderr_fd, STDERR_FILENO);
+    for (const int fd : options_.inherited_fds) {
+      if (::fcntl(fd, F_SETFD, 0) != 0) Fail(/*joining=*/false);
+    }
+    ::execvpe(argv[0], argv, environment);
+    Fail(/*joining=*/false);
+  }
+
+ private:
+  void Give(int from, int to) const {
+    if (from < 0 && to == STDERR_FILENO) return;
+    if (from < 0) from = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    // dup2 to its own number would leave FD_CLOEXEC as it is.
+    const int given = from == to ? ::fcntl(to, F_SETFD, 0) : ::dup2(from, to);
+    if (from < 0 || given < 0) Fail(/*joining=*/false);
+  }
+  [[noreturn]] void Fail(bool joining) const {
+    const ForkFailure failure{.error = errno, .joining = joining};
+    [[maybe_unused]] const ssize_t told = ::write(report_fd_, &failure, sizeof failure);
+    ::_exit(127);
+  }
+
+  const SpawnOptions& options_;
+  const int report_fd_;
+};
+
+Result<pid_t> ForkInCgroups(char* const* argv, char* const* environment,
+                            const SpawnOptions& options) {
+  LOCKET_TRY_ASSIGN(auto report, MakePipe());
+  const ForkedChild child(options, report.write.get());
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::FromErrno(errno, "fork");
+  if (pid == 0) child.Become(argv, environment);
+  report.write.reset();
+  ForkFailure failure{};
+  ssize_t got = 0;
+  while ((got = ::read(report.read.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
+  }
+  if (got == 0) return pid;  // closed by exec
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  return Error::FromErrno(failure.error, failure.joining ? "enter its cgroup" : "exec");
+}
+
 }  // namespace
 
 Result<Subprocess> Subprocess::Start(const std::vector<std::string>& argv,
                                      const SpawnOptions& options) {
   if (argv.empty()) return Error(ErrorCode::kInvalidArgument, "start program: no name given");
+  auto arguments = argv;
+  auto environment = Environment(options.environment);
+  const auto argument_pointers = Pointers(arguments);
+  const auto environment_pointers = Pointers(environment);
+  if (!options.cgroup_fds.empty()) {
+    LOCKET_TRY_ASSIGN(const pid_t pid,
+                      ForkInCgroups(argument_pointers.data(), environment_pointers.data(), options)
+                          .While("start '" + argv[0] + "'"));
+    return Subprocess(pid);
+  }
   FileActions actions;
   actions.Give(options.stdin_fd, STDIN_FILENO);
   actions.Give(options.stdout_fd, STDOUT_FILENO);
   actions.Give(options.stderr_fd, STDERR_FILENO);
   for (const int fd : options.inherited_fds) actions.Keep(fd);
   const SpawnAttributes attributes;
-  auto arguments = argv;
-  auto environment = Environment(options.environment);
   pid_t pid = -1;
   const int failed = ::posix_spawnp(&pid, argv[0].c_str(), actions.get(), attributes.get(),
-                                    Pointers(arguments).data(), Pointers(environment).data());
+                                    argument_pointers.data(), environment_pointers.data());
   if (failed != 0) return Error::FromErrno(failed, "start '" + argv[0] + "'");
   return Subprocess(pid);
 }

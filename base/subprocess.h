@@ -19,12 +19,15 @@ struct SpawnOptions {
   int stderr_fd = -1;                      // -1: ours
   std::vector<std::string> environment{};  // "NAME=value"; added to ours
   std::vector<int> inherited_fds{};        // above 2; the child has them under the same numbers
+  // Opened cgroup.procs files: the child is in those cgroups before its program's first
+  // instruction.
+  std::vector<int> cgroup_fds{};
 };
 
 // A child process. Destruction kills it (SIGKILL) and reaps it unless Wait or Release came first.
 class Subprocess {
  public:
-  // `argv[0]` is looked up in PATH. kNotFound: no such program.
+  // `argv[0]` is looked up in PATH. kNotFound: no such program. No child is left of a failure.
   static Result<Subprocess> Start(const std::vector<std::string>& argv,
                                   const SpawnOptions& options = {});
 

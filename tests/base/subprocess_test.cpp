@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/unique_fd.h"
 
 namespace locket {
@@ -66,6 +68,62 @@ TEST(SubprocessTest, OnlyTheNamedDescriptorsReachTheChild) {
   std::string text(16, '\0');
   EXPECT_EQ(::read(reader.get(), text.data(), text.size()), 6);
   EXPECT_EQ(text.substr(0, 6), "there\n");
+}
+
+// A file stands in for cgroup.procs: what the kernel would take for "me" is written to it.
+class CgroupChildTest : public ::testing::Test {
+ protected:
+  const TempDir dir_ = TempDir::Create("/tmp", "subprocess").value();
+  const std::string procs_ = (dir_.path() / "cgroup.procs").string();
+  UniqueFd fd_ = OpenFile(procs_, O_WRONLY | O_CREAT).value();
+};
+
+TEST_F(CgroupChildTest, EntersItsCgroupsBeforeItsProgramBegins) {
+  const auto other = (dir_.path() / "other").string();
+  const UniqueFd second = OpenFile(other, O_WRONLY | O_CREAT).value();
+  const auto out = (dir_.path() / "out").string();
+  const UniqueFd output = OpenFile(out, O_WRONLY | O_CREAT).value();
+  auto child = Subprocess::Start(
+      {"cat", procs_, other}, {.stdout_fd = output.get(), .cgroup_fds = {fd_.get(), second.get()}});
+  ASSERT_TRUE(child.ok()) << child.error().message();
+  EXPECT_EQ(*child->Wait(), 0);
+  EXPECT_EQ(*ReadFile(out, 100), "00");
+}
+
+TEST_F(CgroupChildTest, HasWhatAnyOtherChildHas) {
+  ASSERT_EQ(::setenv("SUBPROCESS_TEST", "old", 1), 0);
+  (void)::signal(SIGPIPE, SIG_IGN);
+  const auto out = (dir_.path() / "out").string();
+  const UniqueFd output = OpenFile(out, O_WRONLY | O_CREAT).value();
+  const std::string script = "echo $SUBPROCESS_TEST; wc -c; echo err >&2; for fd in " +
+                             std::to_string(fd_.get()) + " " + std::to_string(output.get()) +
+                             "; do test -e /proc/self/fd/$fd && echo kept; done; kill -PIPE $$";
+  auto child = Subprocess::Start({"sh", "-c", script}, {.stdout_fd = output.get(),
+                                                        .stderr_fd = output.get(),
+                                                        .environment = {"SUBPROCESS_TEST=new"},
+                                                        .inherited_fds = {output.get()},
+                                                        .cgroup_fds = {fd_.get()}});
+  ASSERT_TRUE(child.ok()) << child.error().message();
+  EXPECT_EQ(*child->Wait(), 128 + SIGPIPE);
+  EXPECT_EQ(*ReadFile(out, 100), "new\n0\nerr\nkept\n");
+  (void)::signal(SIGPIPE, SIG_DFL);
+}
+
+TEST_F(CgroupChildTest, OneThatCannotEnterDoesNotRun) {
+  const UniqueFd readable = OpenFile(procs_, O_RDONLY).value();
+  const auto made = (dir_.path() / "made").string();
+  const auto child = Subprocess::Start({"touch", made}, {.cgroup_fds = {readable.get()}});
+  ASSERT_FALSE(child.ok());
+  EXPECT_THAT(child.error().message(), HasSubstr("start 'touch': enter its cgroup: Bad file"));
+  EXPECT_FALSE(std::filesystem::exists(made));
+}
+
+TEST_F(CgroupChildTest, NamesTheProgramThatIsNotThere) {
+  const auto child = Subprocess::Start({"no-such-program-anywhere"}, {.cgroup_fds = {fd_.get()}});
+  ASSERT_FALSE(child.ok());
+  EXPECT_EQ(child.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(child.error().message(), HasSubstr("start 'no-such-program-anywhere': exec"));
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
 }
 
 TEST(SubprocessTest, CountsADeathBySignalAsAShellDoes) {
