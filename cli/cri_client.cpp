@@ -52,6 +52,7 @@ cri::PodSandboxConfig SandboxConfig(const PodSpec& pod) {
   (*config.mutable_labels())[std::string(kPodLabel)] = pod.name;
   for (const auto& [key, value] : pod.annotations) (*config.mutable_annotations())[key] = value;
   (*config.mutable_annotations())[kRuntimeHandlerAnnotation] = pod.runtime_handler;
+  config.mutable_linux()->set_cgroup_parent(pod.cgroup_parent);
   auto* namespaces =
       config.mutable_linux()->mutable_security_context()->mutable_namespace_options();
   namespaces->set_network(NetworkMode(pod));

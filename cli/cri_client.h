@@ -24,6 +24,7 @@ struct PodSpec {
   std::string log_directory;
   std::map<std::string, std::string> annotations{};
   std::string runtime_handler;
+  std::string cgroup_parent{};  // empty: the host's choice
   bool network = false;  // true: one of its own, from CNI; else the host's, which no guest gets
 
   bool operator==(const PodSpec&) const = default;

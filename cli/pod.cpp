@@ -210,6 +210,7 @@ Result<int> RunNamedPod(CriClient& cri, const RunPodRequest& request, int interr
                     .log_directory = logs.string(),
                     .annotations = request.annotations,
                     .runtime_handler = request.runtime_handler,
+                    .cgroup_parent = request.cgroup_parent,
                     .network = request.network};
   auto id = cri.RunPod(pod, request.timeout).While("start the sandbox");
   if (!id.ok()) {

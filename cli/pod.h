@@ -24,6 +24,7 @@ struct RunPodRequest {
   std::filesystem::path log_dir;             // made if absent
   std::vector<std::string> empty_volumes{};  // paths in the container
   int64_t memory_limit_mib = 0;              // 0: none
+  std::string cgroup_parent{};               // the pod's cgroup on the host; empty: none
   bool network = false;                      // from CNI, if the initdata allows it
   bool detach = false;
   bool remove = false;                // once it has ended

@@ -38,6 +38,10 @@ Status CheckRun(RunOptions& options) {
       return Usage("--empty-volume '" + path + "' is not an absolute path");
     }
   }
+  const std::string& parent = options.request.cgroup_parent;
+  if (!parent.empty() && !parent.starts_with('/')) {
+    return Usage("--cgroup-parent '" + parent + "' is not an absolute path");
+  }
   for (const auto& annotation : options.annotations) {
     const size_t equals = annotation.find('=');
     if (equals == 0 || equals == std::string::npos) {
@@ -102,6 +106,8 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
   run->add_option("--memory", options->request.memory_limit_mib,
                   "Memory limit of the container, MiB")
       ->check(CLI::Range(int64_t{1}, kMaxMemoryMib));
+  run->add_option("--cgroup-parent", options->request.cgroup_parent,
+                  "Cgroup of the host, made before, that is to hold the pod's VM");
   run->callback([&context, &selected, &after_dashes, options, socket] {
     options->request.command = after_dashes;
     selected.check = [options] { return CheckRun(*options); };

@@ -40,12 +40,13 @@ Result<std::string> TextOfEntry(const json& object, const char* list, const char
   return std::string();
 }
 
-Status ReadNetwork(const json& spec, BundleSpec& out) {
+Status ReadPlaces(const json& spec, BundleSpec& out) {
   LOCKET_TRY_ASSIGN(out.resolv_conf,
                     TextOfEntry(spec, "mounts", "destination", "/etc/resolv.conf", "source"));
   const auto linux_part = spec.find("linux");
   if (linux_part == spec.end()) return Ok();
   if (!linux_part->is_object()) return Bad("'linux' is not an object");
+  LOCKET_TRY_ASSIGN(out.cgroups_path, Text(*linux_part, "cgroupsPath"));
   LOCKET_TRY_ASSIGN(out.netns, TextOfEntry(*linux_part, "namespaces", "type", "network", "path"));
   return Ok();
 }
@@ -68,7 +69,7 @@ Result<BundleSpec> ParseBundleSpec(std::string_view text) {
   LOCKET_TRY_ASSIGN(out.initdata_base64, Text(annotations, kInitdata));
   if (type == "sandbox") {
     out.kind = ContainerKind::kSandbox;
-    LOCKET_TRY(ReadNetwork(spec, out));
+    LOCKET_TRY(ReadPlaces(spec, out));
   } else if (type == "container") {
     out.kind = ContainerKind::kContainer;
     if (!IsIdentifier(out.sandbox_id)) {

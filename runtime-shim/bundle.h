@@ -25,6 +25,7 @@ struct BundleSpec {
   std::string hostname{};         // of the pod; may be empty
   std::string initdata_base64{};  // annotation cc_init_data; may be empty
   std::string netns{};            // path of the pod's network namespace; empty: it has none
+  std::string cgroups_path{};     // linux.cgroupsPath of a sandbox; may be empty
   std::string resolv_conf{};      // the host's file that is to be /etc/resolv.conf; may be empty
   bool operator==(const BundleSpec&) const = default;
 };

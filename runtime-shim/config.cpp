@@ -69,6 +69,7 @@ Status TakeAll(TomlTable& table, Config& config) {
   LOCKET_TRY(table.Take("direct_io", &config.direct_io));
   LOCKET_TRY(table.Take("scratch_mib", 0, 1U << 20, &config.scratch_mib));
   LOCKET_TRY(table.Take("scratch_dir", &config.scratch_dir));
+  LOCKET_TRY(table.Take("pod_cgroup", &config.pod_cgroup));
   LOCKET_TRY(table.Take("boot_timeout_s", 1, kMaxSeconds, &config.boot_timeout));
   LOCKET_TRY(table.Take("prepare_timeout_s", 1, kMaxSeconds, &config.prepare_timeout));
   LOCKET_TRY(table.Take("call_timeout_s", 1, kMaxSeconds, &config.call_timeout));

@@ -33,6 +33,7 @@ struct Config {
   bool direct_io = false;    // layers bypass the host's page cache
   uint32_t scratch_mib = 0;  // 0: containers write to memory
   std::filesystem::path scratch_dir = "/var/lib/locket/scratch";
+  bool pod_cgroup = true;  // the VM runs in the pod's cgroup
   std::chrono::seconds boot_timeout{120};
   std::chrono::seconds prepare_timeout{300};
   std::chrono::seconds call_timeout{60};

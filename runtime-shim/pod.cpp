@@ -1,6 +1,7 @@
 #include "runtime-shim/pod.h"
 
 #include <csignal>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -82,6 +83,7 @@ Status Pod::CreateSandbox(Task& task, const BundleSpec& spec) {
                              .initdata_base64 = spec.initdata_base64,
                              .netns = spec.netns,
                              .resolv_conf = spec.resolv_conf,
+                             .cgroups_path = spec.cgroups_path,
                              .dir = dir},
                             dependencies_, [this](const std::string& why) { OnVmDead(why); });
   if (!booted.ok()) {
@@ -191,6 +193,7 @@ void Pod::OnVmDead(const std::string& why) {
     const TaskState state = task->state();
     if (state.exit || state.status == TaskStatus::kCreating) continue;
     log::Info("task ends with its VM", {{"task", id}, {"status", kKilledStatus}});
+    if (!task->is_sandbox && task->vm->out_of_memory()) events_.OutOfMemory(id);
     Exit(*task, kKilledStatus, system_clock::now());
   }
   execs_.EndAll();
@@ -200,6 +203,24 @@ Result<TaskState> Pod::State(const std::string& id, CreateRequest* request) cons
   LOCKET_TRY_ASSIGN(const auto task, Find(id));
   if (request != nullptr) *request = task->request;
   return task->state();
+}
+
+Result<TaskUsage> Pod::Usage(const std::string& id) {
+  LOCKET_TRY_ASSIGN(const auto task, Find(id));
+  std::set<std::string> running;
+  {
+    const MutexLock lock(mutex_);
+    for (const auto& [name, other] : tasks_) {
+      const bool runs = other->state().status == TaskStatus::kRunning;
+      if (runs && !other->is_sandbox) running.insert(name);
+    }
+  }
+  // A task that is being created has no VM yet, and one that could not be will have none.
+  if (task->state().status == TaskStatus::kCreating || task->vm == nullptr) return TaskUsage{};
+  const auto usage = task->vm->Usage();
+  if (!usage) return TaskUsage{};
+  return TaskUsage{.usage = task->is_sandbox ? *usage : shares_.Of(id, *usage, running),
+                   .unified = task->vm->in_unified_cgroup()};
 }
 
 Result<TaskExit> Pod::Wait(const std::string& id) {
@@ -262,6 +283,7 @@ void Pod::DeleteContainer(Task& task) {
   execs_.StopStreams(task.request.id);
   UndoContainer(task);
   execs_.Forget(task.request.id);
+  shares_.Forget(task.request.id);
   if (!task.stdio->WaitEnded(kAgentLetGoTime) && !task.vm->dead()) {
     task.vm->Fail("the agent still serves streams of container '" + task.request.id +
                   "', which is deleted");

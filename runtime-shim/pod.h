@@ -13,8 +13,14 @@
 #include "runtime-shim/exec.h"
 #include "runtime-shim/pod_vm.h"
 #include "runtime-shim/task.h"
+#include "runtime-shim/usage_shares.h"
 
 namespace locket::runtime_shim {
+
+struct TaskUsage {
+  CgroupUsage usage{};
+  bool unified = false;  // of the host's cgroups, version 2
+};
 
 // Thread-safe. Errors: kNotFound for an unknown ID, kFailedPrecondition for a wrong state.
 class Pod {
@@ -29,6 +35,9 @@ class Pod {
   Result<uint32_t> Create(const CreateRequest& request);
   Result<uint32_t> Start(const std::string& id);
   Result<TaskState> State(const std::string& id, CreateRequest* request = nullptr) const;
+  // What it took of the host: a sandbox its VM's cgroup, a container its share of that. All zeros
+  // without a cgroup.
+  Result<TaskUsage> Usage(const std::string& id);
   // Blocks until it exits.
   Result<TaskExit> Wait(const std::string& id);
   // kNotFound: it has exited already.
@@ -63,6 +72,7 @@ class Pod {
   const PodDependencies dependencies_;
   EventPublisher& events_;
   Execs execs_;
+  UsageShares shares_;
 
   Mutex exits_;  // held while an exit is set and its event queued, so that events keep their order
 

@@ -21,6 +21,9 @@ constexpr std::string_view kConsoleLog = "console.log";
 constexpr std::string_view kInitdataFile = "initdata.img";
 constexpr std::string_view kInitdataDisk = "initdata";
 constexpr char kVhostNet[] = "/dev/vhost-net";
+constexpr uint64_t kMib = uint64_t{1} << 20;
+// Of QEMU's own beside the guest's memory; deploy/runtimeclass.yaml counts with it, too.
+constexpr uint64_t kQemuMib = 160;
 
 struct TenantData {
   std::optional<DiskSpec> disk{};
@@ -120,6 +123,40 @@ Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod, TenantData& 
   return spec;
 }
 
+Result<std::optional<PodCgroup>> MakeCgroup(const Config& config, const PodSpec& pod,
+                                            const PodDependencies& dependencies) {
+  std::optional<PodCgroup> cgroup;
+  if (!config.pod_cgroup) return cgroup;
+  LOCKET_TRY_ASSIGN(cgroup,
+                    PodCgroup::Make(dependencies.cgroups, pod.cgroups_path, pod.id, pod.dir));
+  if (!cgroup) return cgroup;
+  // No refusal: a guest takes its memory as it comes to use it, and may never use it all.
+  const uint64_t limit = cgroup->Usage().memory_limit_bytes;
+  if (limit / kMib < config.memory_mib + kQemuMib) {
+    log::Warning(
+        "the pod's memory limit is less than its VM may take: the host then kills it; raise "
+        "overhead.podFixed of the RuntimeClass or the pod's limits, or lower memory_mib",
+        {{"pod", pod.id}, {"limit_mib", limit / kMib}, {"vm_mib", config.memory_mib + kQemuMib}});
+  }
+  return cgroup;
+}
+
+// Why the host's kernel killed what is in `cgroup`; empty if it did not.
+std::string WhyOutOfMemory(const std::optional<PodCgroup>& cgroup, uint32_t memory_mib) {
+  if (!cgroup) return {};
+  const CgroupUsage usage = cgroup->Usage();
+  if (usage.oom_kills == 0) return {};
+  const std::string limit =
+      usage.memory_limit_bytes == kNoLimit
+          ? "no limit of the pod's, so one above it or the host's memory"
+          : "limit " + std::to_string(usage.memory_limit_bytes / kMib) + " MiB";
+  return "out of memory on the host, in cgroup '" + cgroup->name() + "': " + limit +
+         ", and a VM of memory_mib = " + std::to_string(memory_mib) + " takes up to " +
+         std::to_string(memory_mib + kQemuMib) +
+         " MiB; raise overhead.podFixed of the RuntimeClass or the pod's limits, or lower "
+         "memory_mib";
+}
+
 // `error`, and how the guest's console ends.
 Error WithConsole(Error error, const std::filesystem::path& dir) {
   std::string tail = LogTail(dir / kConsoleLog, kConsoleTail);
@@ -144,9 +181,16 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
   const auto use = tenant.allows_network ? NetworkUse::kJoin : NetworkUse::kDescribe;
   LOCKET_TRY_ASSIGN(auto given, FindNetwork(pod, dependencies, use).While(doing));
   spec.nics = NicsOn(given.network, spec.accelerator);
-  LOCKET_TRY_ASSIGN(auto vmm, dependencies.launch(spec).While(doing));
+  LOCKET_TRY_ASSIGN(auto cgroup, MakeCgroup(config, pod, dependencies).While(doing));
+  if (cgroup) spec.cgroups = cgroup->directories();
+  auto vmm = dependencies.launch(spec);
+  if (!vmm.ok()) {
+    const std::string why = WhyOutOfMemory(cgroup, config.memory_mib);
+    return std::move(vmm).error().While(why.empty() ? doing : doing + ": " + why);
+  }
   given.network.taps.clear();  // the VM has them, and with it they go
-  std::unique_ptr<PodVm> vm(new PodVm(std::move(vmm), std::move(on_dead)));
+  std::unique_ptr<PodVm> vm(
+      new PodVm(std::move(vmm).value(), std::move(cgroup), config.memory_mib, std::move(on_dead)));
   auto connected = vm->Connect(config, pod,
                                {.id = pod.id,
                                 .hostname = pod.hostname,
@@ -171,8 +215,13 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
   return WithConsole(std::move(error), pod.dir).While(doing);
 }
 
-PodVm::PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> on_dead)
-    : vmm_(std::move(vmm)), on_dead_(std::move(on_dead)), watcher_([this] { Watch(); }) {}
+PodVm::PodVm(std::unique_ptr<Vmm> vmm, std::optional<PodCgroup> cgroup, uint32_t memory_mib,
+             std::function<void(const std::string&)> on_dead)
+    : vmm_(std::move(vmm)),
+      cgroup_(std::move(cgroup)),
+      memory_mib_(memory_mib),
+      on_dead_(std::move(on_dead)),
+      watcher_([this] { Watch(); }) {}
 
 PodVm::~PodVm() { Fail("the pod is gone"); }
 
@@ -202,11 +251,15 @@ uint32_t PodVm::pid() const { return static_cast<uint32_t>(vmm_->pid()); }
 
 void PodVm::Watch() {
   const std::string exit = vmm_->WaitForExit();
+  const std::string out_of_memory = WhyOutOfMemory(cgroup_, memory_mib_);
   std::string why;
   bool tell = false;
   {
     const std::lock_guard lock(mutex_);
     why = failure_.empty() ? exit : failure_ + "; " + exit;
+    // First, as it explains the rest: channels that ended, and a kill.
+    if (!out_of_memory.empty()) why = out_of_memory + "; " + why;
+    out_of_memory_ = !out_of_memory.empty();
     death_ = why;
     tell = booted_;
     died_.notify_all();
@@ -242,6 +295,16 @@ void PodVm::Stop(milliseconds grace) {
 bool PodVm::dead() const {
   const std::lock_guard lock(mutex_);
   return death_.has_value();
+}
+
+bool PodVm::out_of_memory() const {
+  const std::lock_guard lock(mutex_);
+  return out_of_memory_;
+}
+
+std::optional<CgroupUsage> PodVm::Usage() const {
+  if (!cgroup_) return std::nullopt;
+  return cgroup_->Usage();
 }
 
 std::string PodVm::WaitDead() {

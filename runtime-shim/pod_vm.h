@@ -18,6 +18,7 @@
 #include "runtime-shim/agent_client.h"
 #include "runtime-shim/config.h"
 #include "runtime-shim/console_log.h"
+#include "runtime-shim/pod_cgroup.h"
 #include "runtime-shim/pod_network.h"
 #include "runtime-shim/relay.h"
 #include "runtime-shim/sealed_rootfs.h"
@@ -31,7 +32,8 @@ struct PodSpec {
   std::string initdata_base64{};  // the pod's annotation; empty: none
   std::filesystem::path netns{};  // the pod's network namespace; empty: it has none
   std::filesystem::path resolv_conf{};
-  std::filesystem::path dir;  // state; made by Boot
+  std::string cgroups_path{};  // linux.cgroupsPath; empty: none
+  std::filesystem::path dir;   // state; made by Boot
 };
 
 // What the VM is made with, so that tests need neither QEMU nor KVM.
@@ -42,6 +44,7 @@ struct PodDependencies {
   // OpenPodNetwork; called only for pods with a network namespace.
   std::function<Result<PodNetwork>(const std::filesystem::path& netns, NetworkUse use)>
       open_network{};
+  HostCgroups cgroups{};
 };
 
 // Thread-safe.
@@ -49,7 +52,8 @@ class PodVm {
  public:
   // Boots and waits for the agent. `on_dead` runs once, on a thread of the PodVm, when the VM is
   // gone for whatever reason, unless Boot failed; it may not destroy the PodVm. On failure no
-  // process is left, and the error holds the end of the guest's console.
+  // process is left, and the error holds the end of the guest's console. The cgroup stays until
+  // RemoveSandboxState.
   static Result<std::unique_ptr<PodVm>> Boot(const Config& config, const PodSpec& pod,
                                              const PodDependencies& dependencies,
                                              std::function<void(const std::string& why)> on_dead);
@@ -74,6 +78,11 @@ class PodVm {
   void Stop(std::chrono::milliseconds grace);
 
   bool dead() const;
+  // Whether the host's kernel killed it for its cgroup's memory limit. Settled before `on_dead`.
+  bool out_of_memory() const;
+  // What it took of the host; nothing if it has no cgroup of its own.
+  std::optional<CgroupUsage> Usage() const;
+  bool in_unified_cgroup() const { return cgroup_ && cgroup_->unified(); }
   // Blocks until the VM is gone and `on_dead` has returned, and says why.
   std::string WaitDead();
 
@@ -83,13 +92,16 @@ class PodVm {
     int uses;
   };
 
-  PodVm(std::unique_ptr<Vmm> vmm, std::function<void(const std::string&)> on_dead);
+  PodVm(std::unique_ptr<Vmm> vmm, std::optional<PodCgroup> cgroup, uint32_t memory_mib,
+        std::function<void(const std::string&)> on_dead);
   Status Connect(const Config& config, const PodSpec& pod, const SandboxRequest& sandbox);
   void Watch();
   Status AcquireOne(const LayerFile& layer, bool direct_io) LOCKET_REQUIRES(disks_mutex_);
   void ReleaseOne(const std::string& digest) LOCKET_REQUIRES(disks_mutex_);
 
   const std::unique_ptr<Vmm> vmm_;
+  const std::optional<PodCgroup> cgroup_;
+  const uint32_t memory_mib_;
   std::function<void(const std::string&)> on_dead_;
 
   mutable Mutex disks_mutex_;
@@ -101,7 +113,8 @@ class PodVm {
   bool booted_ = false;               // from then on `on_dead_` is told
   std::string failure_;               // why it was ended; empty: by itself
   std::optional<std::string> death_;  // set once it is gone
-  bool told_ = false;                 // `on_dead_` has returned, or is not to be told
+  bool out_of_memory_ = false;
+  bool told_ = false;  // `on_dead_` has returned, or is not to be told
 
   // Members die in reverse: first the watcher ends, then what talks to the VM, then the VM.
   std::unique_ptr<ConsoleLog> console_;

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "runtime-shim/pod_cgroup.h"
 #include "runtime-shim/qemu_args.h"
 
 namespace locket::runtime_shim {
@@ -40,7 +41,9 @@ std::filesystem::path ProcFile(pid_t pid, const char* name) {
 // A process pinned by a descriptor: signals reach it and nobody who got its number later.
 class PinnedProcess {
  public:
-  explicit PinnedProcess(pid_t pid) : fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+  explicit PinnedProcess(pid_t pid)
+      : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+  pid_t pid() const { return pid_; }
   bool valid() const { return fd_.valid(); }
   void Signal(int signal) const {
     (void)::syscall(SYS_pidfd_send_signal, fd_.get(), signal, nullptr, 0);
@@ -53,6 +56,7 @@ class PinnedProcess {
   }
 
  private:
+  pid_t pid_;
   UniqueFd fd_;
 };
 
@@ -71,6 +75,30 @@ std::optional<PinnedProcess> PinQemu(const std::filesystem::path& dir) {
   return process;
 }
 
+std::vector<pid_t> ReadPids(const std::filesystem::path& file) {
+  std::vector<pid_t> pids;
+  const auto text = ReadFile(file, kMaxProcFile);
+  if (!text.ok()) return pids;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto pid = Parse<pid_t>(line);
+    if (pid && *pid > 1) pids.push_back(*pid);
+  }
+  return pids;
+}
+
+// Who started a moment before a shim was killed is in no record, but in the pod's cgroup.
+void PinMembers(const std::filesystem::path& procs, std::vector<PinnedProcess>& pinned) {
+  for (const pid_t pid : ReadPids(procs)) {
+    if (std::ranges::count(pinned, pid, &PinnedProcess::pid) > 0) continue;
+    PinnedProcess process(pid);
+    // Still there once it is pinned, so it is that process.
+    if (process.valid() && std::ranges::count(ReadPids(procs), pid) > 0) {
+      pinned.push_back(std::move(process));
+    }
+  }
+}
+
 std::vector<PinnedProcess> PinRecorded(const std::filesystem::path& dir) {
   std::vector<PinnedProcess> pinned;
   for (const ProcessId& recorded : ReadProcessRecord(dir)) {
@@ -79,6 +107,7 @@ std::vector<PinnedProcess> PinRecorded(const std::filesystem::path& dir) {
     if (process.valid() && now.ok() && *now == recorded) pinned.push_back(std::move(process));
   }
   if (auto qemu = PinQemu(dir)) pinned.push_back(std::move(*qemu));
+  for (const auto& cgroup : ReadCgroupRecord(dir)) PinMembers(cgroup / "cgroup.procs", pinned);
   return pinned;
 }
 
@@ -138,10 +167,11 @@ int KillRecorded(const std::filesystem::path& dir, milliseconds grace) {
 
 Status RemoveSandboxState(const std::filesystem::path& dir, milliseconds grace) {
   (void)KillRecorded(dir, grace);
+  auto left = RemoveRecordedCgroups(KernelCgroupFiles(), dir, kAfterSigkill);
   std::error_code failed;
   std::filesystem::remove_all(dir, failed);
   if (failed) return Error::FromErrno(failed.value(), "remove '" + dir.string() + "'");
-  return Ok();
+  return left;
 }
 
 }  // namespace locket::runtime_shim

@@ -29,11 +29,13 @@ Status WriteProcessRecord(const std::filesystem::path& dir,
                           const std::vector<ProcessId>& processes);
 std::vector<ProcessId> ReadProcessRecord(const std::filesystem::path& dir);
 
-// Ends what `dir` records and is still alive, and the process in `dir`/qemu.pid if its command line
-// names `dir`. SIGTERM, `grace`, then SIGKILL. The number of processes that were still alive.
+// Ends what `dir` records and is still alive, the process in `dir`/qemu.pid if its command line
+// names `dir`, and whatever is in the cgroups recorded there. SIGTERM, `grace`, then SIGKILL. The
+// number of processes that were still alive.
 int KillRecorded(const std::filesystem::path& dir, std::chrono::milliseconds grace);
 
-// KillRecorded, then removes `dir` with all it holds. Succeeds when there is nothing.
+// KillRecorded, then removes the recorded cgroups and `dir` with all it holds. Succeeds when there
+// is nothing.
 Status RemoveSandboxState(const std::filesystem::path& dir, std::chrono::milliseconds grace);
 
 }  // namespace locket::runtime_shim

@@ -217,6 +217,12 @@ Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout
       OpenFile(spec.dir / kQemuLog, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600).While(doing));
   SpawnOptions options{.stdout_fd = log.get(), .stderr_fd = log.get()};
   for (const NicSpec& nic : spec.nics) options.inherited_fds.push_back(nic.tap_fd);
+  std::vector<UniqueFd> cgroups;
+  for (const auto& directory : spec.cgroups) {
+    LOCKET_TRY_ASSIGN(auto procs, OpenFile(directory / "cgroup.procs", O_WRONLY).While(doing));
+    options.cgroup_fds.push_back(procs.get());
+    cgroups.push_back(std::move(procs));
+  }
   LOCKET_TRY_ASSIGN(auto child, Subprocess::Start(args, options).While(doing));
   auto vmm = std::make_unique<QemuVmm>(std::move(child), spec);
   LOCKET_TRY(vmm->RecordProcesses().While(doing));

@@ -24,6 +24,7 @@ namespace locket::runtime_shim {
 namespace {
 
 constexpr std::string_view kProgram = "containerd-shim-locket-v2";
+constexpr size_t kMaxMountinfo = 16U << 20;  // hosts have thousands of mounts
 
 // containerd reads the FIFO `log` in the bundle. Opened for both and without waiting: a containerd
 // that is down must neither stop the shim nor be a broken pipe; lines it has no room for are lost.
@@ -82,6 +83,17 @@ Status RecordShim(const std::filesystem::path& state) {
   return WriteProcessRecord(state / "shim", {self});
 }
 
+HostCgroups FindHostCgroups(const std::string& namespace_name) {
+  HostCgroups host{.unasked_parent = namespace_name, .files = &KernelCgroupFiles()};
+  const auto mountinfo = ReadFile("/proc/self/mountinfo", kMaxMountinfo);
+  if (mountinfo.ok()) {
+    host.mounts = ParseCgroupMounts(*mountinfo);
+  } else {
+    log::Warning("cannot look for cgroups", {log::Field(mountinfo.error())});
+  }
+  return host;
+}
+
 }  // namespace
 
 Status RunServe(const CommandLine& line, const std::string& events_address) {
@@ -107,7 +119,12 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   const auto probe = [](const auto& qemu, const auto& kernel) {
     return ProbeKvm(qemu, kernel, "/dev/kvm", kProbeTimeout);
   };
-  Pod pod(config, {.launch = launch, .probe_kvm = probe, .open_network = OpenPodNetwork}, events);
+  Pod pod(config,
+          {.launch = launch,
+           .probe_kvm = probe,
+           .open_network = OpenPodNetwork,
+           .cgroups = FindHostCgroups(line.namespace_name)},
+          events);
   rpc::TtrpcMethods methods;
   const auto server = rpc::TtrpcServer::Create(methods);
   AddTaskService(methods, pod, [&server] { server->Stop(); });

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "proto/task.pb.h"
+#include "runtime-shim/stats.h"
 #include "runtime-shim/timestamps.h"
 
 namespace locket::runtime_shim {
@@ -183,10 +184,8 @@ class Service {
         });
     Add<v2::StatsRequest, v2::StatsResponse>(
         "Stats", [&pod = pod_](const auto& request, auto* response) -> Status {
-          LOCKET_TRY(pod.State(request.id()));
-          // An empty message of the type the container runtime interface reads: the guest's usage
-          // is not the host's to measure.
-          response->mutable_stats()->set_type_url("io.containerd.cgroups.v1.Metrics");
+          LOCKET_TRY_ASSIGN(const TaskUsage usage, pod.Usage(request.id()));
+          *response->mutable_stats() = MetricsOf(usage);
           return Ok();
         });
   }

@@ -56,6 +56,7 @@ struct VmSpec {
   std::optional<DiskSpec> initdata{};
   std::optional<DiskSpec> scratch{};
   std::vector<NicSpec> nics{};
+  std::vector<std::filesystem::path> cgroups{};  // what is started starts in these
 };
 
 enum class Channel { kAgent, kRelay, kConsole };

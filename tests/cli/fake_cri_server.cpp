@@ -84,7 +84,8 @@ class FakeCriServer::Impl final {
                       .runtime_handler = request->runtime_handler(),
                       .annotations = {config.annotations().begin(), config.annotations().end()},
                       .log_directory = config.log_directory(),
-                      .host_network = namespaces.network() == cri::NODE});
+                      .host_network = namespaces.network() == cri::NODE,
+                      .cgroup_parent = config.linux().cgroup_parent()});
       response->set_pod_sandbox_id(id);
       return grpc::Status::OK;
     }

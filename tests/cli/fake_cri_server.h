@@ -31,6 +31,7 @@ class FakeCriServer {
     std::map<std::string, std::string> annotations{};
     std::string log_directory;
     bool host_network;
+    std::string cgroup_parent{};
     bool ready = true;
   };
 

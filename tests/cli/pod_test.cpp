@@ -71,6 +71,14 @@ TEST_F(PodTest, ANetworkOfItsOwnIsAskedForByName) {
   EXPECT_FALSE(server_.sandboxes().begin()->second.host_network);
 }
 
+TEST_F(PodTest, NamesTheCgroupThatIsToHoldIt) {
+  ASSERT_EQ(RunPod({"--name", "web", "--cgroup-parent", "/pods/web"}).exit_code, 0);
+  EXPECT_EQ(server_.sandboxes().begin()->second.cgroup_parent, "/pods/web");
+  const auto refused = RunPod({"--cgroup-parent", "pods"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--cgroup-parent 'pods' is not an absolute path"));
+}
+
 TEST_F(PodTest, AsksForEmptyVolumesAsKubeletDoesAndForAMemoryLimit) {
   ASSERT_EQ(RunPod({"--name", "web", "--empty-volume", "/data", "--empty-volume", "/cache",
                     "--memory", "64"})

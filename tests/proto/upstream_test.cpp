@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 
+#include "proto/cgroups_v1.pb.h"
+#include "proto/cgroups_v2.pb.h"
 #include "proto/events.pb.h"
 #include "proto/runtime_options.pb.h"
 #include "proto/task.pb.h"
@@ -74,17 +76,35 @@ class UpstreamTest : public testing::Test {
     EXPECT_EQ(ours.service_count(), theirs->service_count());
   }
 
+  // What we have of the metrics.proto in `directory` is theirs; we need not have all of it.
+  void CompareSubset(const pb::FileDescriptor& ours, const std::string& directory) {
+    const pb::FileDescriptor* const theirs = importer_.Import(directory + "/metrics.proto");
+    ASSERT_NE(theirs, nullptr) << directory;
+    EXPECT_EQ(ours.package(), theirs->package());
+    ASSERT_GT(ours.message_type_count(), 0);
+    for (int i = 0; i < ours.message_type_count(); ++i) {
+      const auto& message = *ours.message_type(i);
+      const auto* const other = theirs->FindMessageTypeByName(message.name());
+      ASSERT_NE(other, nullptr) << message.full_name();
+      CompareOurFields(message, *other);
+    }
+  }
+
   static void CompareFields(const pb::Descriptor& ours, const pb::Descriptor& theirs) {
+    CompareOurFields(ours, theirs);
+    for (int i = 0; i < theirs.field_count(); ++i) {
+      EXPECT_NE(ours.FindFieldByName(theirs.field(i)->name()), nullptr)
+          << theirs.field(i)->full_name();
+    }
+  }
+
+  static void CompareOurFields(const pb::Descriptor& ours, const pb::Descriptor& theirs) {
     for (int i = 0; i < ours.field_count(); ++i) {
       const auto& field = *ours.field(i);
       if (kNewer.contains(field.full_name())) continue;
       const auto* const other = theirs.FindFieldByName(field.name());
       ASSERT_NE(other, nullptr) << field.full_name();
       EXPECT_EQ(Describe(field), Describe(*other)) << field.full_name();
-    }
-    for (int i = 0; i < theirs.field_count(); ++i) {
-      EXPECT_NE(ours.FindFieldByName(theirs.field(i)->name()), nullptr)
-          << theirs.field(i)->full_name();
     }
   }
 
@@ -121,6 +141,13 @@ class UpstreamTest : public testing::Test {
 TEST_F(UpstreamTest, TaskServiceIsContainerds) {
   Compare(*containerd::task::v2::StateRequest::descriptor()->file(), "runtime/v2/task/shim.proto");
   Compare(*containerd::v1::types::Process::descriptor()->file(), "api/types/task/task.proto");
+}
+
+TEST_F(UpstreamTest, CgroupMetricsAreContainerds) {
+  using io::containerd::cgroups::v1::Metrics;
+  CompareSubset(*Metrics::descriptor()->file(), "github.com/containerd/cgroups/stats/v1");
+  CompareSubset(*io::containerd::cgroups::v2::Metrics::descriptor()->file(),
+                "github.com/containerd/cgroups/v2/stats");
 }
 
 TEST_F(UpstreamTest, EventsAreContainerds) {

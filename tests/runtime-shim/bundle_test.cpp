@@ -28,6 +28,14 @@ TEST(BundleTest, ReadsTheSandboxesNetwork) {
   EXPECT_EQ(spec->resolv_conf, "/run/pod/resolv.conf");
 }
 
+TEST(BundleTest, ReadsTheSandboxesCgroup) {
+  const auto spec =
+      ParseBundleSpec(R"({"annotations":{"io.kubernetes.cri.container-type":"sandbox"},
+    "linux":{"cgroupsPath":"/kubepods/pod1/id"}})");
+  ASSERT_TRUE(spec.ok()) << spec.error().message();
+  EXPECT_EQ(spec->cgroups_path, "/kubepods/pod1/id");
+}
+
 TEST(BundleTest, APodMayHaveNoNetwork) {
   for (const char* rest : {"", R"(,"linux":{},"mounts":null)",
                            R"(,"linux":{"namespaces":[{"type":"pid"},{"type":"network"}]})"}) {
@@ -46,6 +54,7 @@ TEST(BundleTest, RefusesANetworkThatIsNone) {
       {R"("mounts":[1])", "'mounts' has an entry that is no object"},
       {R"("mounts":[{"destination":1}])", "'destination' is not a text"},
       {R"("linux":[])", "'linux' is not an object"},
+      {R"("linux":{"cgroupsPath":1})", "'cgroupsPath' is not a text"},
       {R"("linux":{"namespaces":1})", "'namespaces' is not a list"},
       {R"("linux":{"namespaces":[{"type":"network","path":1}]})", "'path' is not a text"},
   };

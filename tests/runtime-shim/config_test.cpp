@@ -22,6 +22,7 @@ TEST(ConfigTest, OneKeyIsEnough) {
   EXPECT_EQ(config->boot_timeout, std::chrono::seconds(120));
   EXPECT_TRUE(config->relay_allow.empty());
   EXPECT_EQ(config->scratch_mib, 0U);
+  EXPECT_TRUE(config->pod_cgroup);
 }
 
 TEST(ConfigTest, ReadsEveryKey) {
@@ -37,6 +38,7 @@ vcpus = 4
 direct_io = true
 scratch_mib = 4096
 scratch_dir = "/d"
+pod_cgroup = false
 boot_timeout_s = 1
 prepare_timeout_s = 2
 call_timeout_s = 3
@@ -58,6 +60,7 @@ allow = ["127.0.0.1:8443", "[::1]:1"]
   EXPECT_TRUE(config->direct_io);
   EXPECT_EQ(config->scratch_mib, 4096U);
   EXPECT_EQ(config->scratch_dir, "/d");
+  EXPECT_FALSE(config->pod_cgroup);
   EXPECT_EQ(config->boot_timeout.count() + config->prepare_timeout.count() * 10 +
                 config->call_timeout.count() * 100,
             321);

@@ -40,6 +40,30 @@ TEST_F(StateTest, ARecordedProcessIsEnded) {
   EXPECT_EQ(child.Wait().value(), 128 + SIGTERM);
 }
 
+TEST_F(StateTest, WhoeverIsInARecordedCgroupIsEnded) {
+  auto recorded = Subprocess::Start({"sleep", "1000"}).value();
+  auto child = Subprocess::Start({"sleep", "1000"}).value();
+  ASSERT_TRUE(WriteProcessRecord(dir_.path(), {IdentifyProcess(recorded.pid()).value()}).ok());
+  const auto cgroup = dir_.path() / "cgroup";
+  std::filesystem::create_directory(cgroup);
+  Write("cgroup/cgroup.procs",
+        std::to_string(recorded.pid()) + "\n" + std::to_string(child.pid()) + "\n0\n1\nnone\n");
+  Write("cgroups", "/no/such/cgroup\nrelative\n" + cgroup.string() + "\n");
+  EXPECT_EQ(KillRecorded(dir_.path(), milliseconds(5000)), 2);
+  EXPECT_EQ(recorded.Wait().value(), 128 + SIGTERM);
+  EXPECT_EQ(child.Wait().value(), 128 + SIGTERM);
+}
+
+TEST_F(StateTest, RecordedCgroupsGoWithTheState) {
+  const TempDir elsewhere = TempDir::Create("/tmp", "shim-cgroup").value();
+  const auto cgroup = elsewhere.path() / "cgroup";
+  std::filesystem::create_directory(cgroup);
+  Write("cgroups", cgroup.string() + "\n" + (elsewhere.path() / "gone").string() + "\n");
+  EXPECT_TRUE(RemoveSandboxState(dir_.path(), milliseconds(0)).ok());
+  EXPECT_FALSE(std::filesystem::exists(cgroup));
+  EXPECT_FALSE(std::filesystem::exists(dir_.path()));
+}
+
 TEST_F(StateTest, AProcessThatIgnoresSigtermIsKilled) {
   std::array<int, 2> ready{};
   ASSERT_EQ(::pipe2(ready.data(), O_CLOEXEC), 0);
