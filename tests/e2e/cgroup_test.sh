@@ -72,7 +72,7 @@ held() { metric "$1" '.memory.usage | if type == "object" then .usage else . end
 stats_are_the_vms() {
   local id kind bytes
   for kind in sandbox container; do
-    id=$(ids $kind)
+    id=$(ids "$kind")
     # Of the only container it is all. Booting took more than a second of the processor.
     bytes=$(cat "$memory"/locket-*/"$current")
     [ -n "$id" ] && [ "$(used "$id")" -gt 1000000 ] || { metric "$id" .; return 1; }
@@ -125,7 +125,7 @@ limit_is_the_reason() {
   refuses "out of memory on the host, in cgroup '/$pod/locket-[0-9a-f]*': limit 100 MiB.*memory_mib = 256.*overhead.podFixed" 120 \
     run_pod --name small --cgroup-parent "/$pod" -- /bin/sleep 1000 || status=$?
   echo "$none" > "$memory/$limit"
-  [ $status -eq 0 ]
+  [ "$status" -eq 0 ]
   grep -q "memory limit is less than its VM may take.*limit_mib=\"100\" vm_mib=\"416\"" "$RUN/log/containerd.log"
   nothing_is_left
 }
