@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "tests/device-plugin/fake_kubelet.h"
