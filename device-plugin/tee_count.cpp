@@ -30,11 +30,11 @@ constexpr Facts kSnp{
     .title = "SEV-SNP",
     .switch_file = "sys/module/kvm_amd/parameters/sev_snp",
     .misc_name = "sev_es",
-    .needs = "it takes an AMD EPYC of the third generation or later and Linux 6.11"};
+    .needs = "that takes an AMD EPYC of the third generation or later and Linux 6.11"};
 constexpr Facts kTdx{.title = "TDX",
                      .switch_file = "sys/module/kvm_intel/parameters/tdx",
                      .misc_name = "tdx",
-                     .needs = "it takes an Intel Xeon with TDX and Linux 6.16"};
+                     .needs = "that takes an Intel Xeon with TDX and Linux 6.16"};
 constexpr const char* kHidingFile = "sys/module/kvm_amd/parameters/ciphertext_hiding_asids";
 
 std::string Shown(const char* file) { return std::string("'/") + file + "'"; }

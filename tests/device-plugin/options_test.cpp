@@ -15,7 +15,7 @@ Result<CommandLine> Parse(std::vector<const char*> flags) {
   return ParseCommandLine(static_cast<int>(flags.size()), flags.data());
 }
 
-TEST(ParseConfigTest, TheShippedFileParsesAndStatesTheDefaults) {
+TEST(DevicePluginConfigTest, TheShippedFileParsesAndStatesTheDefaults) {
   const auto text = ReadFile(LOCKET_SOURCE_DIR "/deploy/device-plugin.toml", 1 << 20);
   ASSERT_TRUE(text.ok());
   const auto options = ParseConfig(*text);
@@ -23,7 +23,7 @@ TEST(ParseConfigTest, TheShippedFileParsesAndStatesTheDefaults) {
   EXPECT_EQ(*options, Options{});
 }
 
-TEST(ParseConfigTest, TakesEveryKey) {
+TEST(DevicePluginConfigTest, TakesEveryKey) {
   const auto options = ParseConfig(R"(
 kubelet_dir = "/k"
 root = "/r"
@@ -55,7 +55,7 @@ count = 3
                                }}));
 }
 
-TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
+TEST(DevicePluginConfigTest, NamesTheKeyThatIsWrong) {
   const struct {
     std::string text;
     const char* why;
@@ -94,7 +94,7 @@ TEST(ParseConfigTest, NamesTheKeyThatIsWrong) {
   }
 }
 
-TEST(ParseCommandLineTest, FlagsWinOverTheFile) {
+TEST(DevicePluginCommandLineTest, FlagsWinOverTheFile) {
   const auto temp =
       std::move(TempDir::Create(std::filesystem::temp_directory_path(), "options-")).value();
   const std::string file = temp.path() / "c.toml";
@@ -110,7 +110,7 @@ TEST(ParseCommandLineTest, FlagsWinOverTheFile) {
   EXPECT_EQ(line->action, Action::kServe);
 }
 
-TEST(ParseCommandLineTest, KnowsWhatToDo) {
+TEST(DevicePluginCommandLineTest, KnowsWhatToDo) {
   EXPECT_THAT(Parse({"--help"})->print.value_or(""), HasSubstr("locket-device-plugin --list"));
   EXPECT_THAT(Parse({"--version"})->print.value_or(""), HasSubstr("locket-device-plugin "));
   EXPECT_EQ(Parse({"--list"})->action, Action::kList);
@@ -118,7 +118,7 @@ TEST(ParseCommandLineTest, KnowsWhatToDo) {
   EXPECT_EQ(Parse({"--check-config"})->action, Action::kCheckConfig);
 }
 
-TEST(ParseCommandLineTest, RefusesWhatItDoesNotKnow) {
+TEST(DevicePluginCommandLineTest, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(Parse({"--lost"}).error().message(), HasSubstr("--lost"));
   EXPECT_THAT(Parse({"--json"}).error().message(), HasSubstr("--list"));
   EXPECT_THAT(Parse({"--list", "--check-config"}).error().message(), HasSubstr("--list"));
