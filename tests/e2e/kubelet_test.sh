@@ -189,15 +189,15 @@ image_space_is_known() {
 
 start_troubled() {
   # shellcheck disable=SC2016
-  manifest refused '{containers: [{name: "app", command: ["/bin/ls", "/"]}]}'
+  manifest refused '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: ["/bin/ls", "/"]}]}'
   # shellcheck disable=SC2016
-  manifest exits '{containers: [{name: "app", command: sh($exit)}]}' --arg exit "$EXIT"
+  manifest exits '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($exit)}]}' --arg exit "$EXIT"
   # shellcheck disable=SC2016
   manifest unlisted '{terminationGracePeriodSeconds: 1, containers: [
       {name: "probed", command: sh($sleep), livenessProbe: (runs("id") + {periodSeconds: 1, failureThreshold: 1}), readinessProbe: runs("id")},
       {name: "hooked", command: sh($sleep), lifecycle: {postStart: runs("id")}}]}' --arg sleep "$SLEEP"
   # shellcheck disable=SC2016
-  manifest hungry '{containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
+  manifest hungry '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
   # shellcheck disable=SC2016
   manifest unwell '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
     --arg sleep "$SLEEP" --arg bad "$BAD"
@@ -236,6 +236,17 @@ outlives_restarts() {
   prints "$vm" vm_of main
   prints 1000 kubelet_run main app '/usr/bin/id -u'
 }
+# One device, two pods that want it; the plugin has registered with the kubelet before this one.
+devices_are_counted() {
+  # shellcheck disable=SC2016
+  local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), resources: {limits: {"locket.dev/emulated": 1}}}]}'
+  manifest fits "$spec" --arg sleep "$SLEEP"
+  becomes True 90 is_ready fits
+  manifest waits "$spec" --arg sleep "$SLEEP"
+  becomes Failed 60 status_of waits .phase
+  status_of waits '.reason + ": " + .message' | grep locket.dev/emulated
+  if vm_of waits; then return 1; fi
+}
 gets_another_vm() {
   local id vm
   id=$(container_status main app .containerID)
@@ -265,7 +276,7 @@ vms_and_logs() { { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/"; ls /var/log/pods;
 nothing_is_left() {
   rm -f "$RUN"/manifests/*
   becomes '' 60 names
-  becomes 0 60 vms_and_logs
+  becomes 0 120 vms_and_logs
 }
 
 stack_up locket
@@ -276,6 +287,8 @@ seal_demo_image
 write_initdata
 hide_sysctls
 mkdir "$RUN/manifests"
+printf '[emulated]\ncount = 1\n' > "$RUN/etc/device-plugin.toml"
+start device-plugin "$BIN/locket-device-plugin" --config "$RUN/etc/device-plugin.toml"
 start_kubelet
 
 claim 'a pod becomes ready: init container, emptyDir, hooks, exec and TCP probes' becomes_ready
@@ -293,6 +306,7 @@ claim 'a container whose liveness probe fails is restarted in the same VM' probe
 claim 'a hook that is not listed restarts its container, a probe is no answer, and the events say why' unlisted_is_said
 claim 'a container over its memory limit is OOMKilled, and restarted' oom_is_said
 claim 'a pod and its VM outlive containerd and the kubelet, and go on with the next' outlives_restarts
+claim 'only as many pods run as the device plugin has devices for' devices_are_counted
 claim 'a pod whose VM was killed gets another' gets_another_vm
 claim 'deleting the manifest runs preStop, sends TERM, and ends the VM after the grace period' deletion_is_graceful
 claim 'nothing is left of pods whose manifests are gone' nothing_is_left
