@@ -8,6 +8,6 @@ git ls-files -co --exclude-standard | xargs -d '\n' grep -lsE '^#!/bin/(ba)?sh' 
 awk '
   FNR == 1 { list = "" }
   list != "" && $1 != "}" { print FILENAME ":" FNR - 1 ": errexit passes over a list that is not its function'"'"'s last: " list; bad = 1 }
-  { list = /^ +[^#]*&& [^|]*$/ && !/&&$/ && $1 !~ /^(if|elif|while|until)$/ ? $0 : "" }
+  { list = /^ +[^#]*&& [^|]*$/ && !/&&( continue| break| return.*)?$/ && $1 !~ /^(if|elif|while|until)$/ ? $0 : "" }
   END { exit bad }
 ' tests/e2e/*.sh >&2
