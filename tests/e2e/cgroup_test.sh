@@ -28,6 +28,8 @@ else
 fi
 [ -e "$memory/$limit" ] || { say 'skipped: no cgroup counts memory on this host'; exit 77; }
 
+take_memory='a=0123456789abcdef; while :; do a=$a$a; done'
+allowed=(--allow-command "$(jq -cn --arg script "$take_memory" '["/bin/sh", "-c", $script]')")
 stack_up locket off
 seal_demo_image
 cp "$RUN/etc/shim-locket.toml" "$RUN/shim.toml"
@@ -130,6 +132,20 @@ limit_is_the_reason() {
   nothing_is_left
 }
 
+# What the VM holds once it is up, and 40 MiB more; its container then takes all of the guest's memory.
+limit_ends_a_running_pod() {
+  local output status=0
+  run_detached --name measure --cgroup-parent "/$pod"
+  echo $(($(cat "$memory"/locket-*/"$current") + (40 << 20))) > "$RUN/limit"
+  "$locket" pod stop measure > /dev/null
+  cat "$RUN/limit" > "$memory/$limit"
+  output=$(bounded 120 run_pod --name greedy --cgroup-parent "/$pod" -- /bin/sh -c "$take_memory" 2>&1) || status=$?
+  echo "$none" > "$memory/$limit"
+  [ "$status" -eq 137 ] && grep -q 'ran out of memory' <<< "$output" || { say "status $status: $output"; return 1; }
+  grep -q "VM is gone.*out of memory on the host, in cgroup '/$pod/locket-" "$RUN/log/containerd.log"
+  nothing_is_left
+}
+
 claim "QEMU and the emulator, and no other, are in the pod's cgroup, and their memory is counted there" vm_is_inside_and_counted
 claim "a sandbox's and a container's stats are the VM's" stats_are_the_vms
 claim 'the cgroup goes with the pod' goes_with_the_pod
@@ -137,6 +153,7 @@ claim 'it goes after a killed shim, with the VM in it' goes_after_a_killed_shim
 claim 'it goes when containerd is killed with the shim and comes back' goes_after_all_are_killed
 claim 'a pod outlives containerd in its cgroup, which goes with it' goes_after_a_killed_containerd
 claim 'a limit too small for the VM is the reason it gives' limit_is_the_reason
+claim 'a limit that a running VM meets ends its container as OOMKilled' limit_ends_a_running_pod
 claim 'without a parent the VM stays where the shim is, and one line says so' stays_outside 'no parent was asked for'
 claim 'switched off, it stays there without a word' stays_outside '' --cgroup-parent "/$pod" --runtime-handler off
 claim 'a parent that is not there refuses the pod' refuses "the pod's cgroup '/$pod/none' is not there: make it before the pod" 60 \
