@@ -236,13 +236,16 @@ outlives_restarts() {
   prints "$vm" vm_of main
   prints 1000 kubelet_run main app '/usr/bin/id -u'
 }
-# One device, two pods that want it; the plugin has registered with the kubelet before this one.
+# Two devices, three pods that want one, as a container's limits and as the RuntimeClass' overhead would have it; the plugin has registered with the
+# kubelet before this one.
 devices_are_counted() {
   # shellcheck disable=SC2016
-  local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), resources: {limits: {"locket.dev/emulated": 1}}}]}'
-  manifest fits "$spec" --arg sleep "$SLEEP"
+  local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep)}]} |' pays='.overhead = {"locket.dev/emulated": "1"}'
+  manifest fits "$spec .containers[0].resources.limits = {\"locket.dev/emulated\": 1}" --arg sleep "$SLEEP"
   becomes True 90 is_ready fits
-  manifest waits "$spec" --arg sleep "$SLEEP"
+  manifest pays "$spec $pays" --arg sleep "$SLEEP"
+  becomes True 90 is_ready pays
+  manifest waits "$spec $pays" --arg sleep "$SLEEP"
   becomes Failed 60 status_of waits .phase
   status_of waits '.reason + ": " + .message' | grep locket.dev/emulated
   if vm_of waits; then return 1; fi
@@ -287,7 +290,7 @@ seal_demo_image
 write_initdata
 hide_sysctls
 mkdir "$RUN/manifests"
-printf '[emulated]\ncount = 1\n' > "$RUN/etc/device-plugin.toml"
+printf '[emulated]\ncount = 2\n' > "$RUN/etc/device-plugin.toml"
 start device-plugin "$BIN/locket-device-plugin" --config "$RUN/etc/device-plugin.toml"
 start_kubelet
 
