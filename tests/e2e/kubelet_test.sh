@@ -221,8 +221,15 @@ restarts_in_its_vm() {
   prints "$2" container_status "$1" app '.lastState.terminated.exitCode'
   prints 1 grep -c "RunPodSandbox for .*$1-node.* returns sandbox id" "$RUN/log/containerd.log"
 }
-exit_restarts() { restarts_in_its_vm exits 7 && told exits BackOff 'Back-off restarting failed container'; }
-probe_restarts() { told unwell Unhealthy 'Liveness probe failed: unwell' && told unwell Killing 'failed liveness probe' && restarts_in_its_vm unwell 137; }
+exit_restarts() {
+  restarts_in_its_vm exits 7
+  told exits BackOff 'Back-off restarting failed container'
+}
+probe_restarts() {
+  restarts_in_its_vm unwell 137
+  told unwell Unhealthy 'Liveness probe failed: unwell'
+  told unwell Killing 'failed liveness probe'
+}
 outlives_restarts() {
   local id vm
   id=$(container_status main app .containerID)
