@@ -218,7 +218,8 @@ refusal_is_said() {
 }
 restarts_in_its_vm() {
   becomes true 90 container_status "$1" app '.restartCount >= 2'
-  prints "$2" container_status "$1" app '.lastState.terminated.exitCode'
+  # The one before is not in the status while its successor is made.
+  becomes "$2" 30 container_status "$1" app '(.state.terminated // .lastState.terminated).exitCode'
   prints 1 grep -c "RunPodSandbox for .*$1-node.* returns sandbox id" "$RUN/log/containerd.log"
 }
 exit_restarts() {
