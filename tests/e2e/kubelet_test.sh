@@ -30,6 +30,21 @@ TERMINAL='while read line; do stty size; done; exit 4'
 SLEEP='exec sleep 1000' EXIT='exit 7' HUNGRY='exec tail /dev/zero' GOOD='test -e /data/filled' BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 
+# Where the kubelet's cgroups are to be, in each hierarchy of the host's that lets us; without any it makes none.
+make_cgroups() {
+  local hierarchy
+  for hierarchy in $(findmnt -rno TARGET -t cgroup,cgroup2); do
+    if mkdir "$hierarchy/$cgroup" 2> /dev/null; then cgroups+=("$hierarchy/$cgroup"); fi
+  done
+  [ ${#cgroups[@]} -gt 0 ] || say 'no cgroup can be made on this host: the kubelet makes none'
+}
+remove_cgroups() {
+  local until=$((SECONDS + 10))
+  until find "${cgroups[@]}" -depth -type d -exec rmdir {} + 2> /dev/null; do
+    [ "$SECONDS" -lt "$until" ] || { say 'left:' "${cgroups[@]}"; return; }
+    sleep 0.2
+  done
+}
 # The kubelet sets these; here it finds them set, and the machine keeps its own.
 hide_sysctls() {
   local setting file
@@ -42,9 +57,11 @@ hide_sysctls() {
   done
 }
 start_kubelet() {
+  local nodes=(--cgroup-root "/$cgroup")
+  [ ${#cgroups[@]} -gt 0 ] || nodes=(--cgroups-per-qos=false)
   start kubelet "$LOCKET_KUBELET_TEST/kubelet" --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet/pki" --pod-manifest-path "$RUN/manifests" \
     --container-runtime remote --container-runtime-endpoint "unix://$CONTAINERD" --hostname-override node --node-ip $NODE --address 127.0.0.1 \
-    --read-only-port 10255 --authorization-mode AlwaysAllow --cgroups-per-qos=false --enforce-node-allocatable= --fail-swap-on=false \
+    --read-only-port 10255 --authorization-mode AlwaysAllow "${nodes[@]}" --enforce-node-allocatable= --fail-swap-on=false \
     --eviction-hard= --image-gc-high-threshold 100 --file-check-frequency 1s --sync-frequency 5s --volume-plugin-dir "$RUN/kubelet/plugins" \
     --cluster-dns $DNS --cluster-domain cluster.local --v 3
   wait_for 60 kubelet curl -sf http://127.0.0.1:10248/healthz
@@ -64,14 +81,14 @@ write_initdata() {
   "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/pod.toml"
 }
 
-# manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's.
+# manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's. All have the same claim to the processors.
 manifest() {
   local name=$1 spec=$2
   shift 2
   jq -n --arg name "$name" --arg initdata "$("$locket" initdata annotation "$RUN/pod.toml")" --arg image "$image" "$@" \
     "def sh(\$script): [\"/bin/sh\", \"-c\", \$script]; def runs(\$script): {exec: {command: sh(\$script)}};
      {apiVersion: \"v1\", kind: \"Pod\", metadata: {name: \$name, annotations: {\"io.katacontainers.config.hypervisor.cc_init_data\": \$initdata}},
-      spec: ($spec)} | (.spec.containers[], .spec.initContainers[]?).image = \$image" > "$RUN/manifest.json"
+      spec: ($spec)} | (.spec.containers[], .spec.initContainers[]?) |= (.image = \$image | .resources.requests.cpu = \"50m\")" > "$RUN/manifest.json"
   mv "$RUN/manifest.json" "$RUN/manifests/$name.json"
 }
 # status_of POD FILTER: jq's, of the pod's status by the kubelet; empty as long as there is none.
@@ -118,8 +135,8 @@ log_has_all() {
 left_out_is_said() {
   local left
   # shellcheck disable=SC2016
-  manifest odd '{shareProcessNamespace: true, terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
-      containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}], securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
+  manifest odd '{overhead: {memory: "1400Mi"}, shareProcessNamespace: true, terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
+      containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}], resources: {limits: {memory: "64Mi"}}, securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
         volumeMounts: [{name: "data", mountPath: "/data", subPath: "part"}, {name: "names", mountPath: "/names"}]}]}' --arg sleep "$SLEEP"
   becomes True 90 is_ready odd
   prints 1000 kubelet_run odd app '/usr/bin/id -u'
@@ -128,6 +145,17 @@ left_out_is_said() {
   [ "$left" = "\"environment variable 'HOSTNAME', environment variable 'HIDDEN', user 2000 (the image's is 1000), processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
 }
 exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
+# The cgroup that the kubelet made for the pod has the limit of its container and the overhead.
+vm_is_in_the_pods_cgroup() {
+  local path directory
+  path=$(sed -n -e 's/^[0-9]*:memory://p' -e 's/^0:://p' "/proc/$(vm_of odd)/cgroup" | head -n 1)
+  say "$path" | grep "^/$cgroup/kubepods/burstable/pod[0-9a-f-]*/locket-"
+  directory=/sys/fs/cgroup/memory$(dirname "$path")
+  [ -e "$directory" ] || directory=/sys/fs/cgroup$(dirname "$path")
+  prints $((1464 << 20)) sh -c "cat $directory/memory.limit_in_bytes 2> /dev/null || cat $directory/memory.max"
+  becomes true 30 summary_of_odd '.memory.workingSetBytes > 67108864 and .cpu.usageCoreNanoSeconds > 1000000000'
+}
+summary_of_odd() { curl -sf http://127.0.0.1:10255/stats/summary | jq ".pods[] | select(.podRef.name == \"odd-node\").containers[0] | $1"; }
 summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
 
 # As kubectl exec -it: types on a terminal of 33 lines and 77 columns until it has that size, then ^D; prints the exit status.
@@ -197,7 +225,7 @@ start_troubled() {
       {name: "probed", command: sh($sleep), livenessProbe: (runs("id") + {periodSeconds: 1, failureThreshold: 1}), readinessProbe: runs("id")},
       {name: "hooked", command: sh($sleep), lifecycle: {postStart: runs("id")}}]}' --arg sleep "$SLEEP"
   # shellcheck disable=SC2016
-  manifest hungry '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
+  manifest hungry '{overhead: {memory: "1400Mi"}, terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
   # shellcheck disable=SC2016
   manifest unwell '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
     --arg sleep "$SLEEP" --arg bad "$BAD"
@@ -290,6 +318,9 @@ nothing_is_left() {
   becomes 0 120 vms_and_logs
 }
 
+cgroup=locket-kubelet.$$ cgroups=()
+trap 'finish; remove_cgroups' EXIT
+make_cgroups
 stack_up locket
 stop containerd
 write_cni_config
@@ -308,6 +339,8 @@ claim 'the kubelet runs a command that is listed' prints 1000 kubelet_run main a
 claim 'it refuses another, and says why' exec_is_refused
 claim 'a terminal through the kubelet echoes, has the size asked for, ends with ^D, and the exit status comes back' prints 4 terminal
 claim "what the guest leaves out of a pod is in containerd's log, and the container runs" left_out_is_said
+[ ${#cgroups[@]} -eq 0 ] ||
+  claim "the VM is in the kubelet's cgroup for the pod, whose limit holds for it, and the kubelet's summary has what it takes" vm_is_in_the_pods_cgroup
 claim "the kubelet's summary has the containers" summary_has_it
 claim "the kubelet knows the images' disk, if need be by the link that the doctor asks for" image_space_is_known
 start_troubled
