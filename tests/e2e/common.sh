@@ -13,7 +13,7 @@ allowed=()  # what a script lets pods run besides, as options of `locket initdat
 
 finish() {
   local status=$?
-  if [ "$status" -ne 0 ] || [ "$failed" -ne 0 ]; then
+  if [ -n "${RUN:-}" ] && { [ "$status" -ne 0 ] || [ "$failed" -ne 0 ]; }; then
     tail -n 40 "$RUN"/log/*.log >&2 || true
     find "$RUN/shim" -name console.log -exec tail -n 30 {} + >&2 || true
   fi
