@@ -43,10 +43,9 @@ TomlTable& TomlTable::operator=(TomlTable&&) noexcept = default;
 TomlTable::~TomlTable() = default;
 
 Status TomlTable::Take(const char* key, std::string* out) {
-  const auto value = values_->Remove(key);
-  if (!value) return Ok();
-  if (!value->is_string()) return Wrong(key, "must be a text");
-  *out = value->as_string().str;
+  std::optional<std::string> text;
+  LOCKET_TRY(Take(key, &text));
+  if (text) *out = *std::move(text);
   return Ok();
 }
 
@@ -123,6 +122,20 @@ Status TomlTable::Finish() const {
   const auto& first =
       *std::ranges::min_element(left, {}, [](const auto& one) { return one.first; });
   return Wrong(first.first.c_str(), "unknown");
+}
+
+Status TakeLog(TomlTable& table, log::Level* level, log::Format* format) {
+  std::optional<std::string> text;
+  LOCKET_TRY(table.Take("log_level", &text));
+  if (text) {
+    LOCKET_TRY_ASSIGN(*level, log::ParseLevel(*text).While("key 'log_level'"));
+  }
+  text.reset();
+  LOCKET_TRY(table.Take("log_format", &text));
+  if (text) {
+    LOCKET_TRY_ASSIGN(*format, log::ParseFormat(*text).While("key 'log_format'"));
+  }
+  return Ok();
 }
 
 }  // namespace locket

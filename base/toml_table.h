@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 
 namespace locket {
@@ -58,5 +59,8 @@ class TomlTable {
   explicit TomlTable(std::unique_ptr<Values> values);
   std::unique_ptr<Values> values_;
 };
+
+// The keys log_level and log_format of a server's configuration.
+Status TakeLog(TomlTable& table, log::Level* level, log::Format* format);
 
 }  // namespace locket

@@ -72,16 +72,6 @@ Status CheckPath(const char* key, const std::filesystem::path& path) {
   return path.is_absolute() ? Ok() : WrongKey(key, "must be an absolute path");
 }
 
-Status TakeLog(TomlTable& table, Options& options) {
-  std::string level = "info";
-  std::string format = "text";
-  LOCKET_TRY(table.Take("log_level", &level));
-  LOCKET_TRY(table.Take("log_format", &format));
-  LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(level).While("key 'log_level'"));
-  LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(format).While("key 'log_format'"));
-  return Ok();
-}
-
 struct Flags {
   std::string config{};
   std::string kubelet_dir{};
@@ -142,7 +132,7 @@ Result<Options> ParseConfig(std::string_view text) {
   LOCKET_TRY(CheckPath("root", options.root));
   LOCKET_TRY(table.Take("check_interval_s", 1, kMaxSeconds, &options.check_interval));
   LOCKET_TRY(table.Take("register_timeout_s", 1, kMaxSeconds, &options.register_timeout));
-  LOCKET_TRY(TakeLog(table, options));
+  LOCKET_TRY(TakeLog(table, &options.log_level, &options.log_format));
   std::set<std::string> names;
   for (Resource& resource : options.resources) {
     LOCKET_TRY(TakeResource(table, resource));

@@ -30,20 +30,6 @@ Status TakePatterns(TomlTable& table, const char* key, std::vector<std::string>*
   return table.Wrong(key, "must be a list of patterns, as \"registry.example/team/*\"");
 }
 
-Status TakeLog(TomlTable& table, Options& options) {
-  std::optional<std::string> text;
-  LOCKET_TRY(table.Take("log_level", &text));
-  if (text) {
-    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(*text));
-  }
-  text.reset();
-  LOCKET_TRY(table.Take("log_format", &text));
-  if (text) {
-    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(*text));
-  }
-  return Ok();
-}
-
 Status TakeRegistry(TomlTable table, Options& options) {
   LOCKET_TRY(TakePath(table, "hosts_dir", &options.hosts_dir));
   LOCKET_TRY(TakePath(table, "credentials", &options.credentials));
@@ -93,7 +79,7 @@ Status TakeAll(TomlTable& table, Options& options) {
   if (options.root.empty()) return table.Wrong("root", "must not be empty");
   LOCKET_TRY(TakePath(table, "address", &options.address));
   if (options.address.empty()) return table.Wrong("address", "must not be empty");
-  LOCKET_TRY(TakeLog(table, options));
+  LOCKET_TRY(TakeLog(table, &options.log_level, &options.log_format));
   LOCKET_TRY(table.Take("convert", &options.convert.enabled));
   LOCKET_TRY(TakePatterns(table, "convert_images", &options.convert.images));
   LOCKET_TRY(TakePatterns(table, "convert_except", &options.convert.except));

@@ -89,6 +89,24 @@ TEST(TomlTableTest, NamesTheKeyThatIsWrong) {
   EXPECT_TRUE(outer.TakeTable("absent")->Finish().ok());
 }
 
+TEST(TomlTableTest, TakesTheKeysOfTheLog) {
+  auto level = log::Level::kWarning;
+  auto format = log::Format::kJson;
+  TomlTable none = Parsed("");
+  EXPECT_TRUE(TakeLog(none, &level, &format).ok());
+  EXPECT_EQ(level, log::Level::kWarning);
+  EXPECT_EQ(format, log::Format::kJson);
+  TomlTable both = Parsed("log_level = 'debug'\nlog_format = 'text'");
+  EXPECT_TRUE(TakeLog(both, &level, &format).ok());
+  EXPECT_TRUE(both.Finish().ok());
+  EXPECT_EQ(level, log::Level::kDebug);
+  EXPECT_EQ(format, log::Format::kText);
+  TomlTable loud = Parsed("log_level = 'loud'");
+  EXPECT_THAT(TakeLog(loud, &level, &format).error().message(), HasSubstr("key 'log_level': "));
+  TomlTable xml = Parsed("log_format = 'xml'");
+  EXPECT_THAT(TakeLog(xml, &level, &format).error().message(), HasSubstr("key 'log_format': "));
+}
+
 TEST(TomlTableTest, WhatIsNotTomlIsRefusedInOneLine) {
   EXPECT_EQ(TomlTable::Parse("k = 1\nl").error().message(),
             "not TOML: line 2: missing key-value separator `=`");

@@ -37,8 +37,6 @@ configure() { { printf 'memory_mib = 256\n%s\n' "${2:-}"; cat "$RUN/shim.toml"; 
 configure locket
 configure off 'pod_cgroup = false'
 
-vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" || true; }
-shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" || true; }
 run_detached() { "$locket" pod run "$image" --initdata "$RUN/app.toml" --detach "$@" -- /bin/sleep 1000 > /dev/null; }
 ours() { find "${mounts[@]/%//$pod}" -mindepth 1 -type d; }
 nothing_is_left() {

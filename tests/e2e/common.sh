@@ -80,6 +80,10 @@ exits() {
 
 state_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].state'; }
 
+# The process ids of the stack's VMs, and of its shims; nothing if there are none.
+vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" || true; }
+shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" || true; }
+
 # becomes EXPECTED SECONDS COMMAND...: what COMMAND prints.
 becomes() {
   local expected=$1 until=$((SECONDS + $2)) seen

@@ -63,8 +63,6 @@ restart_snapshotter() {
   prints "$proof" run_pod --name again
 }
 
-# vms: the process ids of those that run.
-vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | sort; }
 held_by_a_vm() { "$locket" cache ls --json | jq -e 'any(.held_by_vm)' > /dev/null; }
 # Upgrade or crash: the VM is not the snapshotter's, and has its blobs open itself.
 running_pod_outlives_the_snapshotter() {

@@ -5,8 +5,6 @@
 stack_up locket
 seal_demo_image
 
-vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" || true; }
-shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" || true; }
 run_sleeper() {
   run_pod --name "$1" --detach -- /bin/sleep 1000 > /dev/null
   [ -n "$(vms)" ] && [ "$(state_of "$1")" = running ]

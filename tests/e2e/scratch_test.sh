@@ -17,7 +17,6 @@ configure() { { printf 'memory_mib = 256\nscratch_mib = %d\nscratch_dir = "%s"\n
 cp "$RUN/etc/shim-locket.toml" "$RUN/shim.toml"
 configure 1024
 
-vm() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | head -1; }
 # The pod's scratch as the host has it: QEMU's descriptor of a file that has no name.
 scratch_of() {
   local fd
@@ -29,7 +28,7 @@ scratch_of() {
 }
 is_gone() {
   local until=$((SECONDS + 30))
-  while [ -n "$(vm)" ]; do [ "$SECONDS" -lt "$until" ] || return 1; sleep 0.2; done
+  while [ -n "$(vms)" ]; do [ "$SECONDS" -lt "$until" ] || return 1; sleep 0.2; done
   [ -z "$(ls -A "$RUN/scratch")" ]
 }
 
@@ -40,7 +39,7 @@ writes_more_than_memory() {
     kill -0 "$pod" && [ "$SECONDS" -lt "$until" ] || { cat "$log"; return 1; }
     sleep 0.5
   done
-  file=$(scratch_of "$(vm)")
+  file=$(scratch_of "$(vms)")
   # 350 MiB were written in 256 MiB of memory: most of it is on the disk by now.
   [ "$(stat -Lc %s "$file")" -eq $((1024 << 20)) ] && [ "$(($(stat -Lc %b "$file") / 2048))" -gt 150 ] || { stat -L "$file"; return 1; }
   if grep -qaF "$needle" "$file"; then say 'the host can read what was written'; return 1; fi
@@ -52,8 +51,8 @@ writes_more_than_memory() {
 nothing_is_left_when_all_are_killed() {
   "$locket" pod run "$image" --initdata "$RUN/app.toml" --name killed --detach -- /bin/sleep 1000 > /dev/null
   local shim vm
-  shim=$(pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/")
-  vm=$(vm)
+  shim=$(shims)
+  vm=$(vms)
   scratch_of "$vm" > /dev/null
   # Stopped, the shim can't end the VM before the kill; and with the shim dead, containerd's clean-up may have.
   kill -STOP "$shim"
