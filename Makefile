@@ -27,6 +27,7 @@ test: setup
 lint: setup
 	@tests/lint/check_layers.py .
 	@tests/lint/check_sources.py .
+	@tests/lint/check_attacks.py .
 	@tests/lint/check_format.sh
 	@tests/lint/check_shell.sh
 
