@@ -1,7 +1,7 @@
 # A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter, broker, each with its
 # directories and sockets under one temporary directory, and all of it gone after stack_down. Sourced, not run. Needs root.
 #
-# In:  BIN (directory of our programs), GUEST (guest image directory); PULL, how containerd is to reach the snapshotter: `cri` (default; one
+# In:  BIN (directory of our programs), GUEST (guest image directory); QEMU (the program, if not the one in PATH); PULL, how containerd is to reach the snapshotter: `cri` (default; one
 #      snapshotter for all pods), `runtime` (that of the runtime handler; 1.7 and later), `transfer` (by its transfer service; 2.1 and later)
 # Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket), and the environment variables that
 #      `locket` reads to find containerd and the broker
@@ -123,6 +123,7 @@ TOML
 write_shim_config() {
   local handler=$1 key
   local -A top=([guest_image_dir]="\"$GUEST\"" [state_dir]="\"$RUN/shim\"" [accelerator]='"tcg"' [tee]='"emulated"')
+  [ -z "${QEMU:-}" ] || top[qemu]="\"$QEMU\""
   [ $# -eq 1 ] || top[$2]="\"$3\""
   {
     for key in "${!top[@]}"; do printf '%s = %s\n' "$key" "${top[$key]}"; done

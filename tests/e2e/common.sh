@@ -1,8 +1,14 @@
-# What the end-to-end tests share: a stack, a sealed image, and claims. Sourced by each *_test.sh, whose first argument is the build
-# directory. shellcheck shell=bash
+# What the end-to-end tests share: a stack, a sealed image, and claims. Sourced by each *_test.sh, whose arguments are the build directory and,
+# for the containerd and the QEMU of another Debian than this one, its name. A script is skipped where those cannot be had.
+# shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "$1")
+suite=${2:-}
+if [ -n "$suite" ]; then
+  programs=$(scripts/fetch-containerd "$suite" build/containerd-cache) && QEMU=$(scripts/fetch-qemu "$suite" build/qemu-cache) || exit 77
+  PATH=$programs:$PATH
+fi
 BIN=$build/bin
 GUEST=$build/guest-image
 # shellcheck source=scripts/stack.sh

@@ -1,9 +1,7 @@
 #!/bin/bash
-# containerd_test BUILD_DIR SUITE: the containerd of another Debian, by each way that it has to the snapshotter.
+# containerd_test BUILD_DIR SUITE: a later containerd, by each way that it has to the snapshotter.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
-programs=$(scripts/fetch-containerd "$2" build/containerd-cache) || { trap - EXIT; exit 77; }
-PATH=$programs:$PATH
 version=$(containerd --version | grep -o ' v\?[12]\.[0-9.]*' | tr -d ' v')
 say "containerd $version"
 stack_up locket
@@ -29,7 +27,7 @@ ctr_pull_runs() {
   costs_nothing pulled
 }
 
-claim "containerd is the one of Debian $2" asked_for
+claim "containerd is the one of Debian $suite" asked_for
 claim 'it takes the configuration that we ship' shipped_configuration_loads
 claim 'a pod runs, its image pulled by CRI' pod_runs first
 claim 'a second one costs no layer byte' costs_nothing second

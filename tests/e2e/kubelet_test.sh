@@ -1,14 +1,14 @@
 #!/bin/bash
-# kubelet_test BUILD_DIR [SUITE]: a real kubelet, alone: pods from manifests, through containerd's CRI (that of another Debian), into VMs. All of it,
+# kubelet_test BUILD_DIR [SUITE]: a real kubelet, alone: pods from manifests, through containerd's CRI, into VMs. All of it,
 # the stack too, is in namespaces of its own: the kubelet makes iptables chains and sets sysctls, and no option moves some of its directories.
 cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_KUBELET_TEST:-}" ]; then
   scripts/demo/build-images build/demo-cache  # there is no way out from inside
-  [ $# -eq 1 ] || { PATH=$(scripts/fetch-containerd "$2" build/containerd-cache):$PATH || exit 77; }
+  [ $# -eq 1 ] || { scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77; } > /dev/null
   LOCKET_KUBELET_TEST=$(scripts/fetch-kubelet build/kubelet-cache) || exit 77
   export LOCKET_KUBELET_TEST
   made=$(mkdir -pv /var/lib/kubelet /var/log/pods /var/log/containers | sed "s/.*'\(.*\)'/\1/" | sort -r)
-  unshare --net --mount -- tests/e2e/kubelet_test.sh "$1"
+  unshare --net --mount -- tests/e2e/kubelet_test.sh "$@"
   status=$?
   for directory in $made; do rmdir "$directory"; done
   exit $status

@@ -2,8 +2,10 @@
 # A pod's network, from CNI's bridge to a container in a VM and back. All of it, the stack too, is in a network namespace of its own.
 cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_NETWORK_TEST:-}" ]; then
-  scripts/demo/build-images build/demo-cache  # there is no way out from inside
-  LOCKET_NETWORK_TEST=1 exec unshare --net -- tests/e2e/network_test.sh "$1"
+  # There is no way out from inside.
+  scripts/demo/build-images build/demo-cache
+  [ $# -eq 1 ] || { scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77; } > /dev/null
+  LOCKET_NETWORK_TEST=1 exec unshare --net -- tests/e2e/network_test.sh "$@"
 fi
 ip link set lo up
 # shellcheck source=tests/e2e/common.sh
