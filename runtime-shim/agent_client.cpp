@@ -114,18 +114,19 @@ Result<AgentExit> AgentClient::WaitContainer(const GuestProcess& id) {
                    .oom_killed = response.oom_killed()};
 }
 
-Status AgentClient::SignalContainer(const GuestProcess& id, uint32_t signal, bool all) {
+Status AgentClient::SignalContainer(const GuestProcess& id, uint32_t signal, bool all,
+                                    milliseconds timeout) {
   auto request = ForProcess<v1::SignalContainerRequest>(id);
   request.set_signal(signal);
   request.set_all(all);
   v1::SignalContainerResponse response;
-  return rpc_->Call(kService, "SignalContainer", request, &response, {.timeout = call_timeout_});
+  return rpc_->Call(kService, "SignalContainer", request, &response, {.timeout = timeout});
 }
 
-Status AgentClient::DeleteContainer(const GuestProcess& id) {
+Status AgentClient::DeleteContainer(const GuestProcess& id, milliseconds timeout) {
   v1::DeleteContainerResponse response;
   return rpc_->Call(kService, "DeleteContainer", ForProcess<v1::DeleteContainerRequest>(id),
-                    &response, {.timeout = call_timeout_});
+                    &response, {.timeout = timeout});
 }
 
 Result<Output> AgentClient::ReadOutput(const GuestProcess& id, OutputStream stream,

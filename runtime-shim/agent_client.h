@@ -103,8 +103,9 @@ class AgentClient {
   Status CreateExec(const AgentExec& exec);
   Status StartContainer(const GuestProcess& id);
   Result<AgentExit> WaitContainer(const GuestProcess& id);
-  Status SignalContainer(const GuestProcess& id, uint32_t signal, bool all);
-  Status DeleteContainer(const GuestProcess& id);
+  Status SignalContainer(const GuestProcess& id, uint32_t signal, bool all,
+                         std::chrono::milliseconds timeout);
+  Status DeleteContainer(const GuestProcess& id, std::chrono::milliseconds timeout);
   Result<Output> ReadOutput(const GuestProcess& id, OutputStream stream, uint32_t max_bytes);
   Status WriteInput(const GuestProcess& id, std::string data);
   Status CloseInput(const GuestProcess& id);

@@ -39,6 +39,11 @@ Status Execs::Add(const ExecRequest& request, std::shared_ptr<PodVm> vm) {
   if (request.process.size() > kMaxSpecBytes) {
     return Error(ErrorCode::kInvalidArgument, "the process of an exec is larger than 3 MiB");
   }
+  if (const auto oldest = OldestInTheWay()) {
+    log::Warning("forgetting an exec that ended and that nobody deleted",
+                 {{"container", oldest->container_id}, {"exec", oldest->exec_id}});
+    (void)Delete(*oldest);
+  }
   const auto exec = std::make_shared<Exec>(request);
   const Key key(request.container_id, request.exec_id);
   const MutexLock operation(exec->process.operation);
@@ -54,6 +59,11 @@ Status Execs::Add(const ExecRequest& request, std::shared_ptr<PodVm> vm) {
   };
   Status created = create();
   if (!created.ok()) {
+    // The guest may have made it, or may do so yet.
+    if (created.error().code() == ErrorCode::kDeadlineExceeded) {
+      (void)RemoveFromGuest(*exec->process.vm, {request.container_id, request.exec_id},
+                            call_timeout_);
+    }
     (void)exec->process.SetExit({.status = kKilledStatus, .at = system_clock::now()});
     Erase(key);
     return created;
@@ -93,6 +103,7 @@ Status Execs::Started(Exec& exec) {
 void Execs::Watch(Exec& exec) {
   const auto exit =
       exec.process.vm->agent().WaitContainer({exec.request.container_id, exec.request.exec_id});
+  exec.process.stdio->EndInput();
   if (exit.ok()) {
     Exit(exec, exit->status, exit->exited_at);
   } else {
@@ -128,7 +139,7 @@ Status Execs::Kill(const GuestProcess& id, uint32_t signal) {
                  Quoted(id.container_id, id.exec_id) + " has already finished");
   }
   if (status != TaskStatus::kRunning) return WrongState(id, "is not started");
-  return exec->process.vm->agent().SignalContainer(id, signal, /*all=*/false);
+  return exec->process.Signal(id, signal, /*all=*/false, call_timeout_);
 }
 
 Result<TaskState> Execs::Delete(const GuestProcess& id) {
@@ -143,7 +154,7 @@ Result<TaskState> Execs::Delete(const GuestProcess& id) {
                  {{"container", id.container_id}, {"exec", id.exec_id}});
   }
   process.stdio->Stop();
-  const Status deleted = process.vm->agent().DeleteContainer(id);
+  const Status deleted = RemoveFromGuest(*process.vm, id, call_timeout_);
   if (!deleted.ok() && !process.vm->dead()) {
     log::Warning("leaving an exec in the guest", {log::Field(deleted.error())});
   }
@@ -208,6 +219,17 @@ Result<std::shared_ptr<Execs::Exec>> Execs::Find(const GuestProcess& id) const {
   const auto found = execs_.find({id.container_id, id.exec_id});
   if (found != execs_.end()) return found->second;
   return Error(ErrorCode::kNotFound, Quoted(id.container_id, id.exec_id) + " does not exist");
+}
+
+std::optional<GuestProcess> Execs::OldestInTheWay() const {
+  const MutexLock lock(mutex_);
+  std::optional<std::pair<TimePoint, Key>> oldest;
+  for (const auto& [key, exec] : execs_) {
+    const auto exit = exec->process.state().exit;
+    if (exit && (!oldest || exit->at < oldest->first)) oldest.emplace(exit->at, key);
+  }
+  if (!oldest || execs_.size() < kMaxExecs) return std::nullopt;
+  return GuestProcess{.container_id = oldest->second.first, .exec_id = oldest->second.second};
 }
 
 std::vector<std::shared_ptr<Execs::Exec>> Execs::Of(const std::string& container_id) const {

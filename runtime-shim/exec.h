@@ -1,8 +1,10 @@
 // The execs of one pod: processes that containerd runs in its containers besides their first ones.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,11 +32,15 @@ struct ExecRequest {
 // Thread-safe. Errors: kNotFound for an unknown exec, kFailedPrecondition for a wrong state.
 class Execs {
  public:
-  explicit Execs(EventPublisher& events) : events_(events) {}
+  // `call_timeout`: the most that one call to the guest may take.
+  Execs(EventPublisher& events, std::chrono::milliseconds call_timeout)
+      : events_(events), call_timeout_(call_timeout) {}
   Execs(const Execs&) = delete;
   Execs& operator=(const Execs&) = delete;
 
-  // Asks the guest, which answers for its tenant. On failure there is no such exec.
+  // Asks the guest, which answers for its tenant. On failure there is no such exec. Where there
+  // are kMaxExecs, the one that ended first is forgotten: containerd deletes what it knows of at
+  // once, but forgets what ran while it was restarted.
   Status Add(const ExecRequest& request, std::shared_ptr<PodVm> vm);
   // The pid, of the VM: the only one the host has.
   Result<uint32_t> Start(const GuestProcess& id);
@@ -69,12 +75,15 @@ class Execs {
   std::vector<std::shared_ptr<Exec>> Of(const std::string& container_id) const;
   Status Reserve(const Key& key, const std::shared_ptr<Exec>& exec);
   void Erase(const Key& key);
+  // What has to be forgotten before another can be added.
+  std::optional<GuestProcess> OldestInTheWay() const;
   Status Started(Exec& exec);
   void Watch(Exec& exec);
   void Exit(Exec& exec, uint32_t status, TimePoint at);
   void LetGo(Exec& exec);
 
   EventPublisher& events_;
+  const std::chrono::milliseconds call_timeout_;
 
   Mutex
       exits_;  // held while a start or an exit is set and its event queued: events keep their order

@@ -28,7 +28,10 @@ Error WrongState(const std::string& id, const std::string& why) {
 }  // namespace
 
 Pod::Pod(const Config& config, PodDependencies dependencies, EventPublisher& events)
-    : config_(config), dependencies_(std::move(dependencies)), events_(events), execs_(events) {}
+    : config_(config),
+      dependencies_(std::move(dependencies)),
+      events_(events),
+      execs_(events, config.call_timeout) {}
 
 Pod::~Pod() { Abort("the shim ends"); }
 
@@ -144,7 +147,7 @@ Status Pod::FillContainer(Task& task, const SealedRootfs& rootfs, const std::str
 }
 
 void Pod::UndoContainer(Task& task) {
-  const auto undone = task.vm->agent().DeleteContainer({task.request.id});
+  const auto undone = RemoveFromGuest(*task.vm, {task.request.id}, config_.call_timeout);
   if (!undone.ok() && !task.vm->dead()) {
     log::Warning("cannot undo a container in the guest; leaving its layers attached",
                  {{"container", task.request.id}, log::Field(undone.error())});
@@ -168,6 +171,7 @@ Result<uint32_t> Pod::Start(const std::string& id) {
 void Pod::WatchContainer(Task& task) {
   const std::string& id = task.request.id;
   const auto exit = task.vm->agent().WaitContainer({id});
+  task.stdio->EndInput();
   if (exit.ok()) {
     if (exit->oom_killed) events_.OutOfMemory(id);
     Exit(task, exit->status, exit->exited_at);
@@ -235,7 +239,7 @@ Status Pod::Kill(const std::string& id, uint32_t signal, bool all) {
   if (state.status == TaskStatus::kStopped) {
     return Error(ErrorCode::kNotFound, "process of task '" + id + "' has already finished");
   }
-  if (!task->is_sandbox) return task->vm->agent().SignalContainer({id}, signal, all);
+  if (!task->is_sandbox) return task->Signal({id}, signal, all, config_.call_timeout);
   log::Info("stopping the VM on request", {{"pod", id}, {"signal", signal}});
   task->vm->Stop(signal == SIGKILL ? milliseconds(0) : kShutdownGrace);
   return Ok();

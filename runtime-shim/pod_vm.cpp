@@ -284,10 +284,11 @@ void PodVm::Stop(milliseconds grace) {
     const std::lock_guard lock(mutex_);
     if (failure_.empty()) failure_ = "stopped on request";
   }
+  const auto deadline = std::chrono::steady_clock::now() + grace;
   if (grace.count() > 0 && !dead()) {
     const auto asked = agent_->Shutdown(grace);
     std::unique_lock lock(mutex_);
-    if (asked.ok() && died_.wait_for(lock, grace, [&] { return death_.has_value(); })) return;
+    if (asked.ok() && died_.wait_until(lock, deadline, [&] { return death_.has_value(); })) return;
   }
   vmm_->Kill();
 }
@@ -323,7 +324,7 @@ Result<std::vector<LayerHint>> PodVm::AcquireLayers(std::span<const LayerFile> l
       for (const LayerHint& hint : hints) ReleaseOne(hint.digest);
       return Error(acquired.error()).While("attach layer " + layer.digest);
     }
-    hints.push_back({.digest = layer.digest, .serial = DiskSerial(layer.digest)});
+    hints.push_back({.digest = layer.digest, .serial = disks_.at(layer.digest).id});
   }
   return hints;
 }
@@ -334,12 +335,22 @@ Status PodVm::AcquireOne(const LayerFile& layer, bool direct_io) {
     ++found->second.uses;
     return Ok();
   }
-  // Node names have at most 31 characters, so a digest is none; a number is never used twice.
+  // Each plug has an id of its own, which is the disk's serial, too: while a disk leaves, another
+  // with the same layer may come, and the guest has to tell them apart.
   const std::string id = "layer-" + std::to_string(next_disk_++);
-  LOCKET_TRY(vmm_->AttachDisk(
-      {.id = id, .path = layer.path, .serial = DiskSerial(layer.digest), .direct_io = direct_io}));
+  const Status attached =
+      vmm_->AttachDisk({.id = id, .path = layer.path, .serial = id, .direct_io = direct_io});
+  if (!attached.ok()) {
+    FailIfSilent(attached.error());
+    return attached;
+  }
   disks_.emplace(layer.digest, Disk{.id = id, .uses = 1});
   return Ok();
+}
+
+// A hypervisor that does not answer will not obey either, and no pod could be removed with it.
+void PodVm::FailIfSilent(const Error& error) {
+  if (error.code() == ErrorCode::kDeadlineExceeded) Fail("QEMU hangs: " + error.message());
 }
 
 void PodVm::ReleaseLayers(std::span<const LayerHint> layers) {
@@ -350,17 +361,14 @@ void PodVm::ReleaseLayers(std::span<const LayerHint> layers) {
 void PodVm::ReleaseOne(const std::string& digest) {
   const auto found = disks_.find(digest);
   if (found == disks_.end() || --found->second.uses > 0) return;
-  if (!dead()) {
-    const auto detached = vmm_->DetachDisk(found->second.id);
-    if (!detached.ok()) {
-      // Still attached, so a later container can use it; its blob stays open until the VM ends.
-      log::Warning("cannot unplug a layer; leaving it in the VM",
-                   {{"layer", digest}, log::Field(detached.error())});
-      found->second.uses = 0;
-      return;
-    }
-  }
-  disks_.erase(found);
+  const std::string id = std::move(found->second.id);
+  disks_.erase(found);  // whatever comes of it, nobody can rely on the disk any more
+  if (dead()) return;
+  const auto detached = vmm_->DetachDisk(id);
+  if (detached.ok()) return;
+  log::Warning("cannot unplug a layer; leaving it in the VM",
+               {{"layer", digest}, {"disk", id}, log::Field(detached.error())});
+  FailIfSilent(detached.error());
 }
 
 size_t PodVm::attached_layers() const {

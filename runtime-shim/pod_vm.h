@@ -64,8 +64,9 @@ class PodVm {
   AgentClient& agent() { return *agent_; }
   uint32_t pid() const;
 
-  // Makes each layer a disk of the VM unless it is one, and counts the use. On failure nothing is
-  // counted. The serial numbers, in order.
+  // Makes each layer a disk of the VM unless it is one, and counts the use. A layer that is there
+  // twice is one disk. On failure nothing is counted. The serial numbers, in order: each is a
+  // disk's for one time that it is plugged in, and no other's in the life of the VM.
   Result<std::vector<LayerHint>> AcquireLayers(std::span<const LayerFile> layers, bool direct_io);
   // Takes a use back; disks nobody uses are unplugged.
   void ReleaseLayers(std::span<const LayerHint> layers);
@@ -74,7 +75,7 @@ class PodVm {
   // Declares the VM broken and ends it. The first reason is kept.
   void Fail(const std::string& why);
 
-  // Asks the agent to end everything and power off, for up to `grace`, then kills the VM.
+  // Asks the agent to end everything and power off, and kills the VM once `grace` is over.
   void Stop(std::chrono::milliseconds grace);
 
   bool dead() const;
@@ -98,6 +99,7 @@ class PodVm {
   void Watch();
   Status AcquireOne(const LayerFile& layer, bool direct_io) LOCKET_REQUIRES(disks_mutex_);
   void ReleaseOne(const std::string& digest) LOCKET_REQUIRES(disks_mutex_);
+  void FailIfSilent(const Error& error);
 
   const std::unique_ptr<Vmm> vmm_;
   const std::optional<PodCgroup> cgroup_;

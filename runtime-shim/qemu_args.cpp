@@ -2,6 +2,7 @@
 
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@ using nlohmann::json;
 
 // Linux looks for virtio-scsi targets 0 to 254 (VIRTIO_SCSI max_target, reported by QEMU as 255).
 constexpr uint32_t kTargets = 255;
+static_assert((kMaxDisks - 1) / kTargets < 256);
 constexpr size_t kLongestSocketName = 12;  // console.sock
 
 void Append(std::vector<std::string>& to, std::initializer_list<std::string> more) {
@@ -53,9 +55,10 @@ void AddNic(std::vector<std::string>& args, const NicSpec& nic, size_t number) {
 
 void AddMachine(std::vector<std::string>& args, const VmSpec& spec) {
   const bool kvm = spec.accelerator == Accelerator::kKvm;
-  Append(args, {"-name", "locket-" + spec.name, "-machine", "q35", "-accel",
-                kvm ? "kvm" : "tcg,thread=multi", "-cpu", kvm ? "host" : "max", "-m",
-                std::to_string(spec.memory_mib) + "M", "-smp", std::to_string(spec.vcpus)});
+  const std::string tcg = "tcg,thread=multi,tb-size=" + std::to_string(kTranslationsMib);
+  Append(args, {"-name", "locket-" + spec.name, "-machine", "q35", "-accel", kvm ? "kvm" : tcg,
+                "-cpu", kvm ? "host" : "max", "-m", std::to_string(spec.memory_mib) + "M", "-smp",
+                std::to_string(spec.vcpus)});
   // No default network device, no display, no default disk: the guest gets what is listed and no
   // more. A guest that panics or reboots ends QEMU. -S: nothing runs until somebody listens.
   Append(args, {"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-nic",
@@ -82,10 +85,33 @@ Status CheckPaths(const VmSpec& spec) {
   return Ok();
 }
 
+bool IsPlain(const std::string& text) {
+  return std::ranges::all_of(
+      text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
 }  // namespace
+
+Status CheckDisk(const DiskSpec& disk) {
+  const auto bad = [](const std::string& what, const std::string& why) {
+    return Error(ErrorCode::kInvalidArgument, what + " " + why);
+  };
+  const bool begins = !disk.id.empty() && disk.id[0] >= 'a' && disk.id[0] <= 'z';
+  if (!begins || !IsPlain(disk.id) || disk.id.size() > kMaxDiskId) {
+    return bad("disk '" + disk.id + "'", "does not have an id that QEMU takes");
+  }
+  if (disk.serial.empty() || !IsPlain(disk.serial) || disk.serial.size() > kMaxDiskSerial) {
+    return bad("serial '" + disk.serial + "' of disk '" + disk.id + "'",
+               "is not one that QEMU takes whole");
+  }
+  return Ok();
+}
 
 Result<std::vector<std::string>> QemuArgs(const VmSpec& spec) {
   LOCKET_TRY(CheckPaths(spec));
+  for (const auto& disk : {spec.initdata, spec.scratch}) {
+    if (disk) LOCKET_TRY(CheckDisk(*disk));
+  }
   std::vector<std::string> args{spec.qemu.string()};
   AddMachine(args, spec);
   constexpr std::string_view kServer = "server=on,wait=off";

@@ -19,14 +19,21 @@ inline constexpr std::string_view kTeeSocket = "tee.sock";
 inline constexpr std::string_view kQemuPidFile = "qemu.pid";
 inline constexpr std::string_view kQemuLog = "qemu.log";
 
-// kInvalidArgument: the directory is too long for socket addresses, or the file names hold what
-// QEMU's options cannot.
+// kInvalidArgument: the directory is too long for socket addresses, or a disk's id or serial is not
+// one that every QEMU takes.
 Result<std::vector<std::string>> QemuArgs(const VmSpec& spec);
 
 // QemuArgs, or the emulator's command line around it.
 Result<std::vector<std::string>> LaunchArgs(const VmSpec& spec);
 
-// Where disk number `index` (counted from 0 over the VM's life, reused) sits on the SCSI bus.
+// kInvalidArgument: not as DiskSpec says.
+Status CheckDisk(const DiskSpec& disk);
+
+// QEMU's translations of the guest's code, with accelerator TCG. By itself QEMU takes up to 1 GiB.
+inline constexpr uint32_t kTranslationsMib = 64;
+
+// Where disk number `index` (counted from 0, used again when the numbers are through) sits on the
+// SCSI bus. LUNs stay below 256: from there on Linux sees LUN + 16384.
 struct ScsiAddress {
   uint32_t target;
   uint32_t lun;

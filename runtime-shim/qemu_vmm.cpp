@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
-#include <map>
 #include <thread>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "runtime-shim/console_log.h"
 #include "runtime-shim/process_record.h"
 #include "runtime-shim/qemu_args.h"
+#include "runtime-shim/qemu_disks.h"
 #include "runtime-shim/qmp.h"
 
 namespace locket::runtime_shim {
@@ -61,10 +61,7 @@ std::string WithLog(std::string text, const std::filesystem::path& dir) {
 class QemuVmm final : public Vmm {
  public:
   QemuVmm(Subprocess child, const VmSpec& spec)
-      : dir_(spec.dir), pid_(child.pid()), child_(std::move(child)) {
-    if (spec.initdata) disks_.emplace(spec.initdata->id, kInitdataIndex);
-    if (spec.scratch) disks_.emplace(spec.scratch->id, kScratchIndex);
-  }
+      : dir_(spec.dir), pid_(child.pid()), child_(std::move(child)) {}
   QemuVmm(const QemuVmm&) = delete;
   QemuVmm& operator=(const QemuVmm&) = delete;
   ~QemuVmm() override {
@@ -73,7 +70,7 @@ class QemuVmm final : public Vmm {
   }
 
   // Until QEMU answers on its control socket.
-  Status Connect(milliseconds timeout) {
+  Status Connect(const VmSpec& spec, milliseconds timeout) {
     const auto deadline = steady_clock::now() + timeout;
     while (true) {
       auto socket = rpc::ConnectUnix(dir_ / kQmpSocket);
@@ -81,6 +78,7 @@ class QemuVmm final : public Vmm {
         auto qmp = QmpClient::Create(std::move(socket).value(), timeout);
         if (!qmp.ok()) return WhyNot(std::move(qmp).error());
         qmp_ = std::move(qmp).value();
+        disks_ = std::make_unique<QemuDisks>(*qmp_, spec);
         return RecordProcesses();
       }
       const auto ended = TryWait(kStartPoll);
@@ -100,38 +98,8 @@ class QemuVmm final : public Vmm {
     return Ok();
   }
 
-  Status AttachDisk(const DiskSpec& disk) override {
-    const MutexLock lock(disks_mutex_);
-    if (disks_.contains(disk.id)) {
-      return Error(ErrorCode::kAlreadyExists, "disk '" + disk.id + "' is attached already");
-    }
-    std::error_code failed;
-    if (!std::filesystem::is_regular_file(disk.path, failed)) {
-      return Error(ErrorCode::kNotFound, "'" + disk.path.string() + "' is not there");
-    }
-    LOCKET_TRY_ASSIGN(const uint32_t index, FreeIndex());
-    LOCKET_TRY(qmp_->Execute("blockdev-add", BlockdevJson(disk)));
-    const auto added = qmp_->Execute("device_add", ScsiDiskJson(disk, DiskAddress(index)));
-    if (!added.ok()) {
-      (void)qmp_->Execute("blockdev-del", NodeJson(disk.id));
-      return added.error();
-    }
-    disks_.emplace(disk.id, index);
-    return Ok();
-  }
-
-  Status DetachDisk(const std::string& id) override {
-    const MutexLock lock(disks_mutex_);
-    if (!disks_.contains(id)) {
-      return Error(ErrorCode::kNotFound, "disk '" + id + "' is not attached");
-    }
-    const std::string device = "disk-" + id;
-    LOCKET_TRY(qmp_->Execute("device_del", R"({"id":")" + device + "\"}"));
-    LOCKET_TRY(qmp_->WaitDeviceDeleted(device));
-    LOCKET_TRY(qmp_->Execute("blockdev-del", NodeJson(id)));
-    disks_.erase(id);
-    return Ok();
-  }
+  Status AttachDisk(const DiskSpec& disk) override { return disks_->Attach(disk); }
+  Status DetachDisk(const std::string& id) override { return disks_->Detach(id); }
 
   std::string WaitForExit() override {
     const MutexLock lock(wait_mutex_);
@@ -166,8 +134,6 @@ class QemuVmm final : public Vmm {
   }
 
  private:
-  static std::string NodeJson(const std::string& id) { return R"({"node-name":")" + id + "\"}"; }
-
   // QEMU opens its sockets before it reads its kernel: that it closed them again is not the reason.
   Error WhyNot(Error error) {
     const auto ended = TryWait(kEndPoll);
@@ -183,21 +149,10 @@ class QemuVmm final : public Vmm {
     return ended_;
   }
 
-  Result<uint32_t> FreeIndex() LOCKET_REQUIRES(disks_mutex_) {
-    for (uint32_t index = kFirstHotplugIndex; index < kMaxDisks; ++index) {
-      if (std::ranges::none_of(disks_, [&](const auto& disk) { return disk.second == index; })) {
-        return index;
-      }
-    }
-    return Error(ErrorCode::kResourceExhausted, "no free place for another disk");
-  }
-
   const std::filesystem::path dir_;
   const pid_t pid_;
   std::unique_ptr<QmpClient> qmp_;
-
-  Mutex disks_mutex_;
-  std::map<std::string, uint32_t> disks_ LOCKET_GUARDED_BY(disks_mutex_);  // id -> index
+  std::unique_ptr<QemuDisks> disks_;  // both from Connect on
 
   Mutex wait_mutex_;
   Subprocess child_ LOCKET_GUARDED_BY(wait_mutex_);
@@ -226,7 +181,7 @@ Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout
   LOCKET_TRY_ASSIGN(auto child, Subprocess::Start(args, options).While(doing));
   auto vmm = std::make_unique<QemuVmm>(std::move(child), spec);
   LOCKET_TRY(vmm->RecordProcesses().While(doing));
-  LOCKET_TRY(vmm->Connect(timeout).While(doing));
+  LOCKET_TRY(vmm->Connect(spec, timeout).While(doing));
   return std::unique_ptr<Vmm>(std::move(vmm));
 }
 

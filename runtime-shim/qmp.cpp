@@ -101,13 +101,12 @@ Result<std::string> QmpClient::Execute(std::string_view command, std::string_vie
   return Error(ErrorCode::kInternal, std::move(reply.text)).While(doing);
 }
 
-Status QmpClient::WaitDeviceDeleted(const std::string& device) {
+Status QmpClient::WaitDeviceDeleted(const std::string& device, std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
-  const bool in_time =
-      changed_.wait_for(lock, timeout_, [&] { return deleted_.contains(device) || closed_; });
+  changed_.wait_for(lock, patience, [&] { return deleted_.contains(device) || closed_; });
   if (deleted_.erase(device) > 0) return Ok();
-  if (in_time) return Gone();
-  return Error(ErrorCode::kDeadlineExceeded, "the guest did not let go of '" + device + "'");
+  if (closed_) return Gone().While("wait until '" + device + "' is unplugged");
+  return Error(ErrorCode::kFailedPrecondition, "QEMU has not let go of '" + device + "'");
 }
 
 void QmpClient::ReadLoop() {

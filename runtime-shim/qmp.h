@@ -46,8 +46,9 @@ class QmpClient {
   // time.
   Result<std::string> Execute(std::string_view command, std::string_view arguments = {});
 
-  // Waits for DEVICE_DELETED of a device whose device_del was executed on this client.
-  Status WaitDeviceDeleted(const std::string& device);
+  // Waits up to `patience` for DEVICE_DELETED of a device whose device_del was executed on this
+  // client. kFailedPrecondition: not yet. kUnavailable: the connection is gone.
+  Status WaitDeviceDeleted(const std::string& device, std::chrono::milliseconds patience);
 
  private:
   QmpClient(UniqueFd socket, std::chrono::milliseconds timeout);

@@ -8,9 +8,6 @@
 namespace locket::runtime_shim {
 namespace {
 
-constexpr std::string_view kDigestPrefix = "sha256:";
-constexpr size_t kSerialDigits = 32;
-
 Result<std::filesystem::path> FindDescription(const std::vector<std::string>& mount_options,
                                               const std::string& image_name) {
   for (const std::string& option : mount_options) {
@@ -79,10 +76,6 @@ Result<SealedRootfs> LoadSealedRootfs(const std::vector<std::string>& mount_opti
                                       const std::string& image_name) {
   LOCKET_TRY_ASSIGN(const auto path, FindDescription(mount_options, image_name));
   return Load(path).While("read sealed rootfs '" + path.string() + "'");
-}
-
-std::string DiskSerial(const std::string& digest) {
-  return digest.substr(kDigestPrefix.size(), kSerialDigits);
 }
 
 }  // namespace locket::runtime_shim

@@ -32,9 +32,6 @@ struct SealedRootfs {
 Result<SealedRootfs> LoadSealedRootfs(const std::vector<std::string>& mount_options,
                                       const std::string& image_name);
 
-// The first 32 hex digits of `digest`: the serial number of the disk that carries the layer.
-std::string DiskSerial(const std::string& digest);
-
 inline constexpr size_t kMaxImageDocuments = 3U << 20;  // a ttrpc message holds 4 MiB
 
 }  // namespace locket::runtime_shim

@@ -31,13 +31,14 @@ Result<UniqueFd> OpenForOutput(const std::string& path) {
   return OpenFile(path, (fifo ? O_RDWR : O_WRONLY | O_APPEND) | O_NONBLOCK);
 }
 
-// Waits until `fd` is ready for `events`; false once `stop` is.
-bool WaitFor(int fd, short events, int stop) {
-  std::array<pollfd, 2> waiting{pollfd{fd, events, 0}, pollfd{stop, POLLIN, 0}};
+// Waits until `fd` is ready for `events`; false once one of `stops` is readable.
+bool WaitFor(int fd, short events, const std::array<int, 2>& stops) {
+  std::array<pollfd, 3> waiting{pollfd{fd, events, 0}, pollfd{stops[0], POLLIN, 0},
+                                pollfd{stops[1], POLLIN, 0}};
   while (::poll(waiting.data(), waiting.size(), -1) < 0) {
     if (errno != EINTR) return false;
   }
-  return waiting[1].revents == 0;
+  return waiting[1].revents == 0 && waiting[2].revents == 0;
 }
 
 }  // namespace
@@ -45,7 +46,10 @@ bool WaitFor(int fd, short events, int stop) {
 Result<std::unique_ptr<Stdio>> Stdio::Open(const StdioPaths& paths) {
   std::unique_ptr<Stdio> stdio(new Stdio());
   stdio->stop_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stdio->stop_.valid()) return Error::FromErrno(errno, "create eventfd");
+  stdio->input_over_.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!stdio->stop_.valid() || !stdio->input_over_.valid()) {
+    return Error::FromErrno(errno, "create eventfd");
+  }
   LOCKET_TRY_ASSIGN(stdio->out_, OpenForOutput(paths.out));
   LOCKET_TRY_ASSIGN(stdio->err_, OpenForOutput(paths.err));
   if (!paths.in.empty()) {
@@ -75,13 +79,17 @@ void Stdio::Start(AgentClient& agent, const GuestProcess& id, bool terminal) {
       PumpOutput(agent, id, OutputStream::kStderr, std::move(fd));
     });
   }
-  if (in_.valid()) pumps_.emplace_back([this, &agent, id] { PumpInput(agent, id); });
+  if (!in_.valid()) return;
+  pumps_.emplace_back(
+      [this, &agent, id, fd = std::move(in_)]() mutable { PumpInput(agent, id, std::move(fd)); });
 }
 
 void Stdio::CloseInput() {
   const std::lock_guard lock(mutex_);
   in_holder_.reset();
 }
+
+void Stdio::EndInput() { (void)::eventfd_write(input_over_.get(), 1); }
 
 bool Stdio::WaitDrained(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
@@ -109,7 +117,7 @@ bool Stdio::WriteAll(int fd, std::string_view bytes) const {
     if (n >= 0) {
       bytes.remove_prefix(static_cast<size_t>(n));
     } else if (errno == EAGAIN) {
-      if (!WaitFor(fd, POLLOUT, stop_.get())) return false;
+      if (!WaitFor(fd, POLLOUT, {stop_.get(), -1})) return false;
     } else if (errno != EINTR) {
       return false;
     }
@@ -130,10 +138,10 @@ void Stdio::PumpOutput(AgentClient& agent, const GuestProcess& id, OutputStream 
   OneEnded(/*output=*/true);
 }
 
-void Stdio::PumpInput(AgentClient& agent, const GuestProcess& id) {
+void Stdio::PumpInput(AgentClient& agent, const GuestProcess& id, UniqueFd from) {
   std::string buffer(kChunk, '\0');
-  while (WaitFor(in_.get(), POLLIN, stop_.get())) {
-    const ssize_t n = ::read(in_.get(), buffer.data(), buffer.size());
+  while (WaitFor(from.get(), POLLIN, {stop_.get(), input_over_.get()})) {
+    const ssize_t n = ::read(from.get(), buffer.data(), buffer.size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n <= 0) {
       (void)agent.CloseInput(id);
@@ -141,6 +149,9 @@ void Stdio::PumpInput(AgentClient& agent, const GuestProcess& id) {
     }
     if (!agent.WriteInput(id, buffer.substr(0, static_cast<size_t>(n))).ok()) break;
   }
+  // Both ends, or a client that writes on would wait for a reader that never comes.
+  from.reset();
+  CloseInput();
   OneEnded(/*output=*/false);
 }
 

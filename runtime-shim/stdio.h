@@ -38,6 +38,10 @@ class Stdio {
   // The client will write no more: what is in the FIFO still goes to the container, then EOF.
   void CloseInput();
 
+  // The process has ended. A client that still writes is told by EPIPE, as soon as the pump's agent
+  // call ends, and no descriptor of the input stays open.
+  void EndInput();
+
   // Waits until all output was delivered. False: not in time.
   bool WaitDrained(std::chrono::milliseconds timeout);
 
@@ -50,11 +54,12 @@ class Stdio {
  private:
   Stdio() = default;
   void PumpOutput(AgentClient& agent, const GuestProcess& id, OutputStream stream, UniqueFd to);
-  void PumpInput(AgentClient& agent, const GuestProcess& id);
+  void PumpInput(AgentClient& agent, const GuestProcess& id, UniqueFd from);
   bool WriteAll(int fd, std::string_view bytes) const;
   void OneEnded(bool output);
 
-  UniqueFd stop_;  // eventfd
+  UniqueFd stop_;        // eventfd
+  UniqueFd input_over_;  // eventfd
   UniqueFd in_;
   UniqueFd out_;
   UniqueFd err_;

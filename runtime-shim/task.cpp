@@ -1,6 +1,25 @@
 #include "runtime-shim/task.h"
 
+#include <algorithm>
+#include <csignal>
+
+#include "base/log.h"
+
 namespace locket::runtime_shim {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string Seconds(milliseconds span) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(span).count()) + " s";
+}
+
+std::string NameOf(const GuestProcess& id) {
+  const std::string container = "container '" + id.container_id + "'";
+  return id.exec_id.empty() ? container : "exec '" + id.exec_id + "' of " + container;
+}
+
+}  // namespace
 
 TaskState Task::state() const {
   const std::lock_guard lock(mutex_);
@@ -31,6 +50,37 @@ TaskExit Task::WaitExit() {
 bool Task::WaitExit(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   return exited_.wait_for(lock, timeout, [&] { return state_.exit.has_value(); });
+}
+
+Status Task::Signal(const GuestProcess& id, uint32_t signal, bool all, milliseconds limit) {
+  const bool kill = signal == SIGKILL;
+  const milliseconds time = std::min<milliseconds>(limit, kill ? kKillTime : kSignalTime);
+  if (kill && state().status == TaskStatus::kRunning) ExpectEnd(time, NameOf(id));
+  Status sent = vm->agent().SignalContainer(id, signal, all, time);
+  if (sent.ok() || sent.error().code() != ErrorCode::kDeadlineExceeded) return sent;
+  if (kill)
+    vm->Fail("the guest did not take SIGKILL for " + NameOf(id) + " within " + Seconds(time));
+  log::Warning("the guest has not taken a signal yet",
+               {{"container", id.container_id}, {"exec", id.exec_id}, {"signal", signal}});
+  return Ok();
+}
+
+void Task::ExpectEnd(milliseconds within, const std::string& what) {
+  const std::lock_guard lock(mutex_);
+  if (executioner_.joinable()) return;
+  executioner_ = std::jthread([this, within, what] {
+    if (!WaitExit(within))
+      vm->Fail(what + " did not end within " + Seconds(within) + " of SIGKILL");
+  });
+}
+
+Status RemoveFromGuest(PodVm& vm, const GuestProcess& id, milliseconds limit) {
+  const milliseconds time = std::min<milliseconds>(limit, kRemoveTime);
+  Status removed = vm.agent().DeleteContainer(id, time);
+  if (!removed.ok() && removed.error().code() == ErrorCode::kDeadlineExceeded) {
+    vm.Fail("the guest did not remove " + NameOf(id) + " within " + Seconds(time));
+  }
+  return removed;
 }
 
 }  // namespace locket::runtime_shim

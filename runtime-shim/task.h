@@ -24,6 +24,12 @@ namespace locket::runtime_shim {
 inline constexpr uint32_t kKilledStatus = 137;
 inline constexpr std::chrono::seconds kDrainTime{10};
 inline constexpr std::chrono::seconds kAgentLetGoTime{5};  // for calls about what is deleted
+// What a guest is given at most, or config's call_timeout if that is less, before its VM is ended:
+// a guest that answers nothing must not keep its pod from being stopped and removed.
+inline constexpr std::chrono::seconds kKillTime{10};    // from SIGKILL to the process's end
+inline constexpr std::chrono::seconds kRemoveTime{20};  // for forgetting a process
+// For taking any other signal. The caller's grace period, and then SIGKILL, come after it.
+inline constexpr std::chrono::seconds kSignalTime{1};
 
 enum class TaskStatus { kCreating, kCreated, kRunning, kStopped };
 
@@ -74,10 +80,22 @@ class Task {
   // Whether it exited, waiting up to `timeout`.
   bool WaitExit(std::chrono::milliseconds timeout);
 
+  // Hands a signal to the guest, for a task that is running or created. One that is not taken in
+  // time is no error, as it may be taken yet. SIGKILL is not asked for but done: if it has not
+  // ended what runs within the lesser of `limit` and kKillTime, the VM is ended.
+  Status Signal(const GuestProcess& id, uint32_t signal, bool all, std::chrono::milliseconds limit);
+
  private:
+  void ExpectEnd(std::chrono::milliseconds within, const std::string& what);
+
   mutable std::mutex mutex_;
   std::condition_variable exited_;
   TaskState state_{.status = TaskStatus::kCreating, .pid = 0};
+  std::jthread executioner_;  // last: it uses the rest
 };
+
+// Lets the guest forget the process. A guest that does not answer within the lesser of `limit` and
+// kRemoveTime loses its VM. The guest's refusal is the error.
+Status RemoveFromGuest(PodVm& vm, const GuestProcess& id, std::chrono::milliseconds limit);
 
 }  // namespace locket::runtime_shim

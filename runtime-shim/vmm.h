@@ -25,10 +25,15 @@ struct EmulatorSpec {
   std::string host_data_hex;  // 64 digits
 };
 
+// What every QEMU since 7.2 takes whole, on every transport: block node names end at 31 characters,
+// virtio-blk cuts serials at 20 and scsi-hd refuses longer ones since 10.0.
+inline constexpr size_t kMaxDiskId = 31;
+inline constexpr size_t kMaxDiskSerial = 20;
+
 struct DiskSpec {
-  std::string id;  // [a-z0-9-]+, unique in the VM
+  std::string id;  // [a-z][a-z0-9-]*, at most kMaxDiskId; unique in the VM
   std::filesystem::path path;
-  std::string serial;  // at most 36 characters
+  std::string serial;  // [a-z0-9-]+, at most kMaxDiskSerial; unique in the VM
   bool direct_io = false;
   bool writable = false;  // and then of no use after the VM: the host's disk need not have it
   bool operator==(const DiskSpec&) const = default;
@@ -73,10 +78,14 @@ class Vmm {
   virtual Status Resume() = 0;
 
   // Hot-plugs a read-only disk. On failure nothing of it stays behind. kAlreadyExists: there is one
-  // with this id. kNotFound: no such file.
+  // with this id, or one that has not left yet. kNotFound: no such file. kInvalidArgument: an id or
+  // a serial that not every hypervisor takes. kResourceExhausted: it has as many as it can have.
+  // kDeadlineExceeded: the hypervisor does not answer.
   virtual Status AttachDisk(const DiskSpec& disk) = 0;
 
   // Takes the disk away from the guest and closes its file. kNotFound: there is none.
+  // kDeadlineExceeded: the hypervisor does not answer. After any other error the disk may leave at
+  // any time: it is of no use any more, and keeps its id and place until it has left.
   virtual Status DetachDisk(const std::string& id) = 0;
 
   // Blocks until the VM is gone and says how it ended, in words for a log: "QEMU exited with

@@ -104,6 +104,28 @@ TEST_F(ExecTest, InputReachesTheExec) {
   EXPECT_TRUE(execs().CloseInput({"one", "e"}).ok());
 }
 
+// A client writes on until it is told that nobody reads: it must be told, and nothing may stay.
+TEST_F(ExecTest, OneThatEndsWithoutReadingItsInputLeavesNothing) {
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  ASSERT_EQ(::mkfifo(Path("in").c_str(), 0600), 0);
+  const auto before = descriptors();
+  for (int i = 0; i < 3; ++i) {
+    const std::string id = "e" + std::to_string(i);
+    Run(id, {.in = Path("in")});
+    UniqueFd in(::open(Path("in").c_str(), O_WRONLY | O_CLOEXEC));
+    agent_.End("one/" + id, 0);
+    ASSERT_EQ(execs().Wait({"one", id})->status, 0U);
+    while (::write(in.get(), "x", 1) == 1) {  // blocks for ever if nobody ends it
+    }
+    EXPECT_EQ(errno, EPIPE);
+    in.reset();
+    EXPECT_TRUE(execs().Delete({"one", id}).ok());
+    EXPECT_EQ(descriptors(), before);
+  }
+}
+
 TEST_F(ExecTest, TheGuestsRefusalIsContainerdsAnswerAndNothingStays) {
   agent_.FailMethod("CreateExec", "not listed in allow_exec");
   EXPECT_THAT(Add("e").error().message(),
@@ -152,6 +174,34 @@ TEST_F(ExecTest, AreBoundedInNumberAndSize) {
                   .message(),
               HasSubstr("larger than 3 MiB"));
   EXPECT_TRUE(Add("e0").ok());
+}
+
+TEST_F(ExecTest, EndedOnesThatNobodyDeletesDoNotKeepOthersOut) {
+  for (size_t i = 0; i < 2 * kMaxExecs; ++i) {
+    const std::string id = "e" + std::to_string(i);
+    Run(id);
+    agent_.End("one/" + id, 0);
+    ASSERT_TRUE(execs().Wait({"one", id}).ok());
+  }
+  EXPECT_EQ(execs().Wait({"one", "e0"}).error().code(), ErrorCode::kNotFound) << "the oldest";
+  EXPECT_TRUE(execs().Wait({"one", "e127"}).ok());
+  EXPECT_THAT(agent_.calls(), Contains("DeleteContainer one/e0"));
+}
+
+TEST_F(ExecTest, AGuestThatDoesNotTakeSigkillLosesItsVm) {
+  for (const bool takes_it : {true, false}) {
+    const std::string id = takes_it ? "taken" : "hanging";
+    config_.call_timeout = std::chrono::seconds(1);
+    if (takes_it) agent_.KeepRunningWhenSignalled();
+    if (!takes_it) agent_.HangMethod("SignalContainer");
+    NewPod();
+    RunSandbox();
+    RunContainer("one");
+    Run(id);
+    ASSERT_TRUE(execs().Kill({"one", id}, SIGKILL).ok());
+    EXPECT_EQ(execs().Wait({"one", id})->status, kKilledStatus);
+    EXPECT_TRUE(machine_->ended());
+  }
 }
 
 TEST_F(ExecTest, ADeadVmEndsEveryExec) {

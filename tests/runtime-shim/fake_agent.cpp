@@ -46,9 +46,10 @@ void FakeAgent::Die() {
 }
 
 Status FakeAgent::Note(const std::string& method, const std::string& id) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   calls_.push_back(id.empty() ? method : method + " " + id);
   changed_.notify_all();
+  if (hanging_.contains(method)) changed_.wait(lock, [&] { return dead_; });
   const auto failure = failures_.find(method);
   if (failure == failures_.end()) return Ok();
   return Error(ErrorCode::kPermissionDenied, failure->second);
@@ -112,7 +113,11 @@ void FakeAgent::AddLifeMethods() {
       kService, "SignalContainer",
       [this](const CallContext&, const auto& request, auto*) -> Status {
         LOCKET_TRY(Note("SignalContainer", KeyOf(request)));
-        End(KeyOf(request), 128 + request.signal());
+        const bool ends = [&] {
+          const std::lock_guard lock(mutex_);
+          return !immortal_;
+        }();
+        if (ends) End(KeyOf(request), 128 + request.signal());
         return Ok();
       });
   methods_.Add<v1::DeleteContainerRequest, v1::DeleteContainerResponse>(
@@ -194,6 +199,16 @@ void FakeAgent::FailMethod(const std::string& method, const std::string& text) {
   const std::lock_guard lock(mutex_);
   failures_.erase(method);
   if (!text.empty()) failures_[method] = text;
+}
+
+void FakeAgent::HangMethod(const std::string& method) {
+  const std::lock_guard lock(mutex_);
+  hanging_.insert(method);
+}
+
+void FakeAgent::KeepRunningWhenSignalled() {
+  const std::lock_guard lock(mutex_);
+  immortal_ = true;
 }
 
 void FakeAgent::SetProtocol(uint32_t protocol) { protocol_ = protocol; }

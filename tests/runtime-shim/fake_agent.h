@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,6 +30,10 @@ class FakeAgent {
   void End(const std::string& id, uint32_t status, bool oom_killed = false);
   // The call `method` fails with this text from now on; empty: works.
   void FailMethod(const std::string& method, const std::string& text);
+  // From now on calls of `method` are noted and never answered while the agent lives.
+  void HangMethod(const std::string& method);
+  // Signals are taken and end nothing.
+  void KeepRunningWhenSignalled();
   void SetProtocol(uint32_t protocol);
   // Of the sandbox and each container created from now on.
   void SetLeftOut(std::vector<std::string> left_out);
@@ -64,6 +69,8 @@ class FakeAgent {
   mutable std::condition_variable changed_;
   std::map<std::string, Container> containers_;
   std::map<std::string, std::string> failures_;
+  std::set<std::string> hanging_;
+  bool immortal_ = false;
   std::vector<std::string> calls_;
   uint32_t protocol_ = 1;
   std::vector<std::string> left_out_;

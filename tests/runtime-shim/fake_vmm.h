@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime-shim/qemu_args.h"
 #include "runtime-shim/vmm.h"
 
 namespace locket::runtime_shim {
@@ -31,7 +32,11 @@ class FakeMachine {
   }
 
   // The nth disk operation from now on fails; 0: none.
-  void FailDisk(int nth) { fail_disk_ = nth; }
+  void FailDisk(int nth, ErrorCode code = ErrorCode::kInternal) {
+    const std::lock_guard lock(mutex_);
+    fail_disk_ = nth;
+    disk_error_ = code;
+  }
 
   std::map<std::string, DiskSpec> disks() const {
     const std::lock_guard lock(mutex_);
@@ -71,6 +76,7 @@ class FakeMachine {
   std::map<std::string, DiskSpec> disks_;
   bool resumed_ = false;
   int fail_disk_ = 0;
+  ErrorCode disk_error_ = ErrorCode::kInternal;
   std::string ended_;
 };
 
@@ -89,6 +95,7 @@ class FakeVmm final : public Vmm {
   }
   Status AttachDisk(const DiskSpec& disk) override {
     LOCKET_TRY(CountDiskCall());
+    LOCKET_TRY(CheckDisk(disk));
     const std::lock_guard lock(machine_->mutex_);
     if (machine_->disks_.contains(disk.id)) return Error(ErrorCode::kAlreadyExists, "there");
     if (!std::filesystem::is_regular_file(disk.path)) {
@@ -116,7 +123,7 @@ class FakeVmm final : public Vmm {
   Status CountDiskCall() {
     const std::lock_guard lock(machine_->mutex_);
     if (machine_->fail_disk_ > 0 && --machine_->fail_disk_ == 0) {
-      return Error(ErrorCode::kInternal, "disk call made to fail");
+      return Error(machine_->disk_error_, "disk call made to fail");
     }
     return Ok();
   }

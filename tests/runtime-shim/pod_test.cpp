@@ -1,6 +1,10 @@
 #include "runtime-shim/pod.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+
+#include <set>
 
 #include "base/encoding.h"
 #include "image/initdata.h"
@@ -33,8 +37,8 @@ TEST_F(PodTest, AContainerLivesFromCreateToDelete) {
   RunSandbox();
   RunContainer("one");
   EXPECT_THAT(agent_.calls(), Contains("StartContainer one"));
-  EXPECT_THAT(agent_.layers("one"), ElementsAre(DigestOf('a') + " " + std::string(32, 'a'),
-                                                DigestOf('b') + " " + std::string(32, 'b')));
+  EXPECT_THAT(agent_.layers("one"),
+              ElementsAre(DigestOf('a') + " layer-0", DigestOf('b') + " layer-1"));
   EXPECT_THAT(agent_.spec("one"), HasSubstr("r/app:1"));
   EXPECT_THAT(machine_->disks(), SizeIs(2));
   agent_.End("one", 7);
@@ -111,16 +115,59 @@ TEST_F(PodTest, NothingOfAContainerStaysWhicheverStepFails) {
   RunContainer("one");
 }
 
-TEST_F(PodTest, ADiskThatStaysIsUsedAgain) {
+TEST_F(PodTest, ALayerThatIsThereTwiceIsOneDisk) {
+  RunSandbox();
+  RunContainer("one", "aba");
+  EXPECT_THAT(machine_->disks(), SizeIs(2));
+  EXPECT_THAT(agent_.layers("one"),
+              ElementsAre(DigestOf('a') + " layer-0", DigestOf('b') + " layer-1",
+                          DigestOf('a') + " layer-0"));
+  agent_.End("one", 0);
+  ASSERT_TRUE(pod_->Wait("one").ok());
+  ASSERT_TRUE(pod_->Delete("one").ok());
+  EXPECT_THAT(machine_->disks(), IsEmpty());
+}
+
+TEST_F(PodTest, EachPlugHasASerialOfItsOwn) {
+  RunSandbox();
+  std::set<std::string> serials;
+  for (int i = 0; i < 5; ++i) {
+    RunContainer("one", "a");
+    EXPECT_TRUE(serials.insert(machine_->disks().begin()->second.serial).second) << i;
+    agent_.End("one", 0);
+    ASSERT_TRUE(pod_->Wait("one").ok());
+    ASSERT_TRUE(pod_->Delete("one").ok());
+  }
+}
+
+TEST_F(PodTest, ADiskThatDoesNotLeaveIsOfNoUseToTheNextContainer) {
   RunSandbox();
   RunContainer("one", "a");
   agent_.End("one", 0);
-  (void)pod_->Wait("one");
+  ASSERT_TRUE(pod_->Wait("one").ok());
   machine_->FailDisk(1);
   ASSERT_TRUE(pod_->Delete("one").ok());
   EXPECT_THAT(machine_->disks(), SizeIs(1));
   RunContainer("two", "a");
-  EXPECT_THAT(machine_->disks(), SizeIs(1));
+  EXPECT_THAT(agent_.layers("two"), ElementsAre(DigestOf('a') + " layer-1"));
+  EXPECT_THAT(machine_->disks(), SizeIs(2));
+  EXPECT_FALSE(machine_->ended());
+}
+
+TEST_F(PodTest, AHypervisorThatDoesNotAnswerEndsThePod) {
+  for (const bool while_attaching : {true, false}) {
+    RunSandbox();
+    if (!while_attaching) {
+      RunContainer("one", "a");
+      agent_.End("one", 0);
+      ASSERT_TRUE(pod_->Wait("one").ok());
+    }
+    machine_->FailDisk(1, ErrorCode::kDeadlineExceeded);
+    EXPECT_EQ(while_attaching ? pod_->Create(Container("one")).ok() : pod_->Delete("one").ok(),
+              !while_attaching);
+    EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+    ASSERT_TRUE(pod_->Delete("pod").ok());
+  }
 }
 
 TEST_F(PodTest, AnUnsealedImageIsRefusedByName) {
@@ -275,6 +322,74 @@ TEST_F(PodTest, KillingAPodAsksNobody) {
   EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
   EXPECT_THAT(agent_.calls(), Not(Contains("Shutdown")));
   EXPECT_EQ(pod_->Kill("pod", SIGKILL, false).error().code(), ErrorCode::kNotFound);
+}
+
+// A guest that takes part in nothing, call by call: its pod is stopped and removed all the same.
+TEST_F(PodTest, AGuestThatDoesNotTakeSigkillLosesItsVm) {
+  config_.call_timeout = seconds(1);
+  NewPod();
+  RunSandbox();
+  RunContainer("one");
+  agent_.HangMethod("SignalContainer");
+  ASSERT_TRUE(pod_->Kill("one", SIGTERM, false).ok()) << "it may take it yet";
+  EXPECT_EQ(pod_->State("one")->status, TaskStatus::kRunning);
+  ASSERT_TRUE(pod_->Kill("one", SIGKILL, false).ok());
+  EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
+  EXPECT_TRUE(machine_->ended());
+  EXPECT_TRUE(pod_->Delete("one").ok());
+  EXPECT_TRUE(pod_->Delete("pod").ok());
+}
+
+TEST_F(PodTest, AGuestThatSaysItKilledButDidNotLosesItsVm) {
+  config_.call_timeout = seconds(1);
+  NewPod();
+  RunSandbox();
+  RunContainer("one");
+  agent_.KeepRunningWhenSignalled();
+  ASSERT_TRUE(pod_->Kill("one", SIGKILL, true).ok());
+  EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
+  EXPECT_TRUE(machine_->ended());
+}
+
+TEST_F(PodTest, AGuestThatDoesNotRemoveAContainerLosesItsVm) {
+  config_.call_timeout = seconds(1);
+  NewPod();
+  RunSandbox();
+  RunContainer("one");
+  agent_.End("one", 0);
+  ASSERT_TRUE(pod_->Wait("one").ok());
+  agent_.HangMethod("DeleteContainer");
+  EXPECT_EQ(pod_->Delete("one")->exit->status, 0U);
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+}
+
+TEST_F(PodTest, AContainerThatIsBeingMadeDoesNotKeepItsPodFromBeingKilled) {
+  RunSandbox();
+  agent_.HangMethod("PrepareRootfs");
+  std::jthread maker([this] {
+    const auto created = pod_->Create(Container("one"));
+    EXPECT_THAT(created.error().message(), HasSubstr("the pod's VM is gone"));
+  });
+  ASSERT_TRUE(agent_.WaitCall("PrepareRootfs one"));
+  ASSERT_TRUE(pod_->Kill("pod", SIGKILL, false).ok());
+  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+  maker.join();
+  EXPECT_TRUE(pod_->Delete("pod").ok());
+}
+
+TEST_F(PodTest, AnInputEndsWithItsContainer) {
+  RunSandbox();
+  auto request = Container("one");
+  ASSERT_EQ(::mkfifo(Path("in").c_str(), 0600), 0);
+  request.stdio.in = Path("in");
+  ASSERT_TRUE(pod_->Create(request).ok());
+  ASSERT_TRUE(pod_->Start("one").ok());
+  const UniqueFd in(::open(Path("in").c_str(), O_WRONLY | O_CLOEXEC));
+  agent_.End("one", 0);
+  ASSERT_TRUE(pod_->Wait("one").ok());
+  while (::write(in.get(), "x", 1) == 1) {  // blocks for ever if nobody ends it
+  }
+  EXPECT_EQ(errno, EPIPE);
 }
 
 TEST_F(PodTest, WrongStatesAreToldApart) {

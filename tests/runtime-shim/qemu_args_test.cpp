@@ -37,7 +37,8 @@ TEST(QemuArgsTest, BootsExactlyTheGuestImage) {
   EXPECT_EQ(ValueAfter(*args, "-initrd"), "/g/initramfs.img");
   EXPECT_EQ(ValueAfter(*args, "-append"), "console=ttyS0 panic=-1");
   EXPECT_EQ(ValueAfter(*args, "-m"), "512M");
-  EXPECT_EQ(ValueAfter(*args, "-accel"), "tcg,thread=multi");
+  EXPECT_EQ(ValueAfter(*args, "-accel"), "tcg,thread=multi,tb-size=64")
+      << "by itself QEMU takes up to 1 GiB";
   EXPECT_EQ(ValueAfter(*args, "-cpu"), "max");
 }
 
@@ -143,6 +144,27 @@ TEST(QemuArgsTest, TheScratchIsWritableNeverFlushedAndItsErrorsReachTheGuest) {
   EXPECT_EQ(device["rerror"], "report");
   EXPECT_EQ(device["scsi-id"], 1);
   EXPECT_THAT(*args, Contains(device.dump()));
+}
+
+// QEMU 10.0 refuses longer serials, 11.1 ids that begin with a digit; node names end at 31, and
+// virtio-blk cuts serials at 20 without a word.
+TEST(QemuArgsTest, OnlyDisksThatEveryQemuTakesWholeAreTaken) {
+  const auto disk = [](const std::string& id, const std::string& serial) {
+    return DiskSpec{.id = id, .path = "/b", .serial = serial};
+  };
+  EXPECT_TRUE(CheckDisk(disk("layer-99999999999999", "layer-99999999999999")).ok());
+  EXPECT_TRUE(CheckDisk(disk("a" + std::string(30, '1'), std::string(20, 's'))).ok());
+  for (const std::string& id : {std::string(), std::string("1layer"), std::string("Layer"),
+                                std::string("a,b"), "a" + std::string(31, '1')}) {
+    EXPECT_THAT(CheckDisk(disk(id, "s")).error().message(), HasSubstr("an id that QEMU takes"))
+        << id;
+  }
+  for (const std::string& serial : {std::string(), std::string(21, 's'), std::string("a b")}) {
+    EXPECT_THAT(CheckDisk(disk("a", serial)).error().message(), HasSubstr("takes whole")) << serial;
+  }
+  auto vm = SomeVm();
+  vm.scratch = disk("scratch", std::string(21, 's'));
+  EXPECT_EQ(QemuArgs(vm).error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST(QemuArgsTest, EachDiskHasAnAddressOfItsOwn) {

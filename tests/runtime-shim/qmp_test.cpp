@@ -100,23 +100,25 @@ TEST_F(QmpClientTest, ARefusalSaysWhichCommandAndWhy) {
 TEST_F(QmpClientTest, ADeletedDeviceIsSeenBeforeOrAfterOneWaits) {
   const auto client = Connect();
   Say(R"({"event": "DEVICE_DELETED", "data": {"device": "disk-1"}})");
-  EXPECT_TRUE(client->WaitDeviceDeleted("disk-1").ok());
+  EXPECT_TRUE(client->WaitDeviceDeleted("disk-1", kPatience).ok());
   std::jthread qemu(
       [this] { Say(R"({"event": "DEVICE_DELETED", "data": {"device": "disk-2"}})"); });
-  EXPECT_TRUE(client->WaitDeviceDeleted("disk-2").ok());
+  EXPECT_TRUE(client->WaitDeviceDeleted("disk-2", kPatience).ok());
+  const auto stays = client->WaitDeviceDeleted("disk-3", milliseconds(0));
+  EXPECT_EQ(stays.error().code(), ErrorCode::kFailedPrecondition);
 }
 
 TEST_F(QmpClientTest, AnEndOfQemuEndsEveryCall) {
   const auto client = Connect();
   qemu_.reset();
   EXPECT_EQ(client->Execute("cont").error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(client->WaitDeviceDeleted("d").error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(client->WaitDeviceDeleted("d", kPatience).error().code(), ErrorCode::kUnavailable);
 }
 
 TEST_F(QmpClientTest, GarbageEndsTheConnection) {
   const auto client = Connect();
   Say("not JSON");
-  EXPECT_EQ(client->WaitDeviceDeleted("d").error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(client->WaitDeviceDeleted("d", kPatience).error().code(), ErrorCode::kUnavailable);
 }
 
 TEST_F(QmpClientTest, SilenceEndsInTime) {

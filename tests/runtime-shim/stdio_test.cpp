@@ -127,6 +127,18 @@ TEST_F(StdioTest, InputEndsOnlyWhenTheClientSaysSo) {
   agent_.Die();
 }
 
+TEST_F(StdioTest, AnInputThatIsOverIsClosedAtBothEnds) {
+  const StdioPaths paths{.in = Fifo("in")};
+  auto stdio = Stdio::Open(paths).value();
+  const UniqueFd in(::open(paths.in.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  stdio->Start(*client_, {"c"}, /*terminal=*/true);
+  stdio->EndInput();
+  agent_.End("c", 0);
+  ASSERT_TRUE(stdio->WaitEnded(kPatience));
+  EXPECT_EQ(::write(in.get(), "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);
+}
+
 TEST_F(StdioTest, ADeadAgentEndsThePumps) {
   const StdioPaths paths{.in = Fifo("in"), .out = Fifo("out")};
   auto stdio = Stdio::Open(paths).value();

@@ -21,7 +21,11 @@ namespace {
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
-constexpr const char* kQemu = "qemu-system-x86_64";
+// QEMU_UNDER_TEST names another one, to try other versions by hand.
+std::string QemuUnderTest() {
+  const char* other = ::getenv("QEMU_UNDER_TEST");  // NOLINT(concurrency-mt-unsafe): one thread yet
+  return other == nullptr ? "qemu-system-x86_64" : other;
+}
 
 enum class Kind { kFake, kReal };
 void PrintTo(Kind kind, std::ostream* out) { *out << (kind == Kind::kFake ? "fake" : "QEMU"); }
@@ -31,7 +35,7 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
   VmmConformanceTest() : dir_(TempDir::Create("/tmp", "shim-vmm").value()) {}
   void SetUp() override {
     (void)::signal(SIGPIPE, SIG_IGN);
-    if (GetParam() == Kind::kReal && !FindProgram(kQemu).ok()) {
+    if (GetParam() == Kind::kReal && !FindProgram(QemuUnderTest()).ok()) {
       GTEST_SKIP() << "needs qemu-system-x86_64";
     }
     auto vmm = Launch();
@@ -62,7 +66,7 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
     EXPECT_TRUE(ReplaceFileDurably(dir_.path() / "initrd", "initrd").ok());
     return {.name = "test",
             .dir = dir_.path(),
-            .qemu = kQemu,
+            .qemu = QemuUnderTest(),
             .kernel = dir_.path() / "kernel",
             .initrd = dir_.path() / "initrd",
             .cmdline = "quiet",
@@ -71,7 +75,7 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
             .accelerator = Accelerator::kTcg};
   }
   DiskSpec Disk(const std::string& id, const std::string& file) {
-    return {.id = id, .path = dir_.path() / file, .serial = std::string(32, 'a')};
+    return {.id = id, .path = dir_.path() / file, .serial = id};
   }
   TempDir dir_;
   std::unique_ptr<Vmm> vmm_;
@@ -106,6 +110,15 @@ TEST_P(VmmConformanceTest, AMissingFileIsNamedAndLeavesNothing) {
   EXPECT_EQ(attached.error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(attached.error().message(), HasSubstr("none' is not there"));
   EXPECT_TRUE(vmm_->AttachDisk(Disk("layer-1", "disk-a")).ok());
+}
+
+TEST_P(VmmConformanceTest, IdsAndSerialsAreTakenUpToTheirLimits) {
+  auto disk = Disk("a" + std::string(kMaxDiskId - 1, '9'), "disk-a");
+  disk.serial = std::string(kMaxDiskSerial, '7');
+  const auto attached = vmm_->AttachDisk(disk);
+  EXPECT_TRUE(attached.ok()) << attached.error().message();
+  disk.id += "9";
+  EXPECT_EQ(vmm_->AttachDisk(disk).error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST_P(VmmConformanceTest, AnAbsentDiskCannotBeDetached) {
