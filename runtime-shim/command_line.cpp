@@ -16,6 +16,7 @@ std::string* TextFlag(CommandLine& line, std::string_view name) {
   if (name == "namespace") return &line.namespace_name;
   if (name == "id") return &line.id;
   if (name == "address") return &line.containerd_address;
+  if (name == "ttrpc-address") return &line.containerd_ttrpc_address;
   if (name == "publish-binary") return &line.publish_binary;
   return nullptr;
 }
@@ -23,6 +24,7 @@ std::string* TextFlag(CommandLine& line, std::string_view name) {
 std::filesystem::path* PathFlag(CommandLine& line, std::string_view name) {
   if (name == "bundle") return &line.bundle;
   if (name == "config") return &line.config;
+  if (name == "socket-dir") return &line.socket_dir;
   return nullptr;
 }
 
@@ -41,15 +43,22 @@ Result<Action> ParseAction(const std::string& text) {
 }
 
 Status Check(const CommandLine& line) {
-  if (!IsIdentifier(line.namespace_name)) {
-    return Bad("-namespace '" + line.namespace_name + "' is not an identifier");
-  }
-  if (!IsIdentifier(line.id)) return Bad("-id '" + line.id + "' is not an identifier");
+  const bool in_message =
+      line.action == Action::kStart && line.id.empty() && line.namespace_name.empty();
+  if (!in_message) LOCKET_TRY(CheckIdentity(line));
   if (line.action == Action::kServe && line.config.empty()) return Bad("serve needs -config");
   return Ok();
 }
 
 }  // namespace
+
+Status CheckIdentity(const CommandLine& line) {
+  if (!IsIdentifier(line.namespace_name)) {
+    return Bad("-namespace '" + line.namespace_name + "' is not an identifier");
+  }
+  if (!IsIdentifier(line.id)) return Bad("-id '" + line.id + "' is not an identifier");
+  return Ok();
+}
 
 bool IsIdentifier(std::string_view text) {
   if (text.empty() || text.size() > kMaxIdentifier) return false;
@@ -112,13 +121,16 @@ std::string_view HelpText() {
          "\n"
          "start   begins serving the pod, or joins the shim that serves it already, and prints "
          "the\n"
-         "        address of its ttrpc socket. Runtime options are read from standard input; "
-         "their\n"
-         "        ConfigPath names the configuration, else /etc/locket/runtime-shim.toml.\n"
+         "        address of its ttrpc socket. Standard input holds what containerd writes there:\n"
+         "        the runtime options (up to 2.2), or BootstrapParams (since 2.3), which go "
+         "before\n"
+         "        the flags and which are answered by a BootstrapResult. ConfigPath of the "
+         "options\n"
+         "        names the configuration, else /etc/locket/runtime-shim.toml.\n"
          "delete  cleans up after a shim that died, and prints a DeleteResponse.\n"
          "-info   prints a RuntimeInfo (protobuf): name, version, the runtime options as given.\n"
          "\n"
-         "Environment: TTRPC_ADDRESS (where task events go).\n"
+         "Environment: TTRPC_ADDRESS (where task events go, if standard input does not say).\n"
          "Exit status: 0, 1 for a failure, 2 for a wrong command line.\n";
 }
 

@@ -25,16 +25,22 @@ struct CommandLine {
   std::string namespace_name{};
   std::string id{};
   std::string containerd_address{};
+  std::string containerd_ttrpc_address{};  // where events go; empty: as the environment says
   std::string publish_binary{};
-  std::filesystem::path bundle{};  // empty: the working directory
-  std::filesystem::path config{};  // serve only
+  std::filesystem::path bundle{};      // empty: the working directory
+  std::filesystem::path config{};      // serve only
+  std::filesystem::path socket_dir{};  // where the shim's socket goes; empty: into state_dir
   bool debug = false;
   bool operator==(const CommandLine&) const = default;
 };
 
 // kInvalidArgument: an unknown flag or action, a value missing, or an id or namespace that
-// containerd would not have given (they become file names).
+// containerd would not have given (they become file names). `start` may lack both
+// (start_request.h).
 Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments);
+
+// kInvalidArgument: id or namespace are not identifiers.
+Status CheckIdentity(const CommandLine& line);
 
 // containerd's rule for identifiers: letters and digits, with single '.', '_' or '-' between them;
 // at most 76 characters.

@@ -27,12 +27,13 @@ Status SpawnSelf(const std::vector<std::string>& arguments, UniqueFd listening_s
 // default one's path. kInvalidArgument: they are not runtimeoptions.v1.Options.
 Result<std::filesystem::path> ConfigPathFromOptions(std::string_view options);
 
-// `unix://<state_dir>/s/<hash>`: the same for all containers of a pod.
+// `unix://<socket_dir>/<hash>`, or `unix://<state_dir>/s/<hash>` if the line has no socket_dir: the
+// same for all containers of a pod.
 std::string SocketAddress(const Config& config, const CommandLine& line, const std::string& pod_id);
 
-// Serves the pod of `line` anew or joins the shim that does. Writes the bundle's `address` file and
-// returns the address. `options`: what containerd wrote on standard input.
-Result<std::string> RunStart(const CommandLine& line, std::string_view options,
+// Begins to serve the pod of `line`, or joins the shim that does. Writes the bundle's `address`
+// file and returns what to print. `input`: what containerd wrote on standard input.
+Result<std::string> RunStart(const CommandLine& line, std::string_view input,
                              const SpawnDaemon& spawn);
 
 // Ends what a dead shim left behind for the ID. A serialised DeleteResponse. Succeeds when there is

@@ -10,13 +10,12 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "runtime-shim/commands.h"
+#include "runtime-shim/start_request.h"
 
 namespace {
 
 using namespace locket;
 using namespace locket::runtime_shim;
-
-constexpr size_t kMaxOptions = 1U << 20;
 
 int Fail(const Error& error, int status) {
   const std::string line = "containerd-shim-locket-v2: " + error.message() + "\n";
@@ -31,8 +30,10 @@ int Print(const Result<std::string>& text) {
 }
 
 int Serve(const CommandLine& line) {
-  const char* events = ::getenv("TTRPC_ADDRESS");  // NOLINT(concurrency-mt-unsafe): one thread yet
-  const auto served = RunServe(line, events == nullptr ? "" : events);
+  const char* set = ::getenv("TTRPC_ADDRESS");  // NOLINT(concurrency-mt-unsafe): one thread yet
+  std::string events = line.containerd_ttrpc_address;
+  if (events.empty() && set != nullptr) events = set;
+  const auto served = RunServe(line, events);
   if (served.ok()) return EXIT_SUCCESS;
   log::Error("the shim failed", {log::Field(served.error())});
   return EXIT_FAILURE;
@@ -50,7 +51,7 @@ int main(int argc, char** argv) {
       return Print("containerd-shim-locket-v2 " + std::string(kVersion) + "\n");
     case Action::kStart:
     case Action::kInfo: {
-      const auto options = ReadFile("/proc/self/fd/0", kMaxOptions);
+      const auto options = ReadFile("/proc/self/fd/0", kMaxStartInput);
       if (!options.ok()) return Fail(options.error(), EXIT_FAILURE);
       if (line->action == Action::kInfo) return Print(RunInfo(*options));
       return Print(RunStart(*line, *options, SpawnSelf));

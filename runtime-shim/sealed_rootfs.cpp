@@ -45,16 +45,33 @@ class DocumentReader {
     return text;
   }
 
+  // What decides how a container runs is what it is said to be, or nothing.
+  Result<std::string> Read(const std::string& path, const image::Digest& digest) {
+    LOCKET_TRY_ASSIGN(auto text, Read(path));
+    const auto is = image::Digest::Of(text);
+    if (is == digest) return text;
+    return Error(ErrorCode::kDataLoss, "'" + path + "' is " + is.ToText() + " instead of " +
+                                           digest.ToText() + "; pull the image again");
+  }
+
  private:
   size_t left_ = kMaxImageDocuments;
 };
 
 Result<SealedRootfs> Load(const std::filesystem::path& path) {
-  LOCKET_TRY_ASSIGN(const auto json, ReadFile(path, image::kMaxRootfsDescriptionBytes));
-  LOCKET_TRY_ASSIGN(const auto description, image::DecodeRootfsDescription(json));
+  const auto json = ReadFile(path, image::kMaxRootfsDescriptionBytes);
+  if (!json.ok() && json.error().code() == ErrorCode::kNotFound) {
+    return Error(
+        ErrorCode::kFailedPrecondition,
+        "it is not there: nobody asked the snapshotter for this container's mounts, so it "
+        "does not know which image the container is of; start it through containerd (CRI)");
+  }
+  if (!json.ok()) return json.error();
+  LOCKET_TRY_ASSIGN(const auto description, image::DecodeRootfsDescription(*json));
   DocumentReader reader;
-  LOCKET_TRY_ASSIGN(auto manifest, reader.Read(description.manifest_path));
-  LOCKET_TRY_ASSIGN(auto config, reader.Read(description.config_path));
+  LOCKET_TRY_ASSIGN(auto manifest,
+                    reader.Read(description.manifest_path, description.manifest_digest));
+  LOCKET_TRY_ASSIGN(auto config, reader.Read(description.config_path, description.config_digest));
   SealedRootfs rootfs{.image_ref = description.image_ref,
                       .manifest = std::move(manifest),
                       .config = std::move(config),

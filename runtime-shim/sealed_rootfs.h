@@ -27,8 +27,9 @@ struct SealedRootfs {
 };
 
 // Finds the mount option that names rootfs.json among `mount_options` and reads what it names.
-// kFailedPrecondition: there is none: `image_name` is not sealed. kNotFound, kDataLoss: a file is
-// missing or a layer has another size. kResourceExhausted: together too large for the agent.
+// kFailedPrecondition: there is none: `image_name` is not sealed; or the snapshotter did not come
+// to know the container's image. kNotFound, kDataLoss: a file is missing, a layer has another size,
+// or manifest or config another digest. kResourceExhausted: together too large for the agent.
 Result<SealedRootfs> LoadSealedRootfs(const std::vector<std::string>& mount_options,
                                       const std::string& image_name);
 

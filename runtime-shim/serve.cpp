@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -83,6 +84,14 @@ Status RecordShim(const std::filesystem::path& state) {
   return WriteProcessRecord(state / "shim", {self});
 }
 
+// QEMU inherits the limit, and holds a file open for each layer.
+void RaiseOpenFiles() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 HostCgroups FindHostCgroups(const std::string& namespace_name) {
   HostCgroups host{.unasked_parent = namespace_name, .files = &KernelCgroupFiles()};
   const auto mountinfo = ReadFile("/proc/self/mountinfo", kMaxMountinfo);
@@ -106,6 +115,7 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   }
   // Peers may go at any time; that is an error of a write and no signal.
   (void)::signal(SIGPIPE, SIG_IGN);
+  RaiseOpenFiles();
   // The bundle goes away while we live.
   if (::chdir("/") != 0) return Error::FromErrno(errno, "change to /");
   const auto state = config.state_dir / line.id;

@@ -13,6 +13,7 @@
 #include "runtime-shim/bundle.h"
 #include "runtime-shim/commands.h"
 #include "runtime-shim/process_record.h"
+#include "runtime-shim/start_request.h"
 #include "verity/sha256.h"
 
 namespace locket::runtime_shim {
@@ -50,6 +51,11 @@ std::vector<std::string> DaemonArguments(const CommandLine& line,
                                      line.id,        "-address",          line.containerd_address,
                                      "-bundle",      bundle.string(),     "-config",
                                      config.string()};
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
+  };
+  add("-ttrpc-address", line.containerd_ttrpc_address);
+  add("-socket-dir", line.socket_dir.string());
   if (line.debug) arguments.emplace_back("-debug");
   arguments.emplace_back("serve");
   return arguments;
@@ -105,38 +111,61 @@ std::string SocketAddress(const Config& config, const CommandLine& line,
                           const std::string& pod_id) {
   const std::string who = line.containerd_address + "/" + line.namespace_name + "/" + pod_id;
   const std::string name = HexEncode(verity::Sha256Of(AsBytes(who))).substr(0, kSocketNameDigits);
-  return std::string(kScheme) + (config.state_dir / "s" / name).string();
+  const auto directory = line.socket_dir.empty() ? config.state_dir / "s" : line.socket_dir;
+  return std::string(kScheme) + (directory / name).string();
 }
 
-Result<std::string> RunStart(const CommandLine& line, std::string_view options,
+namespace {
+
+// The address of the pod's shim, which runs already.
+Result<std::string> JoinShim(const Config& config, CommandLine line, const std::string& pod_id) {
+  std::string address = SocketAddress(config, line, pod_id);
+  auto connected = rpc::ConnectUnix(SocketPath(address));
+  if (!connected.ok() && !line.socket_dir.empty()) {
+    // The pod may be older than the containerd that wants its sockets elsewhere.
+    line.socket_dir.clear();
+    address = SocketAddress(config, line, pod_id);
+    connected = rpc::ConnectUnix(SocketPath(address));
+  }
+  if (connected.ok()) return address;
+  return Error(ErrorCode::kFailedPrecondition,
+               "pod '" + pod_id + "' has no shim any more, so its VM is gone: " +
+                   connected.error().message() + "; the pod has to be created anew");
+}
+
+// The address of a shim for the pod, started unless it runs already.
+Result<std::string> BeginShim(const Config& config, const CommandLine& line,
+                              const std::filesystem::path& config_path,
+                              const std::filesystem::path& bundle, const SpawnDaemon& spawn) {
+  const std::string address = SocketAddress(config, line, line.id);
+  LOCKET_TRY(MakeSocketDirectory(SocketPath(address).parent_path()));
+  auto socket = rpc::ListenUnix(SocketPath(address));
+  if (!socket.ok() && socket.error().code() == ErrorCode::kAlreadyExists) return address;
+  if (!socket.ok()) return socket.error();
+  const auto state = config.state_dir / line.id;
+  LOCKET_TRY(RemoveSandboxState(state, kLeftoverGrace));
+  LOCKET_TRY(ReplaceFileDurably(bundle / "locket-state-dir", state.string()));
+  LOCKET_TRY(spawn(DaemonArguments(line, config_path, bundle), std::move(socket).value()));
+  return address;
+}
+
+}  // namespace
+
+Result<std::string> RunStart(const CommandLine& given, std::string_view input,
                              const SpawnDaemon& spawn) {
+  LOCKET_TRY_ASSIGN(const auto request, DecodeStartRequest(given, input));
+  const CommandLine& line = request.line;
   const auto bundle = BundleOf(line);
-  LOCKET_TRY_ASSIGN(const auto config_path, ConfigPathFromOptions(options));
+  LOCKET_TRY_ASSIGN(const auto config_path, ConfigPathFromOptions(request.options));
   LOCKET_TRY_ASSIGN(const auto config, LoadConfig(config_path));
   LOCKET_TRY_ASSIGN(const auto config_json, ReadBundleConfig(bundle));
   LOCKET_TRY_ASSIGN(const auto spec, ParseBundleSpec(config_json));
-  const bool joins = spec.kind == ContainerKind::kContainer;
-  const std::string address = SocketAddress(config, line, joins ? spec.sandbox_id : line.id);
-  if (joins) {
-    const auto connected = rpc::ConnectUnix(SocketPath(address));
-    if (!connected.ok()) {
-      return Error(ErrorCode::kFailedPrecondition,
-                   "pod '" + spec.sandbox_id + "' has no shim any more, so its VM is gone: " +
-                       connected.error().message() + "; the pod has to be created anew");
-    }
-  } else {
-    LOCKET_TRY(MakeSocketDirectory(SocketPath(address).parent_path()));
-    auto socket = rpc::ListenUnix(SocketPath(address));
-    if (!socket.ok() && socket.error().code() != ErrorCode::kAlreadyExists) return socket.error();
-    if (socket.ok()) {
-      const auto state = config.state_dir / line.id;
-      LOCKET_TRY(RemoveSandboxState(state, kLeftoverGrace));
-      LOCKET_TRY(ReplaceFileDurably(bundle / "locket-state-dir", state.string()));
-      LOCKET_TRY(spawn(DaemonArguments(line, config_path, bundle), std::move(socket).value()));
-    }
-  }
+  LOCKET_TRY_ASSIGN(const std::string address,
+                    spec.kind == ContainerKind::kContainer
+                        ? JoinShim(config, line, spec.sandbox_id)
+                        : BeginShim(config, line, config_path, bundle, spawn));
   LOCKET_TRY(ReplaceFileDurably(bundle / "address", address));
-  return address;
+  return EncodeStartAnswer(request, address);
 }
 
 }  // namespace locket::runtime_shim

@@ -39,6 +39,12 @@ TEST(CommandLineTest, HelpAndVersionNeedNothingElse) {
   EXPECT_EQ(ParseCommandLine({"-info"})->action, Action::kInfo);
 }
 
+TEST(CommandLineTest, StartMayLeaveItsIdentityToTheMessage) {
+  const auto line = ParseCommandLine({"start"});
+  ASSERT_TRUE(line.ok()) << line.error().message();
+  EXPECT_EQ(line->id, "");
+}
+
 TEST(CommandLineTest, RefusesWhatItDoesNotKnow) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
       {{"-namespace", "a", "-id", "b"}, "no action"},
@@ -48,6 +54,7 @@ TEST(CommandLineTest, RefusesWhatItDoesNotKnow) {
       {{"start", "-id"}, "flag '-id' has no value"},
       {{"-namespace", "a", "-id", "../b", "start"}, "-id '../b' is not an identifier"},
       {{"-namespace", "", "-id", "b", "start"}, "-namespace '' is not an identifier"},
+      {{"delete"}, "-namespace '' is not an identifier"},
       {{"-namespace", "a", "-id", "b", "serve"}, "serve needs -config"},
   };
   for (const auto& [arguments, reason] : cases) {

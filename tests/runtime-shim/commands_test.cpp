@@ -5,6 +5,7 @@
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/empty.pb.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/subprocess.h"
 #include "base/version.h"
+#include "proto/bootstrap.pb.h"
 #include "proto/runtime_info.pb.h"
 #include "proto/runtime_options.pb.h"
 #include "proto/task.pb.h"
@@ -32,6 +34,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
+namespace bootstrap = ::containerd::runtime::bootstrap::v1;
 namespace v2 = ::containerd::task::v2;
 
 class CommandsTest : public ::testing::Test {
@@ -65,6 +68,16 @@ class CommandsTest : public ::testing::Test {
     any.set_type_url("runtimeoptions.v1.Options");
     any.set_value(options.SerializeAsString());
     return any.SerializeAsString();
+  }
+  std::string Message(const std::string& id, const std::string& socket_dir) const {
+    bootstrap::BootstrapParams params;
+    params.set_instance_id(id);
+    params.set_namespace_("k8s.io");
+    params.set_containerd_grpc_address("/run/containerd.sock");
+    params.set_containerd_ttrpc_address("/run/c.ttrpc");
+    params.set_socket_dir(socket_dir);
+    EXPECT_TRUE(params.add_extensions()->mutable_value()->ParseFromString(Options()));
+    return params.SerializeAsString();
   }
   Result<std::string> Start(const std::string& id) {
     return RunStart(Line(id), Options(), [this](const auto& arguments, UniqueFd socket) -> Status {
@@ -101,6 +114,43 @@ TEST_F(CommandsTest, AContainerJoinsThePodsShim) {
   EXPECT_EQ(*one, *pod);
   EXPECT_THAT(arguments_, IsEmpty());
   EXPECT_EQ(ReadFile(Path("one/address"), 1000).value(), *pod);
+}
+
+// As containerd 2.3 and later start it; it says that flags and environment will go.
+TEST_F(CommandsTest, AMessageAloneStartsADaemonAndIsAnsweredByOne) {
+  const auto start = [&](const std::string& id, const std::string& socket_dir) {
+    return RunStart({.action = Action::kStart, .bundle = Path(id)}, Message(id, socket_dir),
+                    [this](const auto& arguments, UniqueFd socket) -> Status {
+                      arguments_ = arguments;
+                      socket_ = std::move(socket);
+                      return Ok();
+                    });
+  };
+  const auto printed = start("pod", Path("sockets"));
+  ASSERT_TRUE(printed.ok()) << printed.error().message();
+  bootstrap::BootstrapResult result;
+  ASSERT_TRUE(result.ParseFromString(*printed));
+  EXPECT_EQ(result.version(), 2);
+  EXPECT_EQ(result.protocol(), "ttrpc");
+  EXPECT_THAT(result.address(), StartsWith("unix://" + Path("sockets/")));
+  EXPECT_EQ(ReadFile(Path("pod/address"), 1000).value(), result.address());
+  const auto daemon = ParseCommandLine(arguments_);
+  ASSERT_TRUE(daemon.ok()) << daemon.error().message();
+  EXPECT_EQ(daemon->id, "pod");
+  EXPECT_EQ(daemon->namespace_name, "k8s.io");
+  EXPECT_EQ(daemon->containerd_ttrpc_address, "/run/c.ttrpc");
+  EXPECT_EQ(daemon->socket_dir, Path("sockets"));
+  EXPECT_EQ(start("one", Path("sockets")).value(), *printed) << "it joins";
+}
+
+TEST_F(CommandsTest, AContainerJoinsAPodThatIsOlderThanTheSocketDirectory) {
+  const auto pod = Start("pod");
+  ASSERT_TRUE(pod.ok());
+  const auto one = RunStart(Line("one"), Message("one", Path("sockets")), nullptr);
+  ASSERT_TRUE(one.ok()) << one.error().message();
+  bootstrap::BootstrapResult result;
+  ASSERT_TRUE(result.ParseFromString(*one));
+  EXPECT_EQ(result.address(), *pod);
 }
 
 TEST_F(CommandsTest, AContainerWithoutAPodIsRefused) {
@@ -223,6 +273,10 @@ TEST_F(ProgramTest, ServesFromStartToShutdown) {
   ASSERT_TRUE(call("Connect", connect, &connected).ok());
   const auto shim = IdentifyProcess(static_cast<pid_t>(connected.shim_pid()));
   ASSERT_TRUE(shim.ok());
+
+  rlimit own{};
+  ASSERT_EQ(::prlimit(shim->pid, RLIMIT_NOFILE, nullptr, &own), 0);
+  EXPECT_EQ(own.rlim_cur, own.rlim_max) << "a pod may have hundreds of layers";
 
   v2::CreateTaskRequest create;
   create.set_id("pod");

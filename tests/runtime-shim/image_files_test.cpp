@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "image/digest.h"
 #include "runtime-shim/guest_image.h"
 #include "runtime-shim/sealed_rootfs.h"
 
@@ -41,9 +42,9 @@ class ImageFilesTest : public ::testing::Test {
     const std::string digest = "sha256:" + std::string(64, 'a');
     return {{"version", 1},
             {"image_ref", "r/app:1"},
-            {"manifest_digest", digest},
+            {"manifest_digest", image::Digest::Of("the manifest").ToText()},
             {"manifest_path", Path("manifest")},
-            {"config_digest", digest},
+            {"config_digest", image::Digest::Of("the config").ToText()},
             {"config_path", Path("config")},
             {"signature_paths", json::array()},
             {"layers",
@@ -106,6 +107,24 @@ TEST_F(ImageFilesTest, AnImageThatIsNotSealedIsNamed) {
   EXPECT_THAT(rootfs.error().message(),
               HasSubstr("image 'docker.io/busybox' is not sealed; a confidential VM only runs "
                         "sealed images"));
+}
+
+TEST_F(ImageFilesTest, AContainerWhoseImageTheSnapshotterWasNotAskedForIsRefused) {
+  const auto rootfs = LoadSealedRootfs({"dev.locket.rootfs=" + Path("none.json")}, "r/app:1");
+  ASSERT_FALSE(rootfs.ok());
+  EXPECT_EQ(rootfs.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(rootfs.error().message(), HasSubstr("does not know which image"));
+}
+
+TEST_F(ImageFilesTest, AManifestOrConfigOfAnotherImageIsRefused) {
+  for (const char* document : {"manifest", "config"}) {
+    Write(document, "of another image");
+    const auto rootfs = LoadRootfs(Rootfs());
+    ASSERT_FALSE(rootfs.ok()) << document;
+    EXPECT_EQ(rootfs.error().code(), ErrorCode::kDataLoss);
+    EXPECT_THAT(rootfs.error().message(), HasSubstr(Path(document) + "' is sha256:"));
+    Write(document, "the " + std::string(document));
+  }
 }
 
 TEST_F(ImageFilesTest, AMissingLayerIsNamedByDigestAndPath) {

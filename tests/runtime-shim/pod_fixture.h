@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "image/digest.h"
 #include "runtime-shim/pod.h"
 #include "tests/runtime-shim/fake_agent.h"
 #include "tests/runtime-shim/fake_containerd.h"
@@ -92,9 +93,9 @@ class PodTest : public ::testing::Test {
     }
     Write(id + "/rootfs.json", json{{"version", 1},
                                     {"image_ref", "r/app:1"},
-                                    {"manifest_digest", DigestOf('0')},
+                                    {"manifest_digest", image::Digest::Of("M").ToText()},
                                     {"manifest_path", Path("manifest")},
-                                    {"config_digest", DigestOf('1')},
+                                    {"config_digest", image::Digest::Of("C").ToText()},
                                     {"config_path", Path("config")},
                                     {"signature_paths", json::array()},
                                     {"layers", list}}
