@@ -20,3 +20,10 @@ suite_apt() {
     -o "Dir::State::Lists=$1/lists" -o "Dir::State::status=$1/status" -o "Dir::Cache=$1/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root)
   "${suite_apt[@]}" update > "$1/log" 2>&1
 }
+
+# Waits until no other process fills this cache directory; held until the caller's process ends.
+lock_cache() {
+  mkdir -p "$1"
+  exec {cache_lock}> "$1/.lock"
+  flock "$cache_lock"
+}

@@ -46,8 +46,17 @@ stop() {
   done
 }
 
+# A port that nobody listens on, below those that the kernel gives to clients: what is free now is free when the server starts.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import random, socket
+while True:
+    try:
+        s = socket.socket(); s.bind(("127.0.0.1", random.randrange(15000, 32000)))
+        break
+    except OSError:
+        pass
+print(s.getsockname()[1])'
 }
 
 make_certificates() {
