@@ -91,7 +91,7 @@ class Comparer {
 
  private:
   Result<LayerImage> Open(const Side& side, size_t layer) {
-    return OpenLayerImage(side.source, side.image, layer, options_.layers, progress_);
+    return OpenLayerImageAlone(side.source, side.image, layer, options_.layers, progress_);
   }
 
   static LayerComparison OnlyIn(const Side& side, size_t layer, const std::string& missing) {

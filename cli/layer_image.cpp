@@ -52,7 +52,8 @@ Result<LayerImage> OpenOrdinary(image::ImageSource& source, const image::Descrip
     return blob->Read(out);
   };
   const image::SealLayerOptions how{.durable = false,
-                                    .on_progress = [&](uint64_t done) { progress.Update(done); }};
+                                    .on_progress = [&](uint64_t done) { progress.Update(done); },
+                                    .lower = options.lower};
   LOCKET_TRY_ASSIGN(const auto converted, image::ConvertLayer(how, read, diff_id, path));
   LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(path, O_RDONLY));
   return LayerImage{.fd = std::move(fd), .identity = converted.identity};
@@ -86,6 +87,20 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
           : OpenOrdinary(source, descriptor, image.config.diff_ids[layer], options, progress);
   if (!opened.ok()) progress.Clear();
   return std::move(opened).While(LayerText(image.manifest, layer));
+}
+
+Result<LayerImage> OpenLayerImageAlone(image::ImageSource& source, const ImageDocuments& image,
+                                       size_t layer, LayerImageOptions options,
+                                       Progress& progress) {
+  erofs::LowerDirectories lower;
+  options.lower = &lower;
+  if (!image::ClaimsToBeSealed(image.manifest)) {
+    for (size_t i = 0; i < layer; ++i) {
+      LOCKET_TRY(OpenLayerImage(source, image, i, options, progress));
+      progress.Clear();
+    }
+  }
+  return OpenLayerImage(source, image, layer, options, progress);
 }
 
 std::string LayerText(const image::Manifest& manifest, size_t layer) {

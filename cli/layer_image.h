@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/seal_image.h"
 #include "erofs/image_reader.h"
+#include "erofs/lower_directories.h"
 #include "image/image_source.h"
 #include "image/seal_layer.h"
 #include "image/sealed_image.h"
@@ -22,10 +23,12 @@ struct LayerImageOptions {
   const Secret* kek = nullptr;  // opens encrypted layers
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
+  // Of the layers below, for an ordinary layer, whose directories are added. Null: not known.
+  erofs::LowerDirectories* lower = nullptr;
 };
 
 // The file system in one layer: of a sealed one checked and decrypted, of an ordinary one as
-// sealing it would lay it out.
+// sealing it over `lower` would lay it out.
 struct LayerImage {
   UniqueFd fd;
   verity::LayerIdentity identity;
@@ -38,6 +41,11 @@ struct LayerImage {
 Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocuments& image,
                                   size_t layer, const LayerImageOptions& options,
                                   Progress& progress);
+
+// As OpenLayerImage, with the layers below an ordinary layer opened first to know their
+// directories.
+Result<LayerImage> OpenLayerImageAlone(image::ImageSource& source, const ImageDocuments& image,
+                                       size_t layer, LayerImageOptions options, Progress& progress);
 
 // "layer 3 (sha256:...)"
 std::string LayerText(const image::Manifest& manifest, size_t layer);

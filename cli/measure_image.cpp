@@ -12,7 +12,8 @@ namespace {
 
 Result<image::ConvertedLayer> Convert(image::ImageSource& source, const image::Descriptor& layer,
                                       const image::Digest& diff_id,
-                                      const LayerImageOptions& options, Progress& progress) {
+                                      const LayerImageOptions& options,
+                                      erofs::LowerDirectories& lower, Progress& progress) {
   LOCKET_TRY_ASSIGN(const auto blob, source.OpenBlob(layer));
   const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
     if (options.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
@@ -20,9 +21,10 @@ Result<image::ConvertedLayer> Convert(image::ImageSource& source, const image::D
   };
   LOCKET_TRY_ASSIGN(const TempDir directory,
                     TempDir::Create(options.temporary_directory, "locket-layer-"));
-  return image::ConvertLayer(
-      {.durable = false, .on_progress = [&](uint64_t done) { progress.Update(done); }}, read,
-      diff_id, directory.path() / "layer");
+  return image::ConvertLayer({.durable = false,
+                              .on_progress = [&](uint64_t done) { progress.Update(done); },
+                              .lower = &lower},
+                             read, diff_id, directory.path() / "layer");
 }
 
 Result<std::vector<image::ConvertedLayer>> ConvertAll(image::ImageSource& source,
@@ -31,10 +33,11 @@ Result<std::vector<image::ConvertedLayer>> ConvertAll(image::ImageSource& source
                                                       Progress& progress) {
   const auto& layers = image.manifest.layers;
   std::vector<image::ConvertedLayer> converted;
+  erofs::LowerDirectories lower;
   for (size_t i = 0; i < layers.size(); ++i) {
     progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
                    /*total=*/0);
-    auto layer = Convert(source, layers[i], image.config.diff_ids[i], options, progress);
+    auto layer = Convert(source, layers[i], image.config.diff_ids[i], options, lower, progress);
     if (!layer.ok()) progress.Clear();
     LOCKET_TRY_ASSIGN(auto done, std::move(layer).While(LayerText(image.manifest, i)));
     progress.Finish("measured");

@@ -9,7 +9,6 @@
 #include "image/seal_documents.h"
 #include "image/seal_layer.h"
 #include "image/sealed_image.h"
-#include "image/tar_accounts.h"
 
 namespace locket::cli {
 namespace {
@@ -43,26 +42,24 @@ class Sealer {
                                   bool encrypt, const std::string& step) {
     progress_.Start("seal " + step, layer.size);
     LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
-    image::TarAccountsWatcher accounts;
     const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
       if (options_.stop.stop_requested()) return Error(ErrorCode::kCancelled, "interrupted");
       return blob->Read(out);
     };
     const auto path = directory_ / std::to_string(number_++);
     LOCKET_TRY_ASSIGN(const auto given, GivenKey(encrypt, diff_id));
-    const image::SealLayerOptions how{
-        .encrypt = encrypt,
-        .given_key = given ? &*given : nullptr,
-        .compress = options_.compress,
-        .durable = false,
-        .on_progress = [&](uint64_t done) { progress_.Update(done); },
-        .on_tar_bytes = [&](std::span<const std::byte> bytes) { accounts.Feed(bytes); }};
+    const image::SealLayerOptions how{.encrypt = encrypt,
+                                      .given_key = given ? &*given : nullptr,
+                                      .compress = options_.compress,
+                                      .durable = false,
+                                      .on_progress = [&](uint64_t done) { progress_.Update(done); },
+                                      .lower = &lower_};
     LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
                    "its tar is " + sealed.diff_id + ", not the config's " + diff_id.ToText());
     }
-    accounts_.AddLayer(accounts.found());
+    accounts_.AddLayer(sealed.accounts);
     LOCKET_TRY_ASSIGN(const image::Descriptor descriptor, Describe(sealed));
     LOCKET_TRY(Push(descriptor, path, step));
     progress_.Finish((encrypt ? "encrypted, " : "verify-only, ") + HumanBytes(descriptor.size));
@@ -117,7 +114,8 @@ class Sealer {
   const std::filesystem::path directory_;
   int number_ = 0;  // of the next layer: one tar may stand in an image twice
   image::ImageAccounts accounts_;
-  Background uploads_{1};  // last: its jobs use the rest
+  erofs::LowerDirectories lower_;  // of the layers sealed so far
+  Background uploads_{1};          // last: its jobs use the rest
 };
 
 enum class Name { kGiven, kNone };

@@ -9,6 +9,7 @@
 
 #include "erofs/block_writer.h"
 #include "erofs/file_writer.h"
+#include "erofs/materialize.h"
 #include "erofs/metadata_writer.h"
 #include "erofs/tar_reader.h"
 #include "erofs/tree.h"
@@ -87,7 +88,6 @@ Result<ImageBuilder> ImageBuilder::Create(const ImageOptions& options, BlockSink
 }
 
 Status ImageBuilder::State::AddMarker(const TarEntry& entry, NameKind kind) {
-  if (kind == NameKind::kAufs) return Ok();
   LOCKET_TRY_ASSIGN(Place place, tree.Locate(entry.path));
   if (kind == NameKind::kOpaque) {
     tree.MakeOpaque(place.parent);
@@ -159,8 +159,14 @@ Status ImageBuilder::State::AddFile(TarReader& reader, const TarEntry& entry) {
       }
       node.target = entry.symlink_target;
       break;
-    case S_IFDIR:
     case S_IFCHR:
+      if (entry.rdev == 0) {
+        return Invalid(
+            "it is a character device 0:0, which overlayfs takes for a deleted file; "
+            "a layer deletes a file by '.wh.NAME'");
+      }
+      break;
+    case S_IFDIR:
     case S_IFBLK:
     case S_IFIFO:
     case S_IFSOCK:
@@ -173,12 +179,14 @@ Status ImageBuilder::State::AddFile(TarReader& reader, const TarEntry& entry) {
 
 Status ImageBuilder::State::AddEntry(TarReader& reader, const TarEntry& entry) {
   LOCKET_TRY_ASSIGN(const NameKind kind, KindOf(entry.path));
-  if (kind != NameKind::kOrdinary) return AddMarker(entry, kind);
+  // AUFS's files are the targets of hard links (`.wh..wh.plnk`), so they are kept until the end.
+  const bool is_marker = kind == NameKind::kWhiteout || kind == NameKind::kOpaque;
+  if (is_marker) return AddMarker(entry, kind);
   return entry.hard_link_to.has_value() ? AddHardLink(entry) : AddFile(reader, entry);
 }
 
 Status ImageBuilder::AddTar(PieceSource tar) {
-  LOCKET_TRY_ASSIGN(TarReader reader, TarReader::Open(std::move(tar)));
+  TarReader reader(std::move(tar));
   while (true) {
     LOCKET_TRY_ASSIGN(const auto entry, reader.Next());
     if (!entry.has_value()) return reader.Drain();
@@ -188,9 +196,10 @@ Status ImageBuilder::AddTar(PieceSource tar) {
   }
 }
 
-Result<ImageInfo> ImageBuilder::Finish(const std::array<std::byte, 16>& uuid) {
+Result<ImageInfo> ImageBuilder::Finish(const std::array<std::byte, 16>& uuid,
+                                       const LowerDirectories* lower) {
   State& state = *state_;
-  LOCKET_TRY(state.tree.MaterializeWhiteouts(state.xattrs));
+  LOCKET_TRY(Materialize(state.tree, state.xattrs, lower));
   LOCKET_TRY(state.spool.Flush());
   LOCKET_TRY(state.writer.Flush());
   LOCKET_TRY_ASSIGN(

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "erofs/block_sink.h"
+#include "erofs/lower_directories.h"
 
 namespace locket::erofs {
 
@@ -30,7 +31,9 @@ struct ImageOptions {
 struct ImageInfo {
   uint64_t size_bytes;
   uint64_t inodes;
-  uint64_t ignored_xattrs;  // outside user, trusted, security and POSIX ACLs: Linux has none such
+  // Left out: those outside user, trusted, security and POSIX ACLs, which Linux does not have, and
+  // overlayfs's own, which would steer the mount.
+  uint64_t ignored_xattrs;
 };
 
 class ImageBuilder {
@@ -41,13 +44,16 @@ class ImageBuilder {
   ImageBuilder(ImageBuilder&&) noexcept;
   ~ImageBuilder();
 
-  // Reads `tar` (ustar, pax, GNU; not compressed) to its end, padding included. Once only.
+  // Reads `tar` (v7, ustar, pax, GNU; not compressed) to its end, padding included. Once only.
   // kInvalidArgument: what is wrong with which entry. kResourceExhausted: which limit. Errors of
   // `tar` are passed on. After an error the builder and what the sink got are of no use.
   Status AddTar(PieceSource tar);
 
-  // Writes metadata and superblock.
-  Result<ImageInfo> Finish(const std::array<std::byte, 16>& uuid);
+  // Writes metadata and superblock. `lower` says what directories the layers below have; null if
+  // they are not known, and then a directory that the tar does not name has mode 0755, owner 0:0
+  // and time 0.
+  Result<ImageInfo> Finish(const std::array<std::byte, 16>& uuid,
+                           const LowerDirectories* lower = nullptr);
 
  private:
   struct State;

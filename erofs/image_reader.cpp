@@ -101,10 +101,7 @@ Status ReadDirectoryBlock(std::span<const std::byte> block, std::vector<NamedNod
 
 bool IsWhiteout(const Inode& inode) { return S_ISCHR(inode.mode) && inode.rdev == 0; }
 
-bool IsOpaque(const XattrSet& xattrs) {
-  const auto opaque = xattrs.find("trusted.overlay.opaque");
-  return opaque != xattrs.end() && opaque->second == "y";
-}
+bool IsOpaque(const XattrSet& xattrs) { return xattrs.contains(std::string(kOpaqueXattr)); }
 
 Result<ImageReader> ImageReader::Open(ReadAt read_at, uint64_t image_bytes) {
   ImageReader reader(std::move(read_at), image_bytes);
@@ -198,6 +195,10 @@ Result<XattrSet> ImageReader::Xattrs(const Inode& inode) const {
     name.append(AsText(rest.subspan(kXattrEntryBytes, name_size)));
     if (name.find('\0') != name.npos) return Damaged("an xattr's name holds a zero byte");
     const auto value = AsText(rest.subspan(kXattrEntryBytes + name_size, value_size));
+    if (IsOverlayXattr(name) &&
+        !(name == kOpaqueXattr && value == kOpaqueValue && S_ISDIR(inode.mode))) {
+      return Damaged("xattr " + QuotedName(name) + " would steer overlayfs");
+    }
     if (!set.emplace(std::move(name), value).second) return Damaged("an xattr stands twice");
     at += (kXattrEntryBytes + name_size + value_size + 3) / 4 * 4;
   }

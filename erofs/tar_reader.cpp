@@ -1,124 +1,26 @@
 #include "erofs/tar_reader.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <locale.h>
 #include <sys/stat.h>
 
-#include <string_view>
+#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "base/encoding.h"
+#include "erofs/tar_entry.h"
 
 namespace locket::erofs {
 namespace {
 
 constexpr size_t kMaxQuotedName = 200;
-constexpr int64_t kMaxId = 0xfffffffe;  // -1 means "leave as it is" to chown(2)
-// Of one entry: long names, pax records and, the only thing that may be long, where the data of a
-// sparse file lies. libarchive takes some 20 times the bytes of such a list.
+// Of one entry: long names, pax records and the map of a sparse file.
 constexpr uint64_t kMaxHeaderBytes = 4U << 20;
-constexpr int64_t kBlockBytes = 512;
-
-struct FreeArchive {
-  void operator()(archive* a) const { archive_read_free(a); }
-};
-using ArchivePtr = std::unique_ptr<archive, FreeArchive>;
 
 Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
-std::string Reason(archive* a) {
-  const char* reason = archive_error_string(a);
-  return reason == nullptr ? "unknown reason" : reason;
-}
+// Links, devices and directories have no body, whatever their size field says.
+bool HasBody(char type) { return type < '1' || type > '6'; }
 
-// In the C locale libarchive leaves names as the bytes they are; in a UTF-8 locale it would change
-// those of pax headers to normal form C.
-class ScopedCLocale {
- public:
-  ScopedCLocale() : ours_(::newlocale(LC_ALL_MASK, "C", nullptr)), old_(::uselocale(ours_)) {}
-  ScopedCLocale(const ScopedCLocale&) = delete;
-  ~ScopedCLocale() {
-    ::uselocale(old_);
-    ::freelocale(ours_);
-  }
-
- private:
-  locale_t ours_;
-  locale_t old_;
-};
-
-// A warning means that libarchive went on with an entry it understood in part. The one that is
-// harmless is the C locale's: the name is kept as it is.
-bool IsHarmlessWarning(archive* a) {
-  return std::string_view(Reason(a)).ends_with("to current locale.");
-}
-
-Result<uint32_t> DeviceNumber(const archive_entry* from) {
-  auto* entry = const_cast<archive_entry*>(from);
-  const uint64_t major = archive_entry_rdevmajor(entry);
-  const uint64_t minor = archive_entry_rdevminor(entry);
-  if (major > 0xfff || minor > 0xfffff) return Invalid("its device number is out of range");
-  return static_cast<uint32_t>((minor & 0xff) | major << 8 | (minor & ~uint64_t{0xff}) << 12);
-}
-
-Result<uint32_t> Id(int64_t id, const char* which) {
-  if (id < 0 || id > kMaxId) return Invalid(std::string("its ") + which + " is out of range");
-  return static_cast<uint32_t>(id);
-}
-
-void CopyXattrs(archive_entry* from, TarEntry& to) {
-  archive_entry_xattr_reset(from);
-  const char* name = nullptr;
-  const void* value = nullptr;
-  size_t size = 0;
-  while (archive_entry_xattr_next(from, &name, &value, &size) == ARCHIVE_OK) {
-    if (name == nullptr || !IsLinuxXattr(name)) {
-      ++to.ignored_xattrs;
-      continue;
-    }
-    to.xattrs[name] =
-        size == 0 ? std::string() : std::string(static_cast<const char*>(value), size);
-  }
-}
-
-std::string Text(const char* text) { return text == nullptr ? std::string() : std::string(text); }
-
-Result<TarEntry> Convert(archive_entry* from, std::string path) {
-  const int64_t size = archive_entry_size(from);
-  if (size < 0) return Invalid("its size is negative");
-  TarEntry entry{.path = std::move(path),
-                 .hard_link_to = {},
-                 .symlink_target = Text(archive_entry_symlink(from)),
-                 .mode = static_cast<uint16_t>(archive_entry_mode(from)),
-                 .uid = 0,
-                 .gid = 0,
-                 .mtime = archive_entry_mtime(from),
-                 .mtime_nsec = static_cast<uint32_t>(archive_entry_mtime_nsec(from)),
-                 .rdev = 0,
-                 .size = static_cast<uint64_t>(size),
-                 .xattrs = {},
-                 .ignored_xattrs = 0};
-  if (const char* target = archive_entry_hardlink(from); target != nullptr) {
-    entry.hard_link_to = target;
-    return entry;
-  }
-  LOCKET_TRY_ASSIGN(entry.uid, Id(archive_entry_uid(from), "uid"));
-  LOCKET_TRY_ASSIGN(entry.gid, Id(archive_entry_gid(from), "gid"));
-  if (entry.mtime_nsec > 999'999'999) return Invalid("its modification time is malformed");
-  // libarchive 3.6 takes the sign for the seconds' alone: of "-1.5" it makes half a second before
-  // 1970.
-  if (entry.mtime < 0 && entry.mtime_nsec > 0) {
-    --entry.mtime;
-    entry.mtime_nsec = 1'000'000'000 - entry.mtime_nsec;
-  }
-  if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {
-    LOCKET_TRY_ASSIGN(entry.rdev, DeviceNumber(from));
-  }
-  CopyXattrs(from, entry);
-  return entry;
-}
+bool IsExtension(char type) { return type == 'x' || type == 'g' || type == 'L' || type == 'K'; }
 
 }  // namespace
 
@@ -135,133 +37,177 @@ std::string QuotedName(std::string_view name) {
   return quoted.append(name.size() > kMaxQuotedName ? "...'" : "'");
 }
 
-struct TarReader::State {
-  PieceSource source;
-  std::optional<Error> failure{};  // of the source; stops everything
-  bool ended = false;
-  std::span<const std::byte> first{};  // a piece that libarchive has not been given yet
-  uint64_t given = 0;                  // bytes of all pieces
-  std::optional<uint64_t> header{};    // while a header is read: where in these bytes it began
-  ArchivePtr tar{archive_read_new()};
-  uint64_t num_entries = 0;
-  bool lone_end = false;  // the archive ended with one block of zeros
-
-  // The next piece of the tar; empty at its end.
-  Result<std::span<const std::byte>> NextPiece();
-  // The same, for libarchive.
-  Result<std::span<const std::byte>> TakePiece();
-  int NextHeader(archive_entry** entry);
-  Error Failed(const std::string& what) const;
-};
-
-Error TarReader::State::Failed(const std::string& what) const {
-  if (failure.has_value()) return *failure;
-  return Invalid(what + ": " + Reason(tar.get()));
+Error TarReader::Numbered(Error error) const {
+  if (tar_.source_failed()) return error;
+  if (!is_tar_) return std::move(error).While("not a layer (tar, plain or in gzip or zstd)");
+  return std::move(error).While("entry " + std::to_string(num_entries_));
 }
 
-Result<std::span<const std::byte>> TarReader::State::NextPiece() {
-  if (failure.has_value()) return *failure;
-  if (ended) return std::span<const std::byte>{};
-  auto piece = source();
-  if (!piece.ok()) {
-    failure = piece.error();
-  } else {
-    ended = piece->empty();
-    given += piece->size();
-  }
-  return piece;
+Status TarReader::SkipRest() {
+  LOCKET_TRY(tar_.Skip(std::exchange(body_left_, 0)));
+  return tar_.SkipPadding(std::exchange(padding_, 0));
 }
 
-Result<std::span<const std::byte>> TarReader::State::TakePiece() {
-  if (!first.empty()) return std::exchange(first, {});
-  if (header && given - *header > kMaxHeaderBytes) {
-    failure = Error(ErrorCode::kResourceExhausted, "entry " + std::to_string(num_entries) +
-                                                       ": its headers are longer than " +
-                                                       std::to_string(kMaxHeaderBytes) + " bytes");
+Result<std::optional<TarHeader>> TarReader::NextHeader() {
+  LOCKET_TRY_ASSIGN(const bool got, tar_.ReadBlock(block_));
+  if (!got || IsZeroBlock(block_)) is_tar_ = true;
+  if (!got) return std::optional<TarHeader>();
+  if (IsZeroBlock(block_)) {
+    LOCKET_TRY_ASSIGN(const bool second, tar_.ReadBlock(block_));
+    lone_zero_block_ = second && !IsZeroBlock(block_);
+    return std::optional<TarHeader>();
   }
-  return NextPiece();
+  header_bytes_ += kTarBlockBytes;
+  LOCKET_TRY_ASSIGN(TarHeader header, DecodeTarHeader(block_));
+  is_tar_ = true;
+  if (header.size < 0) return Invalid("its size is negative");
+  return std::optional(std::move(header));
 }
 
-int TarReader::State::NextHeader(archive_entry** entry) {
-  // What is left of the entry before is no header.
-  if (num_entries > 0 && archive_read_data_skip(tar.get()) == ARCHIVE_FATAL) return ARCHIVE_FATAL;
-  ++num_entries;
-  header = given;
-  const int got = archive_read_next_header(tar.get(), entry);
-  header.reset();
-  if (got == ARCHIVE_EOF) {
-    const int64_t end = archive_filter_bytes(tar.get(), -1);
-    lone_end = end - archive_read_header_position(tar.get()) == kBlockBytes;
+Result<std::string> TarReader::ReadBody(const TarHeader& header) {
+  const auto size = static_cast<uint64_t>(header.size);
+  if (size > kMaxHeaderBytes - std::min(header_bytes_, kMaxHeaderBytes)) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "its headers are longer than " + std::to_string(kMaxHeaderBytes) + " bytes");
   }
-  return got;
+  header_bytes_ += size;
+  std::string body;
+  LOCKET_TRY(tar_.Append(size, body));
+  LOCKET_TRY(tar_.SkipPadding(PaddingOf(size)));
+  return body;
 }
 
-TarReader::TarReader(std::unique_ptr<State> state) : state_(std::move(state)) {}
-TarReader::TarReader(TarReader&&) noexcept = default;
-TarReader::~TarReader() = default;
-
-Result<TarReader> TarReader::Open(PieceSource source) {
-  const ScopedCLocale c_locale;
-  auto state = std::make_unique<State>(State{.source = std::move(source)});
-  LOCKET_TRY_ASSIGN(state->first, state->NextPiece());
-  // As for Docker and containerd a stream of no bytes is a layer without entries.
-  if (state->ended) return TarReader(std::move(state));
-  archive* tar = state->tar.get();
-  archive_read_support_format_tar(tar);
-  const auto read_tar = [](archive*, void* data, const void** bytes) -> la_ssize_t {
-    const auto piece = static_cast<State*>(data)->TakePiece();
-    if (!piece.ok()) return -1;
-    *bytes = piece->data();
-    return static_cast<la_ssize_t>(piece->size());
-  };
-  if (archive_read_open(tar, state.get(), nullptr, read_tar, nullptr) != ARCHIVE_OK) {
-    return state->Failed("not a layer (tar, plain or in gzip or zstd)");
+Status TarReader::ReadExtension(const TarHeader& header, Extension& extension) {
+  LOCKET_TRY_ASSIGN(std::string body, ReadBody(header));
+  if (header.type == 'L' || header.type == 'K') {
+    body.resize(std::min(body.find('\0'), body.size()));
+    (header.type == 'L' ? extension.gnu_name : extension.gnu_link) = std::move(body);
+    extension.any = true;
+    return Ok();
   }
-  return TarReader(std::move(state));
+  LOCKET_TRY_ASSIGN(PaxRecords records, PaxRecords::Parse(body));
+  if (header.type == 'x') {
+    extension.pax = std::move(records);
+    extension.any = true;
+    return Ok();
+  }
+  // What a global header says of the entries after it, containerd ignores; git writes a comment.
+  if (!extension.any) return Ok();
+  return Invalid("a global pax header stands between it and the headers before it");
+}
+
+Result<std::optional<TarHeader>> TarReader::NextEntryHeader(Extension& extension) {
+  while (true) {
+    LOCKET_TRY_ASSIGN(auto header, NextHeader());
+    if (!header.has_value()) {
+      if (extension.any) return Invalid("the tar ends behind its extended header");
+      return std::optional<TarHeader>();
+    }
+    if (!IsExtension(header->type)) return header;
+    LOCKET_TRY(ReadExtension(*header, extension));
+  }
+}
+
+// What the extended headers say holds, as far as they say it.
+Status TarReader::Extend(const Extension& extension, TarHeader& header) {
+  if (extension.pax) {
+    const PaxRecords& pax = *extension.pax;
+    if (const auto path = pax.Find("path")) header.name = std::string(*path);
+    if (const auto link = pax.Find("linkpath")) header.link = std::string(*link);
+    for (auto [key, field] : {std::pair{"size", &header.size}, std::pair{"uid", &header.uid},
+                              std::pair{"gid", &header.gid}}) {
+      LOCKET_TRY_ASSIGN(const auto number, pax.FindNumber(key));
+      *field = number.value_or(*field);
+    }
+    if (header.size < 0) return Invalid("its size is negative");
+  }
+  if (!extension.gnu_name.empty()) header.name = extension.gnu_name;
+  if (!extension.gnu_link.empty()) header.link = extension.gnu_link;
+  return Ok();
+}
+
+// How long the entry's body is, and which parts of the file lie there.
+Status TarReader::FindData(const Extension& extension, TarHeader& header) {
+  body_left_ = HasBody(header.type) ? static_cast<uint64_t>(header.size) : 0;
+  padding_ = PaddingOf(body_left_);
+  const uint64_t room = kMaxHeaderBytes - std::min(header_bytes_, kMaxHeaderBytes);
+  std::optional<SparseFile> sparse;
+  if (header.type == 'S') {
+    if (header.format != TarFormat::kGnu) return Invalid("a sparse file of an unknown format");
+    LOCKET_TRY_ASSIGN(sparse, ReadOldSparseMap(tar_, block_, room));
+    header.type = '0';
+  } else if (extension.pax) {
+    LOCKET_TRY_ASSIGN(sparse,
+                      ReadPaxSparseMap(tar_, *extension.pax, static_cast<uint64_t>(header.size),
+                                       body_left_, room));
+  }
+  if (!sparse) {
+    pieces_ = {{.offset = 0, .size = body_left_}};
+    return Ok();
+  }
+  if (!HasBody(header.type)) return Invalid("it is sparse, and not a regular file");
+  if (sparse->name) header.name = *std::move(sparse->name);
+  header.size = static_cast<int64_t>(sparse->size);
+  body_left_ -= sparse->map_bytes;
+  uint64_t data = 0;
+  for (const SparsePiece& piece : sparse->pieces) data += piece.size;
+  if (data != body_left_) return Invalid("its data is not as long as the map of it says");
+  pieces_ = std::move(sparse->pieces);
+  std::ranges::reverse(pieces_);
+  return Ok();
+}
+
+Result<std::optional<TarEntry>> TarReader::ReadEntry() {
+  LOCKET_TRY(SkipRest());
+  ++num_entries_;
+  header_bytes_ = 0;
+  Extension extension;
+  LOCKET_TRY_ASSIGN(auto header, NextEntryHeader(extension));
+  if (!header.has_value()) {
+    at_end_ = true;
+    return std::optional<TarEntry>();
+  }
+  LOCKET_TRY(Extend(extension, *header));
+  // Before POSIX a slash at the end was what made a directory.
+  if (header->type == '\0') header->type = header->name.ends_with('/') ? '5' : '0';
+  LOCKET_TRY(FindData(extension, *header));
+  if (header->name.empty()) return Invalid("it has no name");
+  auto entry = MakeTarEntry(*header, extension.pax ? &*extension.pax : nullptr);
+  if (!entry.ok()) return std::move(entry).error().While(QuotedName(header->name));
+  return std::optional(*std::move(entry));
 }
 
 Result<std::optional<TarEntry>> TarReader::Next() {
-  const ScopedCLocale c_locale;
-  if (state_->ended && state_->given == 0) return std::optional<TarEntry>();
-  archive* tar = state_->tar.get();
-  const auto number = [&] { return "entry " + std::to_string(state_->num_entries); };
-  archive_entry* entry = nullptr;
-  const int got = state_->NextHeader(&entry);
-  if (got == ARCHIVE_EOF) return std::optional<TarEntry>();
-  if (got != ARCHIVE_OK && !(got == ARCHIVE_WARN && IsHarmlessWarning(tar))) {
-    return state_->Failed(number());
-  }
-  const char* path = archive_entry_pathname(entry);
-  if (path == nullptr || *path == '\0') return Invalid(number() + ": it has no name");
-  auto converted = Convert(entry, path);
-  if (!converted.ok()) return std::move(converted).error().While("entry " + QuotedName(path));
-  return std::optional(*std::move(converted));
+  if (at_end_) return std::optional<TarEntry>();
+  auto entry = ReadEntry();
+  if (!entry.ok()) return Numbered(std::move(entry).error());
+  return entry;
 }
 
 Status TarReader::ReadData(
     const std::function<Status(uint64_t offset, std::span<const std::byte>)>& piece) {
-  archive* tar = state_->tar.get();
-  while (true) {
-    const void* bytes = nullptr;
-    size_t size = 0;
-    la_int64_t offset = 0;
-    const int got = archive_read_data_block(tar, &bytes, &size, &offset);
-    if (got == ARCHIVE_EOF) return Ok();
-    if (got != ARCHIVE_OK) return state_->Failed("its data");
-    if (size == 0) continue;
-    LOCKET_TRY(piece(static_cast<uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}));
+  for (; !pieces_.empty(); pieces_.pop_back()) {
+    SparsePiece& next = pieces_.back();
+    while (next.size > 0) {
+      LOCKET_TRY_ASSIGN(const auto part, tar_.Take(next.size));
+      if (part.empty()) return Invalid("its data: the tar ends in the middle of it");
+      body_left_ -= part.size();
+      LOCKET_TRY(piece(next.offset, part));
+      next.offset += part.size();
+      next.size -= part.size();
+    }
   }
+  return Ok();
 }
 
 Status TarReader::Drain() {
-  // libarchive may hold back a piece it has been given; that one has been seen already.
-  while (!state_->ended) LOCKET_TRY(state_->NextPiece());
   // Go's reader, and with it containerd, refuses it; others take it for the end, so that one tar
   // would be two layers.
-  const auto end = static_cast<uint64_t>(archive_filter_bytes(state_->tar.get(), -1));
-  if (!state_->lone_end || state_->given == end) return Ok();
-  return Invalid("after entry " + std::to_string(state_->num_entries - 1) +
-                 ": one block of zeros, where two end a tar, and more behind it");
+  if (lone_zero_block_) {
+    return Invalid("after entry " + std::to_string(num_entries_ - 1) +
+                   ": one block of zeros, where two end a tar, and more behind it");
+  }
+  return tar_.Drain();
 }
 
 }  // namespace locket::erofs

@@ -59,7 +59,7 @@ std::string_view Tree::Keep(std::string_view text) {
 }
 
 Node Tree::NewDirectory() {
-  Node node{.mode = S_IFDIR | 0755};
+  Node node{.mode = S_IFDIR | 0755, .implied = true};
   node.directory = std::make_unique<Directory>(
       Directory{.children = std::pmr::map<std::string_view, Child>(&memory_)});
   return node;
@@ -164,6 +164,8 @@ Status Tree::Attach(const Place& place, NodeId node) {
     found = children.emplace(Keep(place.name), Child{}).first;
   }
   ++nodes_[node].links;  // first: `node` may be somewhere under what is dropped
+  // What lower layers have there is gone from now on, also if a directory takes the name again.
+  if (!S_ISDIR(nodes_[node].mode)) found->second.whiteout = true;
   const NodeId old = std::exchange(found->second.node, node);
   if (old != kNoNode) Drop(old);
   return Ok();
@@ -217,27 +219,11 @@ Status Tree::AddWhiteout(const Place& place) {
   return Ok();
 }
 
-Status Tree::MaterializeWhiteouts(XattrTable& xattrs) {
-  const size_t end = nodes_.size();  // what is added here is no directory
-  for (NodeId id = 0; id < end; ++id) {
-    if (nodes_[id].directory == nullptr) continue;
-    for (auto& [name, child] : nodes_[id].directory->children) {
-      if (!child.whiteout) continue;
-      if (child.node == kNoNode) {
-        LOCKET_TRY_ASSIGN(child.node, NewNode(Node{.mode = S_IFCHR, .links = 1}));
-      } else if (nodes_[child.node].directory != nullptr) {
-        MakeOpaque(child.node);
-      }
-    }
-  }
-  for (NodeId id = 0; id < end; ++id) {
-    Node& node = nodes_[id];
-    if (node.directory == nullptr || !node.directory->opaque) continue;
-    XattrSet set = xattrs.Get(node.xattrs);
-    set.insert_or_assign("trusted.overlay.opaque", std::string("y"));
-    LOCKET_TRY_ASSIGN(node.xattrs, xattrs.Add(set));
-  }
-  return Ok();
+Tree::Names::iterator Tree::Erase(NodeId directory, Names::iterator name) {
+  const NodeId node = name->second.node;
+  const auto next = nodes_[directory].directory->children.erase(name);
+  if (node != kNoNode) Drop(node);
+  return next;
 }
 
 }  // namespace locket::erofs

@@ -3,6 +3,8 @@
 // climbs above the root is refused instead of clamped.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,7 +26,7 @@ inline constexpr NodeId kNoNode = UINT32_MAX;
 
 struct Child {
   NodeId node = kNoNode;
-  bool whiteout = false;  // the tar also (or only) says `.wh.NAME`
+  bool whiteout = false;  // the tar also (or only) says `.wh.NAME`, or had something else there
 };
 
 // Of a million files each byte here counts; names and maps lie in the tree's own memory.
@@ -36,6 +38,7 @@ struct Directory {
 struct Node {
   uint16_t mode;                           // type and permissions
   DataLayout layout = DataLayout::kPlain;  // regular files
+  bool implied = false;                    // a directory that no entry is about, as yet
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t mtime_nsec = 0;
@@ -82,9 +85,12 @@ class Tree {
   Status AddWhiteout(const Place& place);
   void MakeOpaque(NodeId directory) { nodes_[directory].directory->opaque = true; }
 
-  // Turns whiteouts into character devices 0:0 or, where the name is a directory of this layer,
-  // into opaqueness; and opaqueness into the xattr overlayfs reads. Last call but for reading.
-  Status MaterializeWhiteouts(XattrTable& xattrs);
+  // A character device 0:0, to be given to a child that is a whiteout and nothing else.
+  Result<NodeId> NewWhiteout() { return NewNode(Node{.mode = S_IFCHR, .links = 1}); }
+
+  // Takes a name out of `directory`. Returns the next one.
+  using Names = std::pmr::map<std::string_view, Child>;
+  Names::iterator Erase(NodeId directory, Names::iterator name);
 
   Node& node(NodeId id) { return nodes_[id]; }
   const Node& node(NodeId id) const { return nodes_[id]; }

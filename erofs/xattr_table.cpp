@@ -45,6 +45,10 @@ size_t EntrySize(size_t name, size_t value) { return (4 + name + value + 3) / 4 
 
 bool IsLinuxXattr(std::string_view name) { return Split(name).has_value(); }
 
+bool IsOverlayXattr(std::string_view name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
 Result<XattrId> XattrTable::Add(const XattrSet& set) {
   size_t entries = 0;
   size_t memory = kSetMemory;

@@ -18,6 +18,15 @@ inline constexpr XattrId kNoXattrs = 0;
 // Whether Linux has such a name at all; tars from elsewhere bring "com.apple.provenance" and such.
 bool IsLinuxXattr(std::string_view name);
 
+// Whether the name is overlayfs's own. Such an xattr of a tar would steer the overlay that the
+// layer is mounted in: redirect it, hide what is below, take files for data-less copies.
+bool IsOverlayXattr(std::string_view name);
+
+// What a directory says that hides what lower layers have in it: the one xattr of overlayfs that an
+// image may have, with this value.
+inline constexpr std::string_view kOpaqueXattr = "trusted.overlay.opaque";
+inline constexpr std::string_view kOpaqueValue = "y";
+
 class XattrTable {
  public:
   // kInvalidArgument: a name over 255 or a value over 65535 bytes, or the set does not fit into an

@@ -10,13 +10,7 @@ Result<ConvertedLayer> ConvertLayer(SealLayerOptions options, const TarSource& s
                                     const Digest& diff_id, const std::filesystem::path& path) {
   options.encrypt = false;
   options.compress = false;
-  TarAccountsWatcher accounts;
-  const auto watch = std::exchange(options.on_tar_bytes, {});
-  options.on_tar_bytes = [&](std::span<const std::byte> bytes) {
-    accounts.Feed(bytes);
-    if (watch) watch(bytes);
-  };
-  LOCKET_TRY_ASSIGN(const SealedLayer sealed, SealLayer(options, source, path));
+  LOCKET_TRY_ASSIGN(SealedLayer sealed, SealLayer(options, source, path));
   if (sealed.diff_id != diff_id.ToText()) {
     ::unlink(path.c_str());
     return Error(ErrorCode::kDataLoss,
@@ -28,7 +22,7 @@ Result<ConvertedLayer> ConvertLayer(SealLayerOptions options, const TarSource& s
                         .identity = {.root_hash = sealed.root_hash,
                                      .salt = sealed.salt,
                                      .data_size = sealed.data_size},
-                        .accounts = accounts.found()};
+                        .accounts = std::move(sealed.accounts)};
 }
 
 }  // namespace locket::image

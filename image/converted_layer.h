@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "image/accounts.h"
 #include "image/manifest.h"
-#include "image/tar_accounts.h"
 #include "verity/verify_layer.h"
 
 namespace locket::image {

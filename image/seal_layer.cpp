@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/pending_file.h"
 #include "erofs/decompressor.h"
 #include "erofs/image_builder.h"
+#include "erofs/image_reader.h"
+#include "erofs/merge_directories.h"
 #include "image/chunk_ring.h"
 #include "image/data_area.h"
+#include "image/layer_accounts.h"
 #include "verity/hash_tree.h"
 #include "verity/sector_cipher.h"
 #include "verity/superblock.h"
@@ -83,7 +87,6 @@ Result<std::string> TakeTar(const SealLayerOptions& options, const TarSource& so
   const Status read = ring.Fill([&](std::span<std::byte> out) -> Result<size_t> {
     LOCKET_TRY_ASSIGN(const size_t got, ReadUpTo(tar, out));
     tar_bytes += got;
-    if (options.on_tar_bytes) options.on_tar_bytes(out.first(got));
     const bool suspicious = tar_bytes > options.unsuspicious_bytes;
     if (suspicious && tar_bytes / kMaxRatio > input_bytes) return Bomb();
     return got;
@@ -111,8 +114,57 @@ Result<Filled> FillDataArea(const SealLayerOptions& options, const TarSource& so
   LOCKET_TRY_ASSIGN(std::string diff_id,
                     TakeTar(options, source, builder).While("read the layer's tar"));
   LOCKET_TRY_ASSIGN(const auto image,
-                    builder.Finish(verity::ErofsUuidForDiffId(diff_id)).While("lay out the layer"));
+                    builder.Finish(verity::ErofsUuidForDiffId(diff_id), options.lower)
+                        .While("lay out the layer"));
   return Filled{.diff_id = std::move(diff_id), .image = image};
+}
+
+// Reads the plain bytes of the data area that was written, a window of sectors at a time.
+class DataArea {
+ public:
+  DataArea(int fd, verity::SectorCipher* cipher, uint64_t size)
+      : fd_(fd), cipher_(cipher), size_(size) {}
+
+  Status Read(uint64_t offset, std::span<std::byte> out) {
+    while (!out.empty()) {
+      if (offset < begin_ || offset >= begin_ + window_.size()) LOCKET_TRY(Load(offset));
+      const auto have = std::span(window_).subspan(offset - begin_);
+      const auto part = have.first(std::min(have.size(), out.size()));
+      std::ranges::copy(part, out.begin());
+      offset += part.size();
+      out = out.subspan(part.size());
+    }
+    return Ok();
+  }
+
+ private:
+  static constexpr uint64_t kWindow = 64U << 10;
+
+  Status Load(uint64_t offset) {
+    begin_ = offset / kWindow * kWindow;
+    window_.resize(std::min(kWindow, size_ - begin_));
+    LOCKET_TRY(PreadFull(fd_, window_, begin_));
+    if (cipher_ == nullptr) return Ok();
+    return cipher_->Decrypt(begin_ / verity::kBlockSize, window_);
+  }
+
+  int fd_;
+  verity::SectorCipher* cipher_;
+  uint64_t size_;
+  uint64_t begin_ = 0;
+  std::vector<std::byte> window_{};
+};
+
+// What other steps of sealing an image have to know of the file system that was written.
+Result<LayerAccounts> LookInto(int fd, verity::SectorCipher* cipher, uint64_t size,
+                               erofs::LowerDirectories* lower) {
+  DataArea area(fd, cipher, size);
+  LOCKET_TRY_ASSIGN(
+      const auto image,
+      erofs::ImageReader::Open(
+          [&](uint64_t offset, std::span<std::byte> out) { return area.Read(offset, out); }, size));
+  if (lower != nullptr) LOCKET_TRY(erofs::MergeDirectories(image, *lower));
+  return ReadLayerAccounts(image);
 }
 
 struct Hashed {
@@ -162,6 +214,9 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
   FileSink sink(file.fd(), path, cipher.has_value() ? &*cipher : nullptr);
   const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
   LOCKET_TRY_ASSIGN(const Filled filled, FillDataArea(options, source, directory, sink));
+  LOCKET_TRY_ASSIGN(auto accounts, LookInto(file.fd(), cipher ? &*cipher : nullptr,
+                                            filled.image.size_bytes, options.lower)
+                                       .While("read the layer that was laid out"));
   LOCKET_TRY_ASSIGN(const verity::Layout layout, verity::LayoutFor(filled.image.size_bytes));
   verity::Salt salt = verity::SaltForDiffId(filled.diff_id);
   if (options.encrypt && options.given_key != nullptr) {
@@ -180,7 +235,8 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
                      .salt = salt,
                      .diff_id = filled.diff_id,
                      .key = std::move(key),
-                     .ignored_xattrs = filled.image.ignored_xattrs};
+                     .ignored_xattrs = filled.image.ignored_xattrs,
+                     .accounts = std::move(accounts)};
 }
 
 Status ExtractLayer(int fd, const verity::LayerIdentity& identity, const Secret* key, int out_fd) {

@@ -11,6 +11,8 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "erofs/lower_directories.h"
+#include "image/accounts.h"
 #include "image/convergent_key.h"
 #include "verity/verify_layer.h"
 
@@ -30,8 +32,10 @@ struct SealLayerOptions {
   // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.
   uint64_t unsuspicious_bytes = uint64_t{16} << 30;
   std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
-  // Every byte of the tar, taken out of its compression, in order.
-  std::function<void(std::span<const std::byte>)> on_tar_bytes{};
+  // The directories of the layers below, which this layer's are added to. Null: they are not known,
+  // and a directory that the tar does not name gets mode 0755, owner 0:0 and time 0. Outlives the
+  // call; after an error it is of no use.
+  erofs::LowerDirectories* lower = nullptr;
 };
 
 struct SealedLayer {
@@ -42,7 +46,8 @@ struct SealedLayer {
   verity::Salt salt;
   std::string diff_id;        // of the uncompressed tar, "sha256:<hex>"
   std::optional<Secret> key;  // encrypted layers only: 64 bytes
-  uint64_t ignored_xattrs;    // names Linux does not have; left out
+  uint64_t ignored_xattrs;    // names Linux does not have, and overlayfs's own; left out
+  LayerAccounts accounts;     // read from the file system that was written
 };
 
 // Reads `source` (tar, plain or in gzip or zstd) to its end and writes the blob to `path`, mode

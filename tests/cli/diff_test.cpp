@@ -26,13 +26,15 @@ class DiffTest : public ImageTest {
     return "oci:" + image;
   }
 
-  // The only layer's comparison.
+  // The comparison of these layers, which lie on a common one: a whiteout needs something below.
   json DiffOne(const std::string& a, const std::string& b) {
-    const auto diff = cli_.Run({"image", "diff", MakeImage("a", {a}), MakeImage("b", {b}), "--json",
-                                "--tmp", dir_.path().string()});
+    const std::string base = TarMaker().File("base", "").Finish();
+    const auto diff =
+        cli_.Run({"image", "diff", MakeImage("a", {base, a}), MakeImage("b", {base, b}), "--json",
+                  "--tmp", dir_.path().string()});
     EXPECT_EQ(diff.exit_code, 3) << diff.err;
     EXPECT_FALSE(TemporaryFilesLeft());
-    return json::parse(diff.out)["layers"][0];
+    return json::parse(diff.out)["layers"][1];
   }
 
   static json Difference(const std::string& path, const std::string& what, const std::string& a,

@@ -78,6 +78,7 @@ struct Image {
   ImageInfo info{};
   std::string tar_seen{};
   Compression compression = Compression::kNone;
+  const LowerDirectories* lower = nullptr;
   bool mounted = false;
 
   Image() = default;
@@ -99,7 +100,7 @@ struct Image {
       if (keep_tar) tar_seen.append(reinterpret_cast<const char*>(piece.data()), size);
       return std::span<const std::byte>(piece).first(size);
     }));
-    LOCKET_TRY_ASSIGN(info, builder.Finish(kSomeUuid));
+    LOCKET_TRY_ASSIGN(info, builder.Finish(kSomeUuid, lower));
     EXPECT_EQ(info.size_bytes, sink.blocks() * kBlockSize);
     if (::ftruncate(fd.get(), static_cast<off_t>(info.size_bytes)) != 0) {
       return Error::FromErrno(errno, "truncate");

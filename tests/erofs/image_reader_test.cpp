@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/encoding.h"
-#include "tests/erofs/build_image.h"
+#include "tests/erofs/image_in_memory.h"
 #include "tests/erofs/tar_maker.h"
 
 namespace locket::erofs {
@@ -13,52 +13,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// An image in memory, so that tests can damage it.
-struct Bytes {
-  std::string image;
-
-  explicit Bytes(const std::string& tar, Compression compression = Compression::kNone) {
-    Image built;
-    built.compression = compression;
-    const auto done = built.Build(SourceOf(tar));
-    EXPECT_TRUE(done.ok()) << done.error().message();
-    image = ReadFile(built.path, 64U << 20).value();
-  }
-
-  Result<ImageReader> Open() const {
-    return ImageReader::Open(
-        [this](uint64_t offset, std::span<std::byte> out) -> Status {
-          EXPECT_LE(offset + out.size(), image.size());
-          std::ranges::copy(AsBytes(image).subspan(offset, out.size()), out.begin());
-          return Ok();
-        },
-        image.size());
-  }
-
-  void Put(size_t at, std::string_view bytes) { image.replace(at, bytes.size(), bytes); }
-};
-
-Result<Inode> Find(const ImageReader& image, const std::vector<std::string>& path) {
-  LOCKET_TRY_ASSIGN(Inode at, image.Stat(image.root()));
-  for (const auto& name : path) {
-    LOCKET_TRY_ASSIGN(const auto names, image.List(at));
-    const auto found = std::ranges::find(names, name, &NamedNode::name);
-    if (found == names.end()) return Error(ErrorCode::kNotFound, "no '" + name + "'");
-    LOCKET_TRY_ASSIGN(at, image.Stat(found->nid));
-  }
-  return at;
-}
-
-std::string Content(const ImageReader& image, const Inode& file) {
-  std::string content;
-  const auto read = image.Read(file, [&](std::span<const std::byte> piece) {
-    content.append(AsText(piece));
-    return Ok();
-  });
-  EXPECT_TRUE(read.ok()) << read.error().message();
-  return content;
-}
 
 std::string RichTar() {
   TarMaker tar;
@@ -201,6 +155,46 @@ TEST(ImageReaderTest, RefusesHostileDirectories) {
     const auto names_read = image->List(*Find(*image, {"dir"}));
     ASSERT_FALSE(names_read.ok()) << damage.reason;
     EXPECT_THAT(names_read.error().message(), HasSubstr(damage.reason));
+  }
+}
+
+// As sealing never writes them, an image that has them was made to steer the mount.
+TEST(ImageReaderTest, RefusesXattrsThatWouldSteerOverlayfs) {
+  const auto with = [](const std::string& name, const std::string& value, char type) {
+    return TarMaker()
+        .Add({.name = "it", .type = type, .pax = {{"SCHILY.xattr." + name, value}}})
+        .Finish();
+  };
+  struct Case {
+    const char* name;  // as long as the one it replaces
+    const char* old_name;
+    const char* value;
+    char type;
+    bool is_good;
+  };
+  const Case cases[] = {
+      {"overlay.redirect", "0verlay.redirect", "/etc", '5', false},
+      {"overlay.metacopy", "0verlay.metacopy", "y", '0', false},
+      {"overlay.whiteout", "0verlay.whiteout", "y", '0', false},
+      {"overlay.opaque", "0verlay.opaque", "x", '5', false},
+      {"overlay.opaque", "0verlay.opaque", "y", '0', false},
+      {"overlay.opaque", "0verlay.opaque", "y", '5', true},
+  };
+  for (const std::string prefix : {"trusted.", "user."}) {
+    for (const Case& one : cases) {
+      Bytes bytes(with(prefix + one.old_name, one.value, one.type));
+      const size_t at = bytes.image.find(one.old_name);
+      ASSERT_NE(at, std::string::npos);
+      bytes.Put(at, one.name);
+      const auto image = bytes.Open();
+      ASSERT_TRUE(image.ok());
+      const auto xattrs = image->Xattrs(*Find(*image, {"it"}));
+      ASSERT_EQ(xattrs.ok(), one.is_good && prefix == "trusted.") << prefix << one.name;
+      if (xattrs.ok()) continue;
+      EXPECT_EQ(xattrs.error().code(), ErrorCode::kDataLoss);
+      EXPECT_EQ(xattrs.error().message(),
+                "EROFS image: xattr '" + prefix + one.name + "' would steer overlayfs");
+    }
   }
 }
 

@@ -143,6 +143,9 @@ def model():
                 opaque.append(hidden)
             elif hidden not in tree:
                 tree.put(hidden, {"kind": stat.S_IFCHR, "mode": 0, "uid": 0, "gid": 0, "mtime": 0, "xattrs": {}, "dev": (0, 0)})
+        elif name == b"file-then-dir" and info.type == tarfile.DIRTYPE:
+            opaque.append(path)
+            tree.put(path, {"kind": stat.S_IFDIR, "mode": info.mode, "uid": 0, "gid": 0, "mtime": info.mtime, "xattrs": {}})
         elif info.type == tarfile.LNKTYPE:
             tree.put(path, tree[os.path.normpath(info.linkname).encode()])
         else:

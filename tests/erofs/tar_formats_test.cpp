@@ -171,12 +171,8 @@ TEST(WhiteoutTest, CountsWhateverTypeItsEntryHas) {
 
 TEST(WhiteoutTest, GoesWhereTheSymlinksOnItsWayLead) {
   Image image;
-  LOCKET_BUILD_AND_MOUNT(image, TarMaker()
-                                    .Dir("real")
-                                    .Symlink("alias", "/real")
-                                    .File("alias/.wh.gone", "")
-                                    .File("alias/.wh..wh..opq", "")
-                                    .Finish());
+  LOCKET_BUILD_AND_MOUNT(
+      image, TarMaker().Dir("real").Symlink("alias", "/real").File("alias/.wh.gone", "").Finish());
   EXPECT_TRUE(S_ISCHR(Stat(image.mount_point / "real/gone").st_mode));
   EXPECT_EQ(fs::read_symlink(image.mount_point / "alias"), "/real");
 }

@@ -60,16 +60,6 @@ TEST_F(ConvertLayerTest, IsTheVerifyOnlyLayerHoweverPackedAndWhateverTheOptionsS
   }
 }
 
-TEST_F(ConvertLayerTest, ShowsTheTarToWhoeverElseWatches) {
-  std::string seen;
-  const auto layer =
-      Convert(tar_, Digest::Of(tar_), {.on_tar_bytes = [&](std::span<const std::byte> bytes) {
-                seen.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-              }});
-  ASSERT_TRUE(layer.ok());
-  EXPECT_EQ(seen, tar_);
-}
-
 TEST_F(ConvertLayerTest, AnotherTarThanTheConfigsIsRefusedAndLeavesNothing) {
   const auto layer = Convert(tar_, Digest::Of("another"));
   ASSERT_FALSE(layer.ok());
