@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <ostream>
+#include <thread>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -23,6 +24,7 @@ using std::chrono::seconds;
 constexpr seconds kQuery{10};  // calls that only ask
 constexpr seconds kStop{90};   // calls that stop: the VM gets its time to end
 constexpr milliseconds kLookAgain{100};
+constexpr seconds kSettle{15};      // for containerd to notice that a shim was killed
 constexpr seconds kExecMargin{30};  // for containerd to kill it
 constexpr seconds kExecForever{7 * 24 * 3600};
 constexpr int kExitInterrupted = 130;  // 128 + SIGINT, as shells do
@@ -50,9 +52,22 @@ void RemoveLogs(const fs::path& directory) {
   fs::remove(directory, ignored);
 }
 
+// For about two seconds after a shim was killed containerd 2.3 and later have no task of its
+// containers, so that there is nothing to stop, and call them running all the same, so that nothing
+// is removed: they come to know better when a back-off is over (handleContainerExit).
+bool IsNotSettledYet(const Error& error) {
+  return error.message().find("container is still running, to stop first") != std::string::npos;
+}
+
 Status StopAndRemove(CriClient& cri, const std::string& pod_id) {
-  LOCKET_TRY(cri.StopPod(pod_id, kStop).While("stop pod"));
-  return cri.RemovePod(pod_id, kStop).While("remove pod");
+  const auto until = std::chrono::steady_clock::now() + kSettle;
+  while (true) {
+    LOCKET_TRY(cri.StopPod(pod_id, kStop).While("stop pod"));
+    Status removed = cri.RemovePod(pod_id, kStop).While("remove pod");
+    if (removed.ok() || !IsNotSettledYet(removed.error())) return removed;
+    if (std::chrono::steady_clock::now() > until) return removed;
+    std::this_thread::sleep_for(kLookAgain);
+  }
 }
 
 // A sandbox that is removed unless Keep was called.

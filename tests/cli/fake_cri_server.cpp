@@ -108,6 +108,10 @@ class FakeCriServer::Impl final {
                                   cri::RemovePodSandboxResponse*) override {
       if (auto status = impl_.Enter("RemovePodSandbox", *context); !status.ok()) return status;
       const std::lock_guard lock(impl_.mutex);
+      if (impl_.settings_.removals_refused > 0) {
+        --impl_.settings_.removals_refused;
+        return {grpc::StatusCode::UNKNOWN, "container is still running, to stop first"};
+      }
       impl_.sandboxes.erase(request->pod_sandbox_id());
       std::erase_if(impl_.containers, [&](const auto& entry) {
         return entry.second.sandbox == request->pod_sandbox_id();

@@ -56,6 +56,7 @@ class FakeCriServer {
   Script script;
   std::string fail_method{};  // answers INTERNAL "MESSAGE" there
   std::string fail_message = "broken on purpose";
+  int removals_refused = 0;   // the next ones, as of a pod whose shim was killed a moment ago
   std::string hang_method{};  // answers once the caller gives up
   bool foreign_pod = false;   // lists a pod that another tool made
 

@@ -321,6 +321,15 @@ TEST_F(PodTest, StopTakesNamesIdsAndAll) {
   EXPECT_THAT(server_.sandboxes(), IsEmpty());
 }
 
+TEST_F(PodTest, StopWaitsUntilContainerdHasNoticedAKilledShim) {
+  server_.script.runs_on = true;
+  ASSERT_EQ(RunPod({"--name", "one", "--detach"}).exit_code, 0);
+  server_.removals_refused = 2;
+  const auto stop = cli_.Run({"pod", "stop", "one"});
+  EXPECT_EQ(stop.exit_code, 0) << stop.err;
+  EXPECT_THAT(server_.sandboxes(), IsEmpty());
+}
+
 TEST_F(PodTest, StopGoesOnAfterAFailureAndReportsIt) {
   server_.script.runs_on = true;
   ASSERT_EQ(RunPod({"--name", "one", "--detach"}).exit_code, 0);

@@ -20,7 +20,7 @@ initdata=()
 argv() { jq -cn '$ARGS.positional' --args -- "$@"; }
 allow "$RUN/app.toml" --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec "$(argv /bin/sh -c "$counts")" --allow-exec '["/bin/sleep","900"]' \
   --allow-exec "$(argv /bin/sh -c "$terminal")"
-allow "$RUN/tty.toml" --allow-stdin --allow-exec "$(argv /bin/sh -c "$terminal")"
+allow "$RUN/tty.toml" --allow-stdin --allow-exec "$(argv /bin/sh -c "$terminal")" --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec '["/bin/sleep","900"]'
 
 pod_exec() { "$locket" pod exec "$@"; }
 container_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].id'; }
@@ -104,6 +104,26 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 PYTHON
 }
 
+# What of a pod's execs is in its shim and in containerd: descriptors, threads, FIFOs.
+holdings() { echo "$(find "/proc/$(shims)/fd" | wc -l) descriptors, $(find "/proc/$(shims)/task" -maxdepth 1 | wc -l) threads, $(find "$RUN" /run/containerd -type p 2> /dev/null | wc -l) FIFOs"; }
+# with_input_nobody_reads POD: the command ends with 3 while its client goes on writing.
+with_input_nobody_reads() {
+  exits 3 bounded 60 ctr -a "$CONTAINERD" -n k8s.io tasks exec --exec-id "input-$RANDOM" "$(container_of "$1")" /bin/sh -c "$speaks" < /dev/zero > /dev/null 2>&1
+}
+execs_leave_nothing() {
+  local pod=$1 before i
+  with_input_nobody_reads "$pod"
+  before=$(holdings)
+  for ((i = 0; i < 6; i++)); do
+    exits 3 pod_exec "$pod" -- /bin/sh -c "$speaks" > /dev/null 2>&1
+    with_input_nobody_reads "$pod"
+    refuses 'allow_exec' 60 pod_exec "$pod" -- /bin/none
+    exits 4 on_terminal "$pod" > /dev/null
+  done
+  refuses 'timeout|exceeded' 60 pod_exec --timeout 1 "$pod" -- /bin/sleep 900
+  becomes "$before" 30 holdings
+}
+
 run_pod --name main --detach -- /bin/sleep 1000 > /dev/null
 claim 'a listed command runs as the container'"'"'s user, prints, and its exit status comes back' listed_command_runs
 claim 'a command that is not listed is refused, and what to do is said' refuses 'allow_exec' 60 pod_exec main -- /bin/sh -c 'id -u'
@@ -115,4 +135,5 @@ claim 'a VM that dies ends the commands in it' dead_vm_ends_it
 "$locket" pod stop --all > /dev/null
 "$locket" pod run "$image" --initdata "$RUN/tty.toml" --name tty --detach -- /bin/sleep 1000 > /dev/null
 claim 'a terminal echoes, has the size of the user'"'"'s, follows it, and ends with ^D' exits 4 on_terminal tty
+claim 'commands of every kind, also one that leaves its input, leave nothing in the shim' execs_leave_nothing tty
 exit $failed

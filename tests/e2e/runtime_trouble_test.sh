@@ -51,10 +51,19 @@ shim_and_containerd_are_killed() {
   becomes '' 60 vms
   is_cleared_away orphan
 }
+# Its QEMU is stopped, so agent and QMP say nothing, and TERM ends it no more.
+guest_that_answers_nothing() {
+  run_sleeper hung
+  kill -STOP "$(vms)"
+  local before=$SECONDS
+  bounded 60 is_cleared_away hung
+  [ $((SECONDS - before)) -le 45 ] || { say "it took $((SECONDS - before)) s"; return 1; }
+}
 
 claim 'a running pod outlives containerd, and obeys the new one' outlives_containerd
 claim 'a VM that dies while containerd is down is seen as ended' dies_while_containerd_is_down
 claim 'a killed shim takes its VM along' shim_is_killed
 claim 'a VM that lost shim and containerd ends when containerd is back' shim_and_containerd_are_killed
+claim 'a guest that answers nothing can be stopped and removed' guest_that_answers_nothing
 claim 'after all that a pod runs' prints "$proof" run_pod --name last --rm
 exit $failed
