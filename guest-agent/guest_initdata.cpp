@@ -44,8 +44,7 @@ Result<std::optional<GuestInitdata>> ReadInitdataDisk(device::BlockDevices& disk
     if (disk.error().code() == ErrorCode::kDeadlineExceeded) return std::optional<GuestInitdata>();
     return std::move(disk).error();
   }
-  LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(disk->path, O_RDONLY));
-  LOCKET_TRY_ASSIGN(auto toml, image::ReadInitdataDevice(file.get()).While("initdata disk"));
+  LOCKET_TRY_ASSIGN(auto toml, image::ReadInitdataDevice(disk->file.get()).While("initdata disk"));
   LOCKET_TRY_ASSIGN(auto initdata, InterpretInitdata(std::move(toml)).While("initdata disk"));
   return std::optional(std::move(initdata));
 }
