@@ -162,19 +162,20 @@ class Exchange {
 // What a forked child tells its parent when it cannot become the program.
 struct ForkFailure {
   int error;
-  bool joining;  // a cgroup, and not yet starting the program
+  const char* doing;  // of the text of this program, which parent and child share
 };
 
 // Between fork and exec: system calls only. posix_spawn cannot enter a cgroup before glibc 2.39.
 class ForkedChild {
  public:
-  ForkedChild(const SpawnOptions& options, int report_fd)
-      : options_(options), report_fd_(report_fd) {}
+  ForkedChild(const SpawnOptions& options, std::string oom_score_adj, int report_fd)
+      : options_(options), oom_score_adj_(std::move(oom_score_adj)), report_fd_(report_fd) {}
 
   [[noreturn]] void Become(char* const* argv, char* const* environment) const {
     for (const int fd : options_.cgroup_fds) {
-      if (::write(fd, "0", 1) != 1) Fail(/*joining=*/true);  // 0: whoever writes
+      if (::write(fd, "0", 1) != 1) Fail("enter its cgroup");  // 0: whoever writes
     }
+    AdjustOomScore();
     for (int signal = 1; signal < NSIG; ++signal) (void)::signal(signal, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
@@ -183,10 +184,10 @@ class ForkedChild {
     Give(options_.stdout_fd, STDOUT_FILENO);
     Give(options_.stderr_fd, STDERR_FILENO);
     for (const int fd : options_.inherited_fds) {
-      if (::fcntl(fd, F_SETFD, 0) != 0) Fail(/*joining=*/false);
+      if (::fcntl(fd, F_SETFD, 0) != 0) Fail("exec");
     }
     ::execvpe(argv[0], argv, environment);
-    Fail(/*joining=*/false);
+    Fail("exec");
   }
 
  private:
@@ -195,22 +196,33 @@ class ForkedChild {
     if (from < 0) from = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     // dup2 to its own number would leave FD_CLOEXEC as it is.
     const int given = from == to ? ::fcntl(to, F_SETFD, 0) : ::dup2(from, to);
-    if (from < 0 || given < 0) Fail(/*joining=*/false);
+    if (from < 0 || given < 0) Fail("exec");
   }
-  [[noreturn]] void Fail(bool joining) const {
-    const ForkFailure failure{.error = errno, .joining = joining};
+  void AdjustOomScore() const {
+    if (oom_score_adj_.empty()) return;
+    const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    const auto size = static_cast<ssize_t>(oom_score_adj_.size());
+    if (file < 0 || ::write(file, oom_score_adj_.data(), oom_score_adj_.size()) != size) {
+      Fail("set its oom_score_adj");
+    }
+    ::close(file);
+  }
+  [[noreturn]] void Fail(const char* doing) const {
+    const ForkFailure failure{.error = errno, .doing = doing};
     [[maybe_unused]] const ssize_t told = ::write(report_fd_, &failure, sizeof failure);
     ::_exit(127);
   }
 
   const SpawnOptions& options_;
+  const std::string oom_score_adj_;  // made before the fork; empty: none
   const int report_fd_;
 };
 
-Result<pid_t> ForkInCgroups(char* const* argv, char* const* environment,
-                            const SpawnOptions& options) {
+Result<pid_t> ForkWith(char* const* argv, char* const* environment, const SpawnOptions& options) {
   LOCKET_TRY_ASSIGN(auto report, MakePipe());
-  const ForkedChild child(options, report.write.get());
+  const ForkedChild child(
+      options, options.oom_score_adj ? std::to_string(*options.oom_score_adj) : std::string(),
+      report.write.get());
   const pid_t pid = ::fork();
   if (pid < 0) return Error::FromErrno(errno, "fork");
   if (pid == 0) child.Become(argv, environment);
@@ -222,7 +234,7 @@ Result<pid_t> ForkInCgroups(char* const* argv, char* const* environment,
   if (got == 0) return pid;  // closed by exec
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return Error::FromErrno(failure.error, failure.joining ? "enter its cgroup" : "exec");
+  return Error::FromErrno(failure.error, failure.doing);
 }
 
 }  // namespace
@@ -234,9 +246,9 @@ Result<Subprocess> Subprocess::Start(const std::vector<std::string>& argv,
   auto environment = Environment(options.environment);
   const auto argument_pointers = Pointers(arguments);
   const auto environment_pointers = Pointers(environment);
-  if (!options.cgroup_fds.empty()) {
+  if (!options.cgroup_fds.empty() || options.oom_score_adj) {
     LOCKET_TRY_ASSIGN(const pid_t pid,
-                      ForkInCgroups(argument_pointers.data(), environment_pointers.data(), options)
+                      ForkWith(argument_pointers.data(), environment_pointers.data(), options)
                           .While("start '" + argv[0] + "'"));
     return Subprocess(pid);
   }

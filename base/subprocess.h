@@ -22,6 +22,9 @@ struct SpawnOptions {
   // Opened cgroup.procs files: the child is in those cgroups before its program's first
   // instruction.
   std::vector<int> cgroup_fds{};
+  // How likely the kernel kills the child for want of memory, -1000 to 1000: see
+  // proc_pid_oom_score_adj(5). Nothing: as likely as us.
+  std::optional<int> oom_score_adj{};
 };
 
 // A child process. Destruction kills it (SIGKILL) and reaps it unless Wait or Release came first.

@@ -126,6 +126,20 @@ TEST_F(CgroupChildTest, NamesTheProgramThatIsNotThere) {
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
 }
 
+TEST(SubprocessTest, AChildIsAsLikelyToBeKilledForMemoryAsItIsTold) {
+  const TempDir dir = TempDir::Create("/tmp", "subprocess").value();
+  const auto out = dir.path() / "out";
+  const UniqueFd output = OpenFile(out, O_WRONLY | O_CREAT).value();
+  auto child = Subprocess::Start({"cat", "/proc/self/oom_score_adj"},
+                                 {.stdout_fd = output.get(), .oom_score_adj = 777});
+  ASSERT_TRUE(child.ok()) << child.error().message();
+  EXPECT_EQ(*child->Wait(), 0);
+  EXPECT_EQ(*ReadFile(out, 100), "777\n");
+  const auto refused = Subprocess::Start({"true"}, {.oom_score_adj = 1001});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("start 'true': set its oom_score_adj: Invalid"));
+}
+
 TEST(SubprocessTest, CountsADeathBySignalAsAShellDoes) {
   auto child = Subprocess::Start({"sleep", "1000"});
   ASSERT_TRUE(child.ok());
