@@ -1,9 +1,9 @@
 #include "image/user.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
 #include <optional>
-#include <vector>
 
 namespace locket::image {
 namespace {
@@ -106,6 +106,24 @@ Result<NumericUser> ResolveUser(std::string_view user, std::string_view passwd_t
     LOCKET_TRY_ASSIGN(resolved.gid, ResolveGroup(parts[1], group_text).While(doing));
   }
   return resolved;
+}
+
+Account AccountOf(uint32_t uid, std::string_view passwd_text, std::string_view group_text) {
+  Account account;
+  const auto user =
+      FindLine(passwd_text, 4, [&](const auto& fields) { return Number(fields[2]) == uid; });
+  if (!user) return account;
+  if (user->size() > 5) account.home = (*user)[5];
+  for (const auto line : Split(group_text, '\n')) {
+    const auto fields = Split(line, ':');
+    if (fields.size() < 4 || fields[0] == (*user)[0]) continue;
+    const auto gid = Number(fields[2]);
+    const auto members = Split(fields[3], ',');
+    if (gid && std::ranges::find(members, (*user)[0]) != members.end()) {
+      account.groups.push_back(*gid);
+    }
+  }
+  return account;
 }
 
 Result<NumericUser> ParseNumericUser(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -25,5 +26,17 @@ Result<NumericUser> ResolveUser(std::string_view user, std::string_view passwd_t
 
 // "uid:gid", digits only. kInvalidArgument: anything else.
 Result<NumericUser> ParseNumericUser(std::string_view text);
+
+// What an image's files say of a user.
+struct Account {
+  std::string home{};              // empty: passwd has no such user, or no directory for it
+  std::vector<uint32_t> groups{};  // whose members it is among, in the order of the file
+
+  bool operator==(const Account&) const = default;
+};
+
+// As containerd does: the first line of passwd with this number names the user, and the groups that
+// list this name are its supplementary ones. Malformed lines are passed over.
+Account AccountOf(uint32_t uid, std::string_view passwd_text, std::string_view group_text);
 
 }  // namespace locket::image

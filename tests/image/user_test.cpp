@@ -65,5 +65,23 @@ TEST(ParseNumericUserTest, TakesOneFormOnly) {
   }
 }
 
+constexpr std::string_view kAccounts =
+    "root:x:0:0:root:/root:/bin/sh\ndemo:x:1000:1000::/app:/bin/sh\nshort:x:7:7\n"
+    "again:x:1000:1:other:/other\nbad:x:y:1::/bad\n";
+
+TEST(AccountTest, HasTheHomeAndTheGroupsThatListTheUser) {
+  const std::string groups =
+      "root:x:0:\nwheel:x:10:root\naudio:x:29:demo,root\nvideo:x:44:x,demo\ndemo:x:1000:demo\n"
+      "demos:x:50:demos\nbad:x:-1:demo\nnone:x:51\nhuge:x:4294967296:demo\n";
+  EXPECT_EQ(AccountOf(1000, kAccounts, groups), (Account{.home = "/app", .groups = {29, 44}}));
+  EXPECT_EQ(AccountOf(0, kAccounts, groups), (Account{.home = "/root", .groups = {10, 29}}));
+}
+
+TEST(AccountTest, AUserWithoutAnEntryHasNeither) {
+  EXPECT_EQ(AccountOf(5, kAccounts, "wheel:x:10:5,root\n"), Account{});
+  EXPECT_EQ(AccountOf(0, "", "wheel:x:10:root\n"), Account{});
+  EXPECT_EQ(AccountOf(7, kAccounts, "wheel:x:10:short\n"), (Account{.groups = {10}}));
+}
+
 }  // namespace
 }  // namespace locket::image
