@@ -3,7 +3,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,8 +10,6 @@
 #include "base/result.h"
 
 namespace locket::attest {
-
-inline constexpr size_t kMaxTokenBytes = 64U << 10;
 
 class SigningKey {
  public:

@@ -21,6 +21,7 @@ struct CreateOptions {
   std::vector<std::string> digests;
   std::vector<std::string> commands;
   std::vector<std::string> execs;
+  std::vector<std::string> volumes;
   std::string output;
 };
 
@@ -38,6 +39,27 @@ Result<std::vector<std::string>> ParseCommand(const std::string& json) {
   return words;
 }
 
+// What an option says of one image or of all: [DIGEST=]VALUE. A command begins with '[', a path
+// with
+// '/', so that neither is taken for a digest.
+struct ForImage {
+  image::ImageRules& rules;
+  std::string value;
+};
+
+Result<ForImage> SplitDigest(const std::string& text, image::GuestPolicy& policy) {
+  const auto equals = text.find('=');
+  if (!text.starts_with("sha256:") || equals == std::string::npos) {
+    return ForImage{.rules = policy.every_image, .value = text};
+  }
+  LOCKET_TRY_ASSIGN(const auto digest, image::Digest::FromText(text.substr(0, equals)));
+  const auto& allowed = policy.allowed_digests;
+  if (!policy.allow_keyed && std::ranges::find(allowed, digest) == allowed.end()) {
+    return Usage("image " + digest.ToText() + " may not run: give it as --allow-digest, too");
+  }
+  return ForImage{.rules = policy.images[digest], .value = text.substr(equals + 1)};
+}
+
 Result<int> Create(CreateOptions options, Context& context) {
   if (!options.broker_url.empty()) {
     LOCKET_TRY_ASSIGN(std::string ca, ReadFile(options.ca_file, kMaxCaFile).While("broker CA"));
@@ -53,6 +75,11 @@ Result<int> Create(CreateOptions options, Context& context) {
   LOCKET_TRY_ASSIGN(const image::Initdata decoded,
                     image::DecodeInitdata(toml).While("make initdata"));
   LOCKET_TRY(image::PolicyOf(decoded).While("make initdata"));
+  for (const auto& name : options.policy.allow_env) {
+    if (!image::IsLoaderVariable(name)) continue;
+    context.err << "locket: warning: with --allow-env " << name
+                << " the host can make programs in the guest run other code\n";
+  }
   if (options.output.empty()) {
     context.out << toml;
   } else {
@@ -62,21 +89,29 @@ Result<int> Create(CreateOptions options, Context& context) {
 }
 
 Status CheckCreate(CreateOptions& options) {
-  for (const auto& json : options.commands) {
-    LOCKET_TRY_ASSIGN(auto words, ParseCommand(json).While("--allow-command"));
-    options.policy.allow_commands.push_back(std::move(words));
-  }
-  for (const auto& json : options.execs) {
-    LOCKET_TRY_ASSIGN(auto words, ParseCommand(json).While("--allow-exec"));
-    options.policy.allow_exec.push_back(std::move(words));
-  }
+  image::GuestPolicy& policy = options.policy;
   for (const auto& text : options.digests) {
     LOCKET_TRY_ASSIGN(const image::Digest digest,
                       image::Digest::FromText(text).While("--allow-digest"));
-    options.policy.allowed_digests.push_back(digest);
+    policy.allowed_digests.push_back(digest);
   }
-  for (const auto& path : options.policy.allow_volumes) {
-    LOCKET_TRY(image::CheckVolumePath(path).While("--allow-volume"));
+  for (const auto& text : options.commands) {
+    LOCKET_TRY_ASSIGN(const auto one, SplitDigest(text, policy).While("--allow-command"));
+    LOCKET_TRY_ASSIGN(auto words, ParseCommand(one.value).While("--allow-command"));
+    one.rules.allow_commands.push_back(std::move(words));
+  }
+  for (const auto& text : options.execs) {
+    LOCKET_TRY_ASSIGN(const auto one, SplitDigest(text, policy).While("--allow-exec"));
+    LOCKET_TRY_ASSIGN(auto words, ParseCommand(one.value).While("--allow-exec"));
+    one.rules.allow_exec.push_back(std::move(words));
+  }
+  for (const auto& text : options.volumes) {
+    LOCKET_TRY_ASSIGN(const auto one, SplitDigest(text, policy).While("--allow-volume"));
+    LOCKET_TRY(image::CheckVolumePath(one.value).While("--allow-volume"));
+    one.rules.allow_volumes.push_back(one.value);
+  }
+  for (const auto& pattern : policy.allow_env) {
+    if (pattern == "*") return Usage("--allow-env '*' lets the host set every variable: name some");
   }
   if (options.broker_url.empty() != options.ca_file.empty()) {
     return Usage("--broker-url and --broker-ca go together: the guest trusts no other CA");
@@ -106,19 +141,25 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
                    "Also allow images whose every layer is opened by an authenticated key");
   create
       ->add_option("--allow-command", options->commands,
-                   "Argument vector allowed besides the image's own, a JSON array")
+                   "Argument vector allowed besides the image's own, a JSON array; with DIGEST= in "
+                   "front for that image only")
       ->allow_extra_args(false);
   create
       ->add_option("--allow-exec", options->execs,
-                   "Argument vector the host may run in a running container, a JSON array")
+                   "Argument vector the host may run in a running container, a JSON array; with "
+                   "DIGEST= in front for that image only")
       ->allow_extra_args(false);
   create
-      ->add_option("--allow-env", options->policy.allow_env,
-                   "Host-given variable that may be set, NAME or PREFIX*")
+      ->add_option(
+          "--allow-env", options->policy.allow_env,
+          "Host-given variable that may be set, NAME or PREFIX*; a prefix never covers those "
+          "of loaders and interpreters, like LD_PRELOAD")
       ->allow_extra_args(false);
   create
-      ->add_option("--allow-volume", options->policy.allow_volumes,
-                   "Path where the host may mount an empty volume (emptyDir)")
+      ->add_option(
+          "--allow-volume", options->volumes,
+          "Path where the host may mount an empty volume (emptyDir); with DIGEST= in front "
+          "for that image only")
       ->allow_extra_args(false);
   create->add_flag("--allow-stdin", options->policy.allow_stdin,
                    "The host may write to standard inputs, and containers may have a terminal");
@@ -126,6 +167,8 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
                    "Pods have the network that the host gives them");
   create->add_flag("--hide-output", options->policy.hide_output,
                    "What containers print stays in the guest: the host gets none of it");
+  create->add_flag("--allow-all-syscalls", options->policy.allow_all_syscalls,
+                   "Containers run without a seccomp profile");
   create->add_option("-o,--output", options->output, "File to write instead of standard output");
   create->callback([&context, &selected, options] {
     selected.check = [options] { return CheckCreate(*options); };

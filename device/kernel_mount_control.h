@@ -9,7 +9,6 @@ class KernelMountControl final : public MountControl {
  public:
   Status Mount(const MountSpec& spec) override;
   Status Unmount(const std::string& target) override;
-  Status Detach(const std::string& target) override;
 };
 
 }  // namespace locket::device

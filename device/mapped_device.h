@@ -9,8 +9,7 @@
 
 namespace locket::device {
 
-// A device-mapper device that lives exactly as long as this object, or, if somebody has it open
-// when this object ends, until they close it.
+// A device-mapper device that lives exactly as long as this object.
 class MappedDevice {
  public:
   // `dm` must outlive the device.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "device/kernel_dm_control.h"
@@ -13,7 +14,9 @@
 #include "device/sysfs_block_devices.h"
 #include "guest-agent/agent_service.h"
 #include "guest-agent/broker_link.h"
+#include "guest-agent/clock_follower.h"
 #include "guest-agent/crun_runtime.h"
+#include "guest-agent/device_guard.h"
 #include "guest-agent/guest_initdata.h"
 #include "guest-agent/kbs_key_source.h"
 #include "guest-agent/module_list.h"
@@ -31,6 +34,9 @@ constexpr char kLayerDirectory[] = "/run/locket/layers";
 constexpr char kScratchDirectory[] = "/run/locket/scratch";
 constexpr char kVolumeDirectory[] = "/run/locket/volumes";
 constexpr char kContainerDirectory[] = "/run/locket/containers";
+constexpr char kContainerCgroup[] = "/sys/fs/cgroup/locket";  // all containers' are below it
+constexpr size_t kMaxCommandLineBytes = 64 * 1024;
+constexpr unsigned kShutdownSeconds = 30;
 constexpr uint32_t kVsockPort = 1024;
 constexpr auto kPortNamesTimeout = std::chrono::seconds(5);
 // The boot's own disks are there once the modules are loaded (scsi_mod.scan=sync): a margin only.
@@ -58,13 +64,20 @@ struct Tenant {
   std::unique_ptr<guest_mounter::ImageOpener> opener;
 };
 
-Status CheckLaunch(const std::optional<GuestInitdata>& initdata, GuestTee& tee) {
-  if (tee.name == "none") {
-    log::Warning("no TEE: nothing binds initdata to this launch");
-    return Ok();
+// What the launch binds initdata to; nothing where it may lack a TEE and does.
+Result<HostData> LaunchedWith(GuestTee& tee) {
+  if (tee.name != "none") {
+    LOCKET_TRY_ASSIGN(const auto host_data, OwnHostData(*tee.evidence).While("own report"));
+    return HostData(host_data);
   }
-  LOCKET_TRY_ASSIGN(const auto host_data, OwnHostData(*tee.evidence).While("own report"));
-  return CheckHostData(initdata, host_data);
+  LOCKET_TRY_ASSIGN(const auto command_line, ReadFile("/proc/cmdline", kMaxCommandLineBytes));
+  if (!MayLackTee(command_line)) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "this guest finds no TEE, and its kernel command line does not say "
+                 "locket.tee=none: the shim says it with tee = \"none\"");
+  }
+  log::Warning("no TEE: nothing binds initdata to this launch");
+  return HostData();
 }
 
 Status SetUpBroker(Tenant& tenant, GuestTee& tee) {
@@ -82,9 +95,9 @@ Status SetUpBroker(Tenant& tenant, GuestTee& tee) {
 }
 
 Status SetUpTenant(Tenant& tenant, GuestTee& tee, Devices& devices) {
+  LOCKET_TRY_ASSIGN(const auto host_data, LaunchedWith(tee));
   LOCKET_TRY_ASSIGN(tenant.initdata,
-                    ReadInitdataDisk(*devices.disks, devices.clock, kInitdataTimeout));
-  LOCKET_TRY(CheckLaunch(tenant.initdata, tee));
+                    ReadInitdataDisk(*devices.disks, devices.clock, kInitdataTimeout, host_data));
   if (!tenant.initdata) {
     return Error(ErrorCode::kFailedPrecondition,
                  "no initdata: a guest without a tenant's policy opens no image; pass some with "
@@ -115,12 +128,15 @@ Result<std::unique_ptr<guest_mounter::Scratch>> OpenScratch(Devices& devices) {
 
 SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
-  return {.allow_commands = tenant.initdata->policy.allow_commands,
-          .allow_exec = tenant.initdata->policy.allow_exec,
-          .allow_env = tenant.initdata->policy.allow_env,
-          .allow_stdin = tenant.initdata->policy.allow_stdin,
-          .hide_output = tenant.initdata->policy.hide_output,
-          .allow_volumes = tenant.initdata->policy.allow_volumes};
+  const image::GuestPolicy& policy = tenant.initdata->policy;
+  return {.allow_commands = policy.every_image.allow_commands,
+          .allow_exec = policy.every_image.allow_exec,
+          .allow_env = policy.allow_env,
+          .allow_stdin = policy.allow_stdin,
+          .hide_output = policy.hide_output,
+          .allow_volumes = policy.every_image.allow_volumes,
+          .allow_all_syscalls = policy.allow_all_syscalls,
+          .images = policy.images};
 }
 
 // Empty: the tenant lets the pod have no network.
@@ -129,7 +145,7 @@ NetworkSetup NetworkSetupOf(const Tenant& tenant) {
   return [](const GuestNetwork& network) -> Status {
     LOCKET_TRY(LoadModules(kNetworkModules));
     LOCKET_TRY_ASSIGN(const auto control, device::OpenKernelNetworkControl());
-    return ApplyNetwork(network, *control, SetKernelParameter);
+    return ApplyNetwork(network, *control, SetNetworkParameter);
   };
 }
 
@@ -137,12 +153,16 @@ NetworkSetup NetworkSetupOf(const Tenant& tenant) {
 Status Serve(rpc::TtrpcServer& server) {
   Status served = rpc::ServeVirtioPort(server, kAgentPort, std::chrono::milliseconds(0));
   if (served.ok() || served.error().code() != ErrorCode::kNotFound) return served;
+  // With the driver this kernel has AF_VSOCK; the seccomp profile keeps containers from it.
+  LOCKET_TRY(LoadModules(kVsockModules).While("no port '" + std::string(kAgentPort) + "'"));
   LOCKET_TRY_ASSIGN(const UniqueFd listener, rpc::ListenVsock(kVsockPort));
   return server.AcceptLoop(listener.get());
 }
 
 Status RunAgentOrFail(UniqueFd exit_records) {
   ExitNotices exits(std::move(exit_records));
+  LOCKET_TRY(GuardDevices(kContainerCgroup));
+  const ClockFollower clock(KernelClocks());
   Devices devices;
   LOCKET_TRY_ASSIGN(devices.dm, device::OpenKernelDmControl());
   LOCKET_TRY_ASSIGN(devices.disks, device::SysfsBlockDevices::Open());
@@ -172,6 +192,8 @@ Status RunAgentOrFail(UniqueFd exit_records) {
   log::Info("agent is up",
             {{"version", kVersion}, {"tee", info.tee}, {"initdata", info.initdata_digest}});
   LOCKET_TRY(Serve(*server));
+  // Whatever a disk of the host's holds up: SIGALRM ends this process then, and the guest with it.
+  ::alarm(kShutdownSeconds);
   server.reset();  // waits for the handlers
   sandbox.DeleteAll();
   // PID 1 powers off when this process ends, whatever its threads wait for.

@@ -23,6 +23,15 @@ Result<GuestTee> FindTee() {
                   .evidence = std::make_unique<attest::EmulatedEvidenceSource>(std::move(*port))};
 }
 
+bool MayLackTee(std::string_view command_line) {
+  while (!command_line.empty()) {
+    const auto end = command_line.find_first_of(" \n");
+    if (command_line.substr(0, end) == "locket.tee=none") return true;
+    command_line.remove_prefix(end == std::string_view::npos ? command_line.size() : end + 1);
+  }
+  return false;
+}
+
 Result<std::array<std::byte, 32>> OwnHostData(attest::EvidenceSource& evidence) {
   LOCKET_TRY_ASSIGN(const auto own, evidence.GetEvidence(attest::ReportData{}));
   LOCKET_TRY_ASSIGN(const auto report, attest::DecodeSnpReport(own.snp.report));

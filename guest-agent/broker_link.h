@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "attest/kbs_client.h"
 #include "attest/tee.h"
@@ -20,6 +21,11 @@ struct GuestTee {
 
 // Looks for the emulated TEE's port.
 Result<GuestTee> FindTee();
+
+// Whether a launch may go without a TEE: only if its kernel command line, which every TEE measures,
+// has the word `locket.tee=none`. Else a host could take a TEE away from a guest to have its own
+// initdata taken for the tenant's.
+bool MayLackTee(std::string_view command_line);
 
 // The host_data of this guest's own report. kFailedPrecondition: no TEE.
 Result<std::array<std::byte, 32>> OwnHostData(attest::EvidenceSource& evidence);

@@ -8,7 +8,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "guest-agent/exec_spec.h"
+#include "guest-agent/executable.h"
+#include "guest-agent/guest_account.h"
 #include "guest-agent/names.h"
+#include "guest-agent/root_directory.h"
 #include "image/user.h"
 
 namespace locket::guest_agent {
@@ -61,6 +64,27 @@ Status Container::WriteBundle(const GuestSpec& spec) {
   return WriteText(directory / "config.json", config);
 }
 
+// What crun is to run, after the policy for this image.
+Result<GuestSpec> Container::MakeSpec(HostSpec host, const SpecPolicy& policy) {
+  if (host.hostname.empty()) host.hostname = options_.default_hostname;
+  LOCKET_TRY_ASSIGN(ImageProcess process, ProcessOf(image_->image()));
+  LOCKET_TRY_ASSIGN(const auto root, RootDirectory::Open(image_->rootfs()));
+  LOCKET_TRY(AddAccount(root, process));
+  LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
+  LOCKET_TRY(CheckHostname(spec.hostname));
+  AddHostname(spec);
+  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory));
+  LOCKET_TRY(CheckExecutable(root, spec.process, spec.volumes));
+  for (VolumeMount& volume : spec.volumes) {
+    LOCKET_TRY_ASSIGN(volume.directory, seams_.volumes.Open(volume.name));
+  }
+  return spec;
+}
+
+SpecPolicy Container::PolicyHere(const SpecPolicy& policy) const {
+  return PolicyForImage(policy, image_->image().manifest_digest);
+}
+
 Result<CreatedContainer> Container::Create(std::string_view host_spec, const SpecPolicy& policy,
                                            bool with_stdin) {
   const std::lock_guard lifecycle(lifecycle_);
@@ -70,13 +94,7 @@ Result<CreatedContainer> Container::Create(std::string_view host_spec, const Spe
   }
   LOCKET_TRY_ASSIGN(HostSpec host, DecodeHostSpec(host_spec));
   LOCKET_TRY(CheckStreams(policy, with_stdin, host.terminal));
-  LOCKET_TRY_ASSIGN(const ImageProcess process, ProcessOf(image_->image()));
-  LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
-  LOCKET_TRY(CheckHostname(spec.hostname));
-  if (spec.hostname.empty()) spec.hostname = options_.default_hostname;
-  for (VolumeMount& volume : spec.volumes) {
-    LOCKET_TRY_ASSIGN(volume.directory, seams_.volumes.Open(volume.name));
-  }
+  LOCKET_TRY_ASSIGN(GuestSpec spec, MakeSpec(std::move(host), PolicyHere(policy)));
   for (const std::string& dropped : spec.dropped) {
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }
@@ -246,8 +264,12 @@ Status Container::CreateExec(const std::string& exec_id, std::string_view host_p
                                            : "does not run: nothing can be run in it");
     }
   }
-  LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyExecPolicy(*spec_, host, policy));
+  LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyExecPolicy(*spec_, host, PolicyHere(policy)));
   LOCKET_TRY(CheckStreams(policy, with_stdin, spec.terminal));
+  // The files as they are by now.
+  LOCKET_TRY_ASSIGN(const auto root, RootDirectory::Open(image_->rootfs()));
+  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory));
+  LOCKET_TRY(CheckExecutable(root, spec.process, spec.volumes));
   const IoOptions io{
       .with_stdin = with_stdin, .terminal = spec.terminal, .hide_output = policy.hide_output};
   return execs_.Add(

@@ -52,8 +52,8 @@ class Container final : public GuestProcess {
   ~Container() override;
 
   // On failure the container can be created anew. `host_spec` is the host's config.json.
-  // kPermissionDenied: the policy forbids the command, or input from the host. A terminal is made
-  // if the spec asks for one.
+  // kPermissionDenied: the policy forbids the command, or input from the host. kFailedPrecondition:
+  // the program cannot be run, with the reason. A terminal is made if the spec asks for one.
   Result<CreatedContainer> Create(std::string_view host_spec, const SpecPolicy& policy,
                                   bool with_stdin);
   Result<pid_t> Start() override;
@@ -80,6 +80,8 @@ class Container final : public GuestProcess {
 
  private:
   enum class State { kPrepared, kCreated, kRunning, kDeleted };
+  SpecPolicy PolicyHere(const SpecPolicy& policy) const;
+  Result<GuestSpec> MakeSpec(HostSpec host, const SpecPolicy& policy);
   Status WriteBundle(const GuestSpec& spec);
   Result<pid_t> CreateLocked(const IoOptions& io);
   bool WasOomKilled() const;

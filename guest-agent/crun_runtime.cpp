@@ -100,7 +100,9 @@ Result<StartedProcess> CrunRuntime::StartProcess(const Launch& launch,
   LOCKET_TRY_ASSIGN(auto crun, Subprocess::Start(CrunCommand(paths_, launch.log, arguments),
                                                  {.stdin_fd = streams.stdin_fd,
                                                   .stdout_fd = streams.stdout_fd,
-                                                  .stderr_fd = streams.stderr_fd}));
+                                                  .stderr_fd = streams.stderr_fd,
+                                                  // As crun passes on what it has, not the agent's.
+                                                  .oom_score_adj = 0}));
   auto status = crun.Wait(kTimeout);
   if (!status.ok()) return std::move(status).error().While("crun " + launch.verb);
   if (*status != 0) return CrunError(launch.log, launch.verb, *status);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <set>
 
 #include "guest-agent/names.h"
@@ -33,12 +34,42 @@ bool IsAddress(const std::string& bytes) {
   return bytes.size() == kIpv4Bytes || bytes.size() == kIpv6Bytes;
 }
 
-// An address that one machine may have, or a router: not 0, loopback or multicast.
+device::IpPrefix Range(std::initializer_list<uint8_t> head, size_t bytes, uint32_t length) {
+  std::string address(head.begin(), head.end());
+  address.resize(bytes, '\0');
+  return {.address = std::move(address), .length = length};
+}
+
+// Ranges that lead to the machine itself: its loopback interface, or an IPv4 address in disguise.
+const std::vector<device::IpPrefix>& OwnRanges() {
+  static const std::vector<device::IpPrefix> kRanges = {
+      Range({127}, kIpv4Bytes, 8),
+      Range({}, kIpv6Bytes, 96),  // unspecified, loopback, IPv4-compatible
+      Range({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, kIpv6Bytes, 96),  // IPv4-mapped
+      Range({0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, kIpv6Bytes, 96),        // IPv4-translated
+      Range({0, 0x64, 0xff, 0x9b}, kIpv6Bytes, 96),                       // NAT64, RFC 6052
+      Range({0, 0x64, 0xff, 0x9b, 0, 1}, kIpv6Bytes, 48)};                // NAT64, RFC 8215
+  return kRanges;
+}
+
+bool IsWithin(const std::string& address, const device::IpPrefix& range) {
+  if (address.size() != range.address.size()) return false;
+  for (uint32_t bit = 0; bit < range.length; ++bit) {
+    const int differs = (address[bit / 8] ^ range.address[bit / 8]) >> (7 - bit % 8);
+    if ((differs & 1) != 0) return false;
+  }
+  return true;
+}
+
+bool IsOwn(const std::string& address) {
+  return std::ranges::any_of(OwnRanges(), [&](const auto& one) { return IsWithin(address, one); });
+}
+
+// An address that one other machine may have: not 0.0.0.0/8, multicast, reserved or our own.
 bool IsUnicast(const std::string& bytes) {
-  if (!IsAddress(bytes) || std::ranges::all_of(bytes, [](char c) { return c == 0; })) return false;
+  if (!IsAddress(bytes) || IsOwn(bytes)) return false;
   const auto first = static_cast<uint8_t>(bytes[0]);
-  if (bytes.size() == kIpv4Bytes) return first != 0 && first != 127 && first < 224;
-  return first != 0xff && bytes != std::string(kIpv6Bytes - 1, '\0') + '\x01';
+  return bytes.size() == kIpv4Bytes ? first != 0 && first < 224 : first != 0xff;
 }
 
 Result<device::MacAddress> DecodeMac(const std::string& bytes) {
@@ -66,6 +97,9 @@ Status CheckHop(const std::string& hop, const device::IpPrefix& destination, con
 
 Result<device::NetworkRoute> DecodeRoute(const v1::NetworkRoute& message) {
   LOCKET_TRY_ASSIGN(auto destination, DecodePrefix(message.destination(), "a destination"));
+  if (destination.length > 0 && IsOwn(destination.address)) {
+    return Bad("a route to " + device::PrefixText(destination) + " leads to the guest itself");
+  }
   LOCKET_TRY(CheckHop(message.gateway(), destination, "gateway"));
   LOCKET_TRY(CheckHop(message.source(), destination, "source"));
   return device::NetworkRoute{.link = 0,
@@ -135,10 +169,15 @@ Status DecodeDns(const v1::Network& message, GuestNetwork& out) {
   LOCKET_TRY(CheckCount(message.options_size(), kMaxResolverOptions, "resolver options"));
   for (const std::string& nameserver : message.nameservers()) {
     if (!IsAddress(nameserver)) return Bad("a nameserver is neither 4 nor 16 bytes");
+    // A node's own resolver (127.0.0.53) is in its file, and is not to be found in a guest.
+    if (IsOwn(nameserver)) continue;
+    if (!IsUnicast(nameserver)) {
+      return Bad("nameserver " + device::AddressText(nameserver) + " is no machine's address");
+    }
+    out.nameservers.push_back(nameserver);
   }
   LOCKET_TRY(CheckWords(message.searches(), kMaxDomainBytes, "a search domain"));
   LOCKET_TRY(CheckWords(message.options(), kMaxOptionBytes, "a resolver option"));
-  out.nameservers.assign(message.nameservers().begin(), message.nameservers().end());
   out.searches.assign(message.searches().begin(), message.searches().end());
   out.options.assign(message.options().begin(), message.options().end());
   return Ok();

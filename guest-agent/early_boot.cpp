@@ -7,15 +7,16 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "base/encoding.h"
 #include "base/file.h"
 #include "base/secret.h"
 #include "device/kernel_mount_control.h"
@@ -112,9 +113,17 @@ Status RaiseLoopback() {
   return Ok();
 }
 
+Status RaiseOwnLimits() {
+  const rlimit files{.rlim_cur = kOpenFiles, .rlim_max = kOpenFiles};
+  if (::setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return Error::FromErrno(errno, "raise the limit of open files");
+  }
+  LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile("/proc/self/oom_score_adj", O_WRONLY));
+  return WriteFull(file.get(), AsBytes("-1000")).While("set oom_score_adj");
+}
+
 void PowerOff() {
-  ::tcdrain(STDERR_FILENO);
-  ::sync();
+  // Without sync(2): nothing in this guest outlives it, and the host may answer no write.
   ::reboot(RB_POWER_OFF);
   // Only a kernel without power management comes here; panic=-1 on the command line ends it.
   ::_exit(1);

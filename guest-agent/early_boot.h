@@ -2,6 +2,8 @@
 // nobody: a guest in which one fails powers off.
 #pragma once
 
+#include <cstdint>
+
 #include "base/result.h"
 
 namespace locket::guest_agent {
@@ -21,7 +23,14 @@ Status SeedEntropy();
 // Brings `lo` up.
 Status RaiseLoopback();
 
-// Waits until the console is written out and powers the machine off.
+// What a container may open, and what container engines give: 1048576, the kernel's fs.nr_open.
+inline constexpr uint64_t kOpenFiles = 1U << 20;
+
+// PID 1 and its children, the agent among them, may open many files, and are the last that the
+// kernel kills for want of memory.
+Status RaiseOwnLimits();
+
+// Powers the machine off at once. What is on its way to the console may be lost: see ConsolePump.
 [[noreturn]] void PowerOff();
 
 }  // namespace locket::guest_agent

@@ -29,7 +29,7 @@ Result<GuestSpec> ApplyExecPolicy(const GuestSpec& container, const HostSpec& ho
   // What is not allowed is what the container was made without, each time again: nobody is told.
   MergeEnvironment(host, policy, spec);
   spec.dropped.clear();
-  NameTerminal(spec);
+  AddDefaultVariables(spec);
   std::erase_if(spec.capabilities, [&](const std::string& one) {
     return std::find(host.capabilities.begin(), host.capabilities.end(), one) ==
            host.capabilities.end();

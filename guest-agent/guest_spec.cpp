@@ -1,8 +1,13 @@
 #include "guest-agent/guest_spec.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+
+#include "guest-agent/early_boot.h"
+#include "guest-agent/seccomp_profile.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -19,12 +24,14 @@ constexpr std::array<std::string_view, 16> kRlimits = {
     "RLIMIT_FSIZE",  "RLIMIT_LOCKS",  "RLIMIT_MEMLOCK",    "RLIMIT_MSGQUEUE",
     "RLIMIT_NICE",   "RLIMIT_NOFILE", "RLIMIT_NPROC",      "RLIMIT_RSS",
     "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK"};
-constexpr std::array kMaskedPaths = {"/proc/acpi",          "/proc/kcore",      "/proc/keys",
-                                     "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-                                     "/proc/sched_debug",   "/proc/scsi",       "/sys/firmware"};
-constexpr std::array kReadOnlyPaths = {"/proc/asound", "/proc/bus", "/proc/fs",
-                                       "/proc/irq",    "/proc/sys", "/proc/sysrq-trigger"};
-constexpr char kDefaultPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr std::array kMaskedPaths = {
+    "/proc/acpi",       "/proc/asound",        "/proc/interrupts", "/proc/kcore",
+    "/proc/keys",       "/proc/latency_stats", "/proc/scsi",       "/proc/sched_debug",
+    "/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",    "/sys/devices/virtual/powercap"};
+constexpr std::array kReadOnlyPaths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                       "/proc/sysrq-trigger"};
+constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr char kOpenFilesLimit[] = "RLIMIT_NOFILE";
 
 std::string_view NameOf(std::string_view variable) {
   return variable.substr(0, variable.find('='));
@@ -51,6 +58,53 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   } else {
     *it = variable;
   }
+}
+
+bool HasVariable(const GuestSpec& spec, std::string_view name) {
+  return std::ranges::any_of(spec.process.env,
+                             [&](const std::string& one) { return NameOf(one) == name; });
+}
+
+void AddVariable(GuestSpec& spec, std::string_view name, std::string_view value) {
+  if (HasVariable(spec, name)) return;
+  spec.process.env.push_back(std::string(name) + "=" + std::string(value));
+}
+
+// The host's limits where it gives any, as they only take away; else what engines give.
+void ChooseRlimits(const HostSpec& host, GuestSpec& spec) {
+  for (RlimitSpec limit : host.rlimits) {
+    const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();
+    if (!known || limit.soft > limit.hard) {
+      spec.dropped.push_back("rlimit '" + limit.type + "'");
+      continue;
+    }
+    if (limit.type == kOpenFilesLimit) {  // more than fs.nr_open the kernel refuses
+      limit.hard = std::min(limit.hard, kOpenFiles);
+      limit.soft = std::min(limit.soft, limit.hard);
+    }
+    spec.rlimits.push_back(std::move(limit));
+  }
+  for (const RlimitSpec& limit :
+       {RlimitSpec{.type = kOpenFilesLimit, .soft = kOpenFiles, .hard = kOpenFiles},
+        RlimitSpec{.type = "RLIMIT_NPROC", .soft = RLIM_INFINITY, .hard = RLIM_INFINITY}}) {
+    const bool given = std::ranges::any_of(
+        spec.rlimits, [&](const RlimitSpec& one) { return one.type == limit.type; });
+    if (!given) spec.rlimits.push_back(limit);
+  }
+}
+
+// Groups open files of the image, so they are the image's to give. 0 is containerd's, which finds
+// no group where the files are sealed.
+void NameOtherGroups(const HostSpec& host, GuestSpec& spec) {
+  std::string others;
+  for (const uint64_t group : host.groups) {
+    const auto& own = spec.process.groups;
+    if (group == 0 || group == spec.process.gid || std::ranges::find(own, group) != own.end()) {
+      continue;
+    }
+    others += (others.empty() ? "groups " : ", ") + std::to_string(group);
+  }
+  if (!others.empty()) spec.dropped.push_back(others + " (the image's own are taken)");
 }
 
 // What of the host's capabilities any container may have; the rest is named, as it was meant to be
@@ -111,7 +165,7 @@ Json Resources(const HostSpec& limits) {
   Json resources = Json::object();
   // A container may make device nodes, as engines let it, but none that opens: the disks, the other
   // containers' opened layers and the ports to host and TEE are all devices of this kernel. crun
-  // adds what every container has: null, zero, full, random, urandom, tty, ptmx, pts.
+  // adds a list of its own to this, so that device_guard.h decides.
   resources["devices"] = Json::array({{{"allow", false}, {"access", "rwm"}}});
   if (limits.memory_limit) resources["memory"]["limit"] = *limits.memory_limit;
   if (limits.cpu_shares) resources["cpu"]["shares"] = *limits.cpu_shares;
@@ -122,8 +176,15 @@ Json Resources(const HostSpec& limits) {
 }
 
 Json Process(const GuestSpec& spec) {
+  // The group is among the supplementary ones too, as with every engine since 2022: else a file
+  // that is closed to a group opens to a process that gives the group up.
+  std::vector<uint32_t> groups = {spec.process.gid};
+  groups.insert(groups.end(), spec.process.groups.begin(), spec.process.groups.end());
   Json process = {{"terminal", spec.terminal},
-                  {"user", {{"uid", spec.process.uid}, {"gid", spec.process.gid}}},
+                  {"user",
+                   {{"uid", spec.process.uid},
+                    {"gid", spec.process.gid},
+                    {"additionalGids", std::move(groups)}}},
                   {"args", spec.process.argv},
                   {"env", spec.process.env},
                   {"cwd", spec.process.working_directory},
@@ -143,9 +204,10 @@ Json Process(const GuestSpec& spec) {
 }  // namespace
 
 bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patterns) {
+  const bool by_prefix = !image::IsLoaderVariable(name);
   return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
     if (!pattern.ends_with('*')) return name == pattern;
-    return name.starts_with(pattern.substr(0, pattern.size() - 1));
+    return by_prefix && name.starts_with(pattern.substr(0, pattern.size() - 1));
   });
 }
 
@@ -180,6 +242,7 @@ void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec&
   auto& env = spec.process.env;
   for (const std::string& variable : host.env) {
     if (std::find(env.begin(), env.end(), variable) != env.end()) continue;
+    if (variable == "HOSTNAME=" + spec.hostname) continue;
     if (variable.find('=') != std::string::npos &&
         EnvNameAllowed(NameOf(variable), policy.allow_env)) {
       SetVariable(env, variable);
@@ -187,16 +250,27 @@ void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec&
       spec.dropped.push_back("environment variable '" + std::string(NameOf(variable)) + "'");
     }
   }
-  const bool has_path = std::any_of(env.begin(), env.end(),
-                                    [](const std::string& one) { return NameOf(one) == "PATH"; });
-  if (!has_path) env.emplace_back(kDefaultPath);
 }
 
-void NameTerminal(GuestSpec& spec) {
-  const auto& env = spec.process.env;
-  const bool named = std::any_of(env.begin(), env.end(),
-                                 [](const std::string& one) { return NameOf(one) == "TERM"; });
-  if (spec.terminal && !named) spec.process.env.emplace_back("TERM=xterm");
+void AddDefaultVariables(GuestSpec& spec) {
+  AddVariable(spec, "PATH", kDefaultPath);
+  AddVariable(spec, "HOME", spec.process.home.empty() ? "/" : spec.process.home);
+  if (spec.terminal) AddVariable(spec, "TERM", "xterm");
+}
+
+void AddHostname(GuestSpec& spec) { AddVariable(spec, "HOSTNAME", spec.hostname); }
+
+SpecPolicy PolicyForImage(SpecPolicy policy, const image::Digest& manifest) {
+  const auto found = policy.images.find(manifest);
+  if (found == policy.images.end()) return policy;
+  const image::ImageRules more = found->second;
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  append(policy.allow_commands, more.allow_commands);
+  append(policy.allow_exec, more.allow_exec);
+  append(policy.allow_volumes, more.allow_volumes);
+  return policy;
 }
 
 Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
@@ -209,11 +283,12 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
                  .no_new_privileges = host.no_new_privileges,
                  .read_only_root = host.read_only_root,
                  .terminal = host.terminal,
+                 .all_syscalls = policy.allow_all_syscalls,
                  .limits = host};
   spec.process.argv = host.args;
   if (spec.process.working_directory.empty()) spec.process.working_directory = "/";
   MergeEnvironment(host, policy, spec);
-  NameTerminal(spec);
+  AddDefaultVariables(spec);
   // Only the user: containerd knows no group where the image's files are sealed, and says 0.
   if (host.uid && *host.uid != image.uid) {
     spec.dropped.push_back("user " + std::to_string(*host.uid) + " (the image's is " +
@@ -221,13 +296,10 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
   }
   if (host.joins_processes) spec.dropped.emplace_back("processes shared with others");
   ChooseCapabilities(host, spec);
-  for (const RlimitSpec& limit : host.rlimits) {
-    const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();
-    if (known && limit.soft <= limit.hard) {
-      spec.rlimits.push_back(limit);
-    } else {
-      spec.dropped.push_back("rlimit '" + limit.type + "'");
-    }
+  ChooseRlimits(host, spec);
+  NameOtherGroups(host, spec);
+  for (const std::string& name : host.sysctls) {
+    spec.dropped.push_back("kernel parameter '" + name + "'");
   }
   ChosenVolumes volumes = ChooseVolumes(host.mounts, policy.allow_volumes);
   spec.volumes = std::move(volumes.mounts);
@@ -244,18 +316,18 @@ std::string EncodeGuestSpec(const GuestSpec& spec, const SpecPaths& paths) {
   for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"}) {
     namespaces.push_back({{"type", type}});
   }
-  const Json document = {
-      {"ociVersion", "1.0.2"},
-      {"process", Process(spec)},
-      {"root", {{"path", paths.rootfs.string()}, {"readonly", spec.read_only_root}}},
-      {"hostname", spec.hostname},
-      {"mounts", Mounts(paths, spec.volumes)},
-      {"linux",
-       {{"cgroupsPath", "/locket/" + paths.container_id},
-        {"namespaces", std::move(namespaces)},
-        {"resources", Resources(spec.limits)},
-        {"maskedPaths", kMaskedPaths},
-        {"readonlyPaths", kReadOnlyPaths}}}};
+  Json document = {{"ociVersion", "1.0.2"},
+                   {"process", Process(spec)},
+                   {"root", {{"path", paths.rootfs.string()}, {"readonly", spec.read_only_root}}},
+                   {"hostname", spec.hostname},
+                   {"mounts", Mounts(paths, spec.volumes)},
+                   {"linux",
+                    {{"cgroupsPath", "/locket/" + paths.container_id},
+                     {"namespaces", std::move(namespaces)},
+                     {"resources", Resources(spec.limits)},
+                     {"maskedPaths", kMaskedPaths},
+                     {"readonlyPaths", kReadOnlyPaths}}}};
+  if (!spec.all_syscalls) document["linux"]["seccomp"] = SeccompProfile();
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "guest-agent/host_spec.h"
 #include "guest-agent/volumes.h"
+#include "image/initdata.h"
 
 namespace locket::guest_agent {
 
@@ -20,6 +22,8 @@ struct ImageProcess {
   std::string working_directory;  // empty: "/"
   uint32_t uid;
   uint32_t gid;
+  std::vector<uint32_t> groups{};  // of the image's /etc/group
+  std::string home{};              // of its /etc/passwd; empty: "/"
 
   bool operator==(const ImageProcess&) const = default;
 };
@@ -32,7 +36,12 @@ struct SpecPolicy {
   bool allow_stdin = false;                  // may the host write to standard inputs and terminals?
   bool hide_output = false;                  // is the host to see nothing of what is printed?
   std::vector<std::string> allow_volumes{};  // where empty volumes may be mounted
+  bool allow_all_syscalls = false;           // no seccomp profile?
+  std::map<image::Digest, image::ImageRules> images{};  // more for some, by manifest digest
 };
+
+// What holds for containers of the image with this manifest.
+SpecPolicy PolicyForImage(SpecPolicy policy, const image::Digest& manifest);
 
 // Paths in the guest, chosen by the agent.
 struct SpecPaths {
@@ -49,6 +58,7 @@ struct GuestSpec {
   bool no_new_privileges;
   bool read_only_root;
   bool terminal = false;
+  bool all_syscalls = false;
   HostSpec limits;                     // only its resource limits count
   std::vector<VolumeMount> volumes{};  // whoever encodes this has filled in the directories
   // What the host asked for and does not get, for the log.
@@ -64,11 +74,14 @@ std::string ShowCommand(const std::vector<std::string>& argv);
 // put into initdata.
 Status CheckStreams(const SpecPolicy& policy, bool with_stdin, bool terminal);
 
-// Adds to the process what the policy allows of the host's variables; the rest is `dropped`.
+// Adds to the process what the policy allows of the host's variables; the rest is `dropped`, but
+// the host name as engines pass it, which the guest sets itself.
 void MergeEnvironment(const HostSpec& host, const SpecPolicy& policy, GuestSpec& spec);
 
-// As terminals' users expect: TERM is set if there is one.
-void NameTerminal(GuestSpec& spec);
+// What engines set where neither image nor host does: PATH and HOME, TERM with a terminal.
+void AddDefaultVariables(GuestSpec& spec);
+// HOSTNAME likewise, once the host name is known.
+void AddHostname(GuestSpec& spec);
 
 // kPermissionDenied: the command is neither the image's own nor allowed; the message shows both and
 // says what to put into initdata. kInvalidArgument: the image gives no command.

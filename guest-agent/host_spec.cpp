@@ -100,6 +100,12 @@ Status DecodeProcess(const Json& process, HostSpec& spec) {
   LOCKET_TRY_ASSIGN(const Json* user, ObjectMember(process, "user"));
   if (user != nullptr) {
     LOCKET_TRY_ASSIGN(spec.uid, NumberMember<uint64_t>(*user, "uid"));
+    LOCKET_TRY_ASSIGN(const Json* groups, ListMember(*user, "additionalGids"));
+    for (size_t i = 0; groups != nullptr && i < groups->size(); ++i) {
+      const Json& group = (*groups)[i];
+      if (!group.is_number_unsigned()) return Wrong("additionalGids", "a list of numbers");
+      spec.groups.push_back(group.get<uint64_t>());
+    }
   }
   LOCKET_TRY_ASSIGN(const Json* capabilities, ObjectMember(process, "capabilities"));
   if (capabilities != nullptr) {
@@ -126,6 +132,11 @@ Status DecodeMounts(const Json& root, HostSpec& spec) {
 Status DecodeResources(const Json& root, HostSpec& spec) {
   LOCKET_TRY_ASSIGN(const Json* linux_part, ObjectMember(root, "linux"));
   if (linux_part == nullptr) return Ok();
+  LOCKET_TRY_ASSIGN(const Json* sysctls, ObjectMember(*linux_part, "sysctl"));
+  if (sysctls != nullptr) {
+    if (sysctls->size() > kMaxSpecListEntries) return Wrong("sysctl", "as short as it may be");
+    for (const auto& [name, value] : sysctls->items()) spec.sysctls.push_back(name);
+  }
   LOCKET_TRY_ASSIGN(const Json* resources, ObjectMember(*linux_part, "resources"));
   if (resources == nullptr) return Ok();
   LOCKET_TRY_ASSIGN(const Json* memory, ObjectMember(*resources, "memory"));

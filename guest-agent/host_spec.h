@@ -35,9 +35,11 @@ struct HostSpec {
   std::vector<std::string> args{};
   std::vector<std::string> env{};  // "NAME=value"
   std::optional<uint64_t> uid{};
+  std::vector<uint64_t> groups{};  // supplementary ones
   std::vector<std::string> capabilities{};
   std::vector<RlimitSpec> rlimits{};
   std::vector<HostMount> mounts{};
+  std::vector<std::string> sysctls{};  // names
   std::string hostname{};
   bool terminal = false;
   bool no_new_privileges = false;

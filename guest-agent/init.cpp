@@ -6,26 +6,35 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "guest-agent/console_pump.h"
 #include "guest-agent/early_boot.h"
 #include "guest-agent/exit_notices.h"
+#include "guest-agent/kernel_settings.h"
 #include "guest-agent/module_list.h"
 #include "guest-agent/network.h"
 
 namespace locket::guest_agent {
 namespace {
 
+// A console that does not take what is left by then is given up: the host keeps it from doing so.
+constexpr auto kConsoleTimeout = std::chrono::seconds(2);
+
 Status Boot() {
   ::umask(022);
   LOCKET_TRY(LeaveInitramfs());
   LOCKET_TRY(MountBase());
+  // Before anything of the host's is read.
+  LOCKET_TRY(FixKernelSettings(SetKernelParameter).While("fix the kernel's settings"));
+  LOCKET_TRY(RaiseOwnLimits());
   // Before there is a network device, which inherits it.
-  LOCKET_TRY(HardenNetwork(SetKernelParameter).While("harden the network"));
+  LOCKET_TRY(HardenNetwork(SetNetworkParameter).While("harden the network"));
   LOCKET_TRY(LoadModules(kBootModules));
   LOCKET_TRY(RaiseLoopback());
   LOCKET_TRY(SeedEntropy().While("seed the random number generator"));
@@ -47,18 +56,27 @@ int ReapUntil(pid_t agent, int records) {
   }
 }
 
+// Ends the guest with its reason on the console.
+[[noreturn]] void Fail(ConsolePump& console, std::string_view what, const Error& why) {
+  log::Error(what, {log::Field(why)});
+  (void)console.Finish(kConsoleTimeout);
+  PowerOff();
+}
+
 }  // namespace
 
 void RunInit(const AgentBody& agent) {
+  static constexpr char kFailed[] = "boot failed, powering off";
   ::signal(SIGPIPE, SIG_IGN);
-  if (const Status booted = Boot(); !booted.ok()) {
-    log::Error("boot failed, powering off", {log::Field(booted.error())});
+  auto console = ConsolePump::Start(UniqueFd(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)));
+  if (!console.ok()) {
+    log::Error(kFailed, {log::Field(console.error())});
     PowerOff();
   }
+  if (const Status booted = Boot(); !booted.ok()) Fail(*console, kFailed, booted.error());
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
-    log::Error("boot failed, powering off", {log::Field(Error::FromErrno(errno, "make a pipe"))});
-    PowerOff();
+    Fail(*console, kFailed, Error::FromErrno(errno, "make a pipe"));
   }
   UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
@@ -67,16 +85,14 @@ void RunInit(const AgentBody& agent) {
     writer.reset();
     ::_exit(agent(std::move(reader)));
   }
-  if (child < 0) {
-    log::Error("boot failed, powering off", {log::Field(Error::FromErrno(errno, "fork"))});
-    PowerOff();
-  }
+  if (child < 0) Fail(*console, kFailed, Error::FromErrno(errno, "fork"));
   const int status = ReapUntil(child, writer.get());
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     log::Error(
         "agent ended, powering off",
         {log::Field("status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status))});
   }
+  (void)console->Finish(kConsoleTimeout);
   PowerOff();
 }
 

@@ -9,8 +9,12 @@ namespace locket::guest_agent {
 
 // 1 to 100 of [A-Za-z0-9_.-], not led by a dot: fit for a path and for crun.
 Status CheckContainerId(std::string_view id);
-// Fit for sethostname(2): empty, or 1 to 63 of [A-Za-z0-9.-].
+// Fit for sethostname(2) and for /etc/hosts: empty, or 1 to 63 of [A-Za-z0-9.-] that are no name of
+// the loopback interface.
 Status CheckHostname(std::string_view hostname);
+// Whether programs take `name` for this machine itself: localhost, a subdomain of it, ip6-loopback
+// and the like, in any case, also with dots behind.
+bool IsLoopbackName(std::string_view name);
 
 // Some of [A-Za-z0-9_-], so that it is one step of a path.
 bool IsLinkName(std::string_view name);

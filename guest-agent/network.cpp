@@ -1,11 +1,6 @@
 #include "guest-agent/network.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
-
-#include "base/encoding.h"
-#include "base/file.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -75,11 +70,10 @@ void AppendLine(std::string& text, std::string_view keyword,
 
 }  // namespace
 
-Status SetKernelParameter(const std::string& name, std::string_view value) {
-  const auto file = OpenFile("/proc/sys/net/" + name, O_WRONLY);
-  if (!file.ok() && file.error().code() == ErrorCode::kNotFound) return Ok();
-  if (!file.ok()) return file.error();
-  return WriteFull(file->get(), AsBytes(value)).While("set net/" + name);
+Status SetNetworkParameter(const std::string& name, std::string_view value) {
+  Status set = SetKernelParameter("net/" + name, value);
+  if (!set.ok() && set.error().code() == ErrorCode::kNotFound) return Ok();
+  return set;
 }
 
 Status HardenNetwork(const SetParameter& set) {
@@ -128,7 +122,7 @@ std::string ResolvConfText(const GuestNetwork& network) {
 }
 
 std::string HostsText(const GuestNetwork& network, const std::string& hostname) {
-  std::string text = "127.0.0.1 localhost\n::1 localhost\n";
+  std::string text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
   std::string own;
   for (const GuestInterface& interface : network.interfaces) {
     for (const IpPrefix& address : interface.addresses) {

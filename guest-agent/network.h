@@ -2,13 +2,13 @@
 // it.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "device/network_control.h"
+#include "guest-agent/kernel_settings.h"
 
 namespace locket::agent::v1 {
 class Network;
@@ -46,12 +46,9 @@ struct GuestNetwork {
 // kInvalidArgument names what is not well-formed, or the limit that is exceeded.
 Result<GuestNetwork> DecodeNetwork(const agent::v1::Network& message);
 
-// Sets a kernel parameter of the network: ("ipv6/conf/eth0/accept_ra", "0"). Succeeds where the
+// SetKernelParameter for one of the network: ("ipv6/conf/eth0/accept_ra", "0"). Succeeds where the
 // kernel has no such parameter.
-using SetParameter = std::function<Status(const std::string& name, std::string_view value)>;
-
-// The same for this machine, in /proc/sys/net.
-Status SetKernelParameter(const std::string& name, std::string_view value);
+Status SetNetworkParameter(const std::string& name, std::string_view value);
 
 // What this guest's kernel does on links in general: it forwards nothing and believes neither
 // router advertisements nor redirects. Links that come up later inherit it.

@@ -74,13 +74,16 @@ class TableReader {
   }
   Status Finish() const {
     if (table_.empty()) return Ok();
-    std::string first;  // the table is a hash map: name the same one each time
-    for (const auto& [key, value] : table_) {
-      if (first.empty() || key < first) first = key;
-    }
-    return Bad("'" + name_ + first + "' is unknown");
+    return Bad("'" + name_ + Keys().front() + "' is unknown");
   }
   const toml::table& rest() const { return table_; }
+  // The names of what nobody took yet, in order.
+  std::vector<std::string> Keys() const {
+    std::vector<std::string> keys;
+    for (const auto& [key, value] : table_) keys.push_back(key);
+    std::ranges::sort(keys);
+    return keys;
+  }
 
  private:
   toml::table table_;
@@ -134,49 +137,83 @@ Status ReadImage(TableReader& document, GuestPolicy& policy) {
 bool IsEnvPattern(std::string_view pattern) {
   if (pattern.ends_with('*')) {
     pattern.remove_suffix(1);
-  } else if (pattern.empty()) {
-    return false;
   }
+  if (pattern.empty()) return false;
   return std::ranges::none_of(
       pattern, [](char c) { return c == '*' || c == '=' || c == ' ' || c == '\0' || c == '\n'; });
 }
 
 using Commands = std::vector<std::vector<std::string>>;
 
-// Argument vectors under `key` of [agent].
-Result<Commands> ReadCommands(TableReader& table, const std::string& key) {
+// Argument vectors under `key` of the table called `name`.
+Result<Commands> ReadCommands(TableReader& table, const std::string& name, const std::string& key) {
   LOCKET_TRY_ASSIGN(const auto list, table.OptionalList(key));
   Commands commands;
   for (const auto& command : list) {
     if (!command.is_array() || command.as_array().empty()) {
-      return Bad("'agent." + key + "': an entry is not a list of arguments");
+      return Bad("'" + name + key + "': an entry is not a list of arguments");
     }
-    LOCKET_TRY_ASSIGN(auto arguments, TextList(command.as_array(), "agent." + key));
+    LOCKET_TRY_ASSIGN(auto arguments, TextList(command.as_array(), name + key));
     commands.push_back(std::move(arguments));
   }
   return commands;
 }
 
-Status ReadAgent(TableReader& document, GuestPolicy& policy) {
-  LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("agent"));
-  if (!table) return Ok();
-  LOCKET_TRY_ASSIGN(policy.allow_commands, ReadCommands(*table, "allow_commands"));
-  LOCKET_TRY_ASSIGN(policy.allow_exec, ReadCommands(*table, "allow_exec"));
-  LOCKET_TRY_ASSIGN(const auto env, table->OptionalList("allow_env"));
+// `name`: the table's, with a dot behind.
+Result<ImageRules> ReadRules(TableReader& table, const std::string& name) {
+  ImageRules rules;
+  LOCKET_TRY_ASSIGN(rules.allow_commands, ReadCommands(table, name, "allow_commands"));
+  LOCKET_TRY_ASSIGN(rules.allow_exec, ReadCommands(table, name, "allow_exec"));
+  LOCKET_TRY_ASSIGN(const auto volumes, table.OptionalList("allow_volumes"));
+  LOCKET_TRY_ASSIGN(rules.allow_volumes, TextList(volumes, name + "allow_volumes"));
+  for (const auto& path : rules.allow_volumes) {
+    LOCKET_TRY(CheckVolumePath(path).While("'" + name + "allow_volumes'"));
+  }
+  return rules;
+}
+
+// [agent.images."sha256:..."].
+Status ReadImageRules(TableReader& agent, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(auto images, agent.OptionalTable("images"));
+  if (!images) return Ok();
+  const auto keys = images->Keys();
+  if (keys.size() > kMaxListEntries) return Bad("'agent.images' has more than 1024 entries");
+  for (const std::string& key : keys) {
+    const std::string name = "agent.images." + key;
+    LOCKET_TRY_ASSIGN(const auto digest, Digest::FromText(key).While("'" + name + "'"));
+    const auto& allowed = policy.allowed_digests;
+    if (!policy.allow_keyed && std::ranges::find(allowed, digest) == allowed.end()) {
+      return Bad("'" + name + "': the image is not among 'image.allowed_digests'");
+    }
+    LOCKET_TRY_ASSIGN(auto table, images->OptionalTable(key));
+    LOCKET_TRY_ASSIGN(policy.images[digest], ReadRules(*table, name + "."));
+    LOCKET_TRY(table->Finish());
+  }
+  return Ok();
+}
+
+Status ReadEnvironment(TableReader& table, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(const auto env, table.OptionalList("allow_env"));
   LOCKET_TRY_ASSIGN(policy.allow_env, TextList(env, "agent.allow_env"));
   for (const auto& pattern : policy.allow_env) {
     if (!IsEnvPattern(pattern)) {
       return Bad("'agent.allow_env': '" + pattern + "' is neither a name nor a prefix and '*'");
     }
   }
+  return Ok();
+}
+
+// After ReadImage.
+Status ReadAgent(TableReader& document, GuestPolicy& policy) {
+  LOCKET_TRY_ASSIGN(auto table, document.OptionalTable("agent"));
+  if (!table) return Ok();
+  LOCKET_TRY_ASSIGN(policy.every_image, ReadRules(*table, "agent."));
+  LOCKET_TRY(ReadImageRules(*table, policy));
+  LOCKET_TRY(ReadEnvironment(*table, policy));
   LOCKET_TRY_ASSIGN(policy.allow_stdin, table->OptionalBool("allow_stdin"));
   LOCKET_TRY_ASSIGN(policy.allow_network, table->OptionalBool("allow_network"));
   LOCKET_TRY_ASSIGN(policy.hide_output, table->OptionalBool("hide_output"));
-  LOCKET_TRY_ASSIGN(const auto volumes, table->OptionalList("allow_volumes"));
-  LOCKET_TRY_ASSIGN(policy.allow_volumes, TextList(volumes, "agent.allow_volumes"));
-  for (const auto& path : policy.allow_volumes) {
-    LOCKET_TRY(CheckVolumePath(path).While("'agent.allow_volumes'"));
-  }
+  LOCKET_TRY_ASSIGN(policy.allow_all_syscalls, table->OptionalBool("allow_all_syscalls"));
   return table->Finish();
 }
 
@@ -230,23 +267,31 @@ std::string QuotedCommands(const Commands& commands) {
   return text + "]";
 }
 
+std::string EncodeRules(const ImageRules& rules) {
+  std::string text;
+  if (!rules.allow_commands.empty()) {
+    text += "allow_commands = " + QuotedCommands(rules.allow_commands) + "\n";
+  }
+  if (!rules.allow_exec.empty()) text += "allow_exec = " + QuotedCommands(rules.allow_exec) + "\n";
+  if (!rules.allow_volumes.empty()) {
+    text += "allow_volumes = " + QuotedList(rules.allow_volumes) + "\n";
+  }
+  return text;
+}
+
 // Empty if nothing differs from the defaults.
 std::string EncodeAgentPart(const GuestPolicy& policy) {
-  std::string text;
-  if (!policy.allow_commands.empty() || !policy.allow_env.empty()) {
-    text += "allow_commands = " + QuotedCommands(policy.allow_commands) +
-            "\nallow_env = " + QuotedList(policy.allow_env) + "\n";
-  }
-  if (!policy.allow_exec.empty()) {
-    text += "allow_exec = " + QuotedCommands(policy.allow_exec) + "\n";
-  }
+  std::string text = EncodeRules(policy.every_image);
+  if (!policy.allow_env.empty()) text += "allow_env = " + QuotedList(policy.allow_env) + "\n";
   if (policy.allow_stdin) text += "allow_stdin = true\n";
   if (policy.allow_network) text += "allow_network = true\n";
   if (policy.hide_output) text += "hide_output = true\n";
-  if (!policy.allow_volumes.empty()) {
-    text += "allow_volumes = " + QuotedList(policy.allow_volumes) + "\n";
+  if (policy.allow_all_syscalls) text += "allow_all_syscalls = true\n";
+  if (!text.empty()) text.insert(0, "\n[agent]\n");
+  for (const auto& [digest, rules] : policy.images) {
+    text += "\n[agent.images." + QuoteTomlKey(digest.ToText()) + "]\n" + EncodeRules(rules);
   }
-  return text.empty() ? text : "\n[agent]\n" + text;
+  return text;
 }
 
 }  // namespace
@@ -279,6 +324,41 @@ Status CheckVolumePath(const std::string& path) {
     return Bad("'" + path + "' is the guest's own");
   }
   return Ok();
+}
+
+bool IsLoaderVariable(std::string_view name) {
+  // Of the C library, shells, and interpreters.
+  static constexpr std::string_view kNames[] = {"BASH_ENV",
+                                                "CLASSPATH",
+                                                "ENV",
+                                                "GCONV_PATH",
+                                                "GEM_HOME",
+                                                "GEM_PATH",
+                                                "GLIBC_TUNABLES",
+                                                "IFS",
+                                                "JDK_JAVA_OPTIONS",
+                                                "LOCPATH",
+                                                "LUA_CPATH",
+                                                "LUA_INIT",
+                                                "LUA_PATH",
+                                                "NODE_OPTIONS",
+                                                "NODE_PATH",
+                                                "OPENSSL_CONF",
+                                                "OPENSSL_MODULES",
+                                                "PATH",
+                                                "PERL5DB",
+                                                "PERL5LIB",
+                                                "PERL5OPT",
+                                                "PERLLIB",
+                                                "PROMPT_COMMAND",
+                                                "PS4",
+                                                "RUBYLIB",
+                                                "RUBYOPT",
+                                                "SHELLOPTS",
+                                                "_JAVA_OPTIONS",
+                                                "JAVA_TOOL_OPTIONS"};
+  return name.starts_with("LD_") || name.starts_with("PYTHON") || name.starts_with("BASH_FUNC_") ||
+         std::ranges::find(kNames, name) != std::end(kNames);
 }
 
 Result<GuestPolicy> DecodeGuestPolicy(std::string_view toml) {

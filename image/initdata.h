@@ -45,19 +45,28 @@ struct BrokerPolicy {
   bool operator==(const BrokerPolicy&) const = default;
 };
 
+// What the host may do with the containers of one image, beside what it may with every one.
+struct ImageRules {
+  std::vector<std::vector<std::string>> allow_commands{};
+  std::vector<std::vector<std::string>> allow_exec{};
+  std::vector<std::string> allow_volumes{};  // absolute paths, in normal form
+
+  bool operator==(const ImageRules&) const = default;
+};
+
 struct GuestPolicy {
   std::optional<BrokerPolicy> broker{};
   // [image]
   std::vector<Digest> allowed_digests{};
   bool allow_keyed = false;
   // [agent]
-  std::vector<std::vector<std::string>> allow_commands{};
-  std::vector<std::vector<std::string>> allow_exec{};
+  ImageRules every_image{};
+  std::map<Digest, ImageRules> images{};  // [agent.images."sha256:..."], by manifest digest
   std::vector<std::string> allow_env{};
   bool allow_stdin = false;
   bool allow_network = false;
   bool hide_output = false;
-  std::vector<std::string> allow_volumes{};  // absolute paths, in normal form
+  bool allow_all_syscalls = false;
 
   bool operator==(const GuestPolicy&) const = default;
 };
@@ -66,7 +75,12 @@ struct GuestPolicy {
 // guest's own.
 Status CheckVolumePath(const std::string& path);
 
-// The document under kPolicyKey. kInvalidArgument: unknown keys, no [image], a broker without a CA.
+// Whether a variable called `name` may make a program load or run code: LD_PRELOAD, PYTHONPATH. No
+// pattern with a star covers such a name, so the tenant lists it in full or the host cannot set it.
+bool IsLoaderVariable(std::string_view name);
+
+// The document under kPolicyKey. kInvalidArgument: unknown keys, no [image], a broker without a CA,
+// rules for an image that may not run, a star that stands for every variable.
 Result<GuestPolicy> DecodeGuestPolicy(std::string_view toml);
 std::string EncodeGuestPolicy(const GuestPolicy& policy);
 

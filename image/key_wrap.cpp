@@ -43,14 +43,6 @@ Status CheckKek(const Secret& kek) {
                    " bytes, not 32; make one with: head -c 32 /dev/urandom");
 }
 
-// One text for whatever is wrong with a key: the guest tells its host, who shall not learn from it
-// how long a resource of the broker is.
-Error WrongKey() {
-  return {ErrorCode::kDataLoss,
-          "unwrap layer key: authentication failed: the broker's key is another one, or the packet "
-          "was changed"};
-}
-
 Result<std::vector<std::byte>> Seal(const Secret& kek, std::span<const std::byte> iv,
                                     std::span<const std::byte> plain) {
   std::vector<std::byte> sealed(plain.size() + kTagBytes);
@@ -88,7 +80,9 @@ Result<Secret> Open(const Secret& kek, std::span<const std::byte> iv,
   if (!ready) return CryptoError("unwrap layer key");
   if (EVP_DecryptFinal_ex(context.get(), RawOut(plain.Reveal()) + written, &last) != 1) {
     ERR_clear_error();
-    return WrongKey();
+    return Error(ErrorCode::kDataLoss,
+                 "unwrap layer key: authentication failed: the broker's key is another one, or the "
+                 "packet was changed");
   }
   return plain;
 }
@@ -112,7 +106,7 @@ Result<KeyPacket> WrapLayerKey(const Secret& kek, const ResourceId& kid, const L
 }
 
 Result<LayerKey> UnwrapLayerKey(const Secret& kek, const KeyPacket& packet) {
-  if (kek.Reveal().size() != kKekBytes) return WrongKey();
+  LOCKET_TRY(CheckKek(kek));
   if (packet.wrapped_data.size() <= kTagBytes || packet.wrapped_data.size() > kMaxKeyPacketBytes) {
     return Error(ErrorCode::kInvalidArgument, "unwrap layer key: the packet's size is impossible");
   }

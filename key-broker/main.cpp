@@ -20,12 +20,11 @@ int Fail(const Error& error, int status) {
 }
 
 // Before other threads start, so that they inherit it.
-Result<UniqueFd> CatchSignals() {
+Result<UniqueFd> CatchStopSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
   const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   if (failed != 0) return Error::FromErrno(failed, "block signals");
   ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
@@ -37,7 +36,7 @@ Result<UniqueFd> CatchSignals() {
 Status Main(const key_broker::CommandLine& line) {
   LOCKET_TRY_ASSIGN(const auto config, key_broker::LoadConfig(line.config_file));
   if (line.check_config) return key_broker::CheckConfig(config);
-  LOCKET_TRY_ASSIGN(const auto stop, CatchSignals());
+  LOCKET_TRY_ASSIGN(const auto stop, CatchStopSignals());
   return key_broker::Run(config, stop.get());
 }
 

@@ -111,7 +111,10 @@ Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod, TenantData& 
               .vcpus = config.vcpus,
               .accelerator = accelerator,
               .initdata = std::move(tenant.disk)};
-  if (config.tee == Tee::kNone) return spec;
+  if (config.tee == Tee::kNone) {
+    spec.cmdline += " locket.tee=none";  // else the guest takes a missing TEE for one taken away
+    return spec;
+  }
   LOCKET_TRY_ASSIGN(const auto emulator, FindProgram(config.tee_emulator));
   log::Warning(
       "tee = \"emulated\": THE EMULATED TEE PROTECTS NOTHING; whoever runs this host can read and "

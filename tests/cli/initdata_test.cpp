@@ -50,7 +50,14 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
                             "--allow-volume",
                             "/data",
                             "--allow-volume",
-                            "/var/cache/x"});
+                            "/var/cache/x",
+                            "--allow-command",
+                            digest_ + R"(=["/bin/one","a=b"])",
+                            "--allow-exec",
+                            digest_ + R"(=["/bin/probe"])",
+                            "--allow-volume",
+                            digest_ + "=/one",
+                            "--allow-all-syscalls"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
   EXPECT_EQ(policy.broker->url, "https://b:1");
@@ -59,15 +66,32 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
   EXPECT_EQ(policy.allowed_digests[0].ToText(), digest_);
   EXPECT_TRUE(policy.allow_keyed);
   EXPECT_THAT(
-      policy.allow_commands,
+      policy.every_image.allow_commands,
       ElementsAre(ElementsAre("/bin/sh", "-c", "echo 'x' \"y\" , [z]"), ElementsAre("/bin/ls")));
   EXPECT_THAT(policy.allow_env, ElementsAre("A", "KUBERNETES_*"));
   EXPECT_TRUE(policy.allow_stdin);
   EXPECT_TRUE(policy.allow_network);
   EXPECT_TRUE(policy.hide_output);
-  EXPECT_THAT(policy.allow_exec,
+  EXPECT_THAT(policy.every_image.allow_exec,
               ElementsAre(ElementsAre("/bin/check", "--health"), ElementsAre("/bin/sh")));
-  EXPECT_THAT(policy.allow_volumes, ElementsAre("/data", "/var/cache/x"));
+  EXPECT_THAT(policy.every_image.allow_volumes, ElementsAre("/data", "/var/cache/x"));
+  EXPECT_TRUE(policy.allow_all_syscalls);
+  ASSERT_EQ(policy.images.size(), 1U);
+  const auto& [digest, rules] = *policy.images.begin();
+  EXPECT_EQ(digest.ToText(), digest_);
+  EXPECT_THAT(rules.allow_commands, ElementsAre(ElementsAre("/bin/one", "a=b")));
+  EXPECT_THAT(rules.allow_exec, ElementsAre(ElementsAre("/bin/probe")));
+  EXPECT_THAT(rules.allow_volumes, ElementsAre("/one"));
+  EXPECT_EQ(made.err, "");
+}
+
+TEST_F(InitdataTest, WarnsOfVariablesThatLetTheHostLoadCode) {
+  const auto made =
+      Create({"--allow-digest", digest_, "--allow-env", "A", "--allow-env", "LD_PRELOAD"});
+  EXPECT_EQ(made.exit_code, 0);
+  EXPECT_EQ(made.err,
+            "locket: warning: with --allow-env LD_PRELOAD the host can make programs in the guest "
+            "run other code\n");
 }
 
 TEST_F(InitdataTest, DigestIsThatOfTheFile) {
@@ -91,6 +115,13 @@ TEST_F(InitdataTest, RefusesWrongUsage) {
       {{"--allow-keyed", "--allow-command", "/bin/ls"}, "no JSON array of strings"},
       {{"--allow-keyed", "--allow-command", "[]"}, "no JSON array of strings"},
       {{"--allow-keyed", "--allow-command", "[1]"}, "no JSON array of strings"},
+      {{"--allow-keyed", "--allow-env", "*"}, "lets the host set every variable"},
+      {{"--allow-keyed", "--allow-exec", "sha256:1=[]"}, "--allow-exec: "},
+      {{"--allow-keyed", "--allow-exec", digest_ + "=[]"}, "'[]' is no JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", digest_}, "is no JSON array of strings"},
+      {{"--allow-digest", "sha256:" + std::string(64, 'b'), "--allow-volume", digest_ + "=/x"},
+       "image " + digest_ + " may not run"},
+      {{"--allow-keyed", "--allow-volume", digest_ + "=x"}, "'x' is not an absolute path"},
       {{"--allow-keyed", "--allow-exec", "/bin/sh"}, "--allow-exec: '/bin/sh' is no JSON array"}};
   for (const auto& [arguments, reason] : cases) {
     const auto made = Create(arguments);

@@ -142,7 +142,7 @@ left_out_is_said() {
   prints 1000 kubelet_run odd app '/usr/bin/id -u'
   left=$(grep "container=\"$(container_status odd app '.containerID | ltrimstr("containerd://")')\"" "$RUN/log/containerd.log" | sed -n 's/.*left_out=//p')
   echo "$left"
-  [ "$left" = "\"environment variable 'HOSTNAME', environment variable 'HIDDEN', user 2000 (the image's is 1000), processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
+  [ "$left" = "\"environment variable 'HIDDEN', user 2000 (the image's is 1000), processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
 }
 exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
 # The cgroup that the kubelet made for the pod has the limit of its container and the overhead.

@@ -29,7 +29,7 @@ const std::vector<std::string> kCheck = {"/bin/check", "--health"};
 
 GuestSpec ContainerSpec() {
   return {.process = {.argv = {"/bin/app"},
-                      .env = {"PATH=/bin", "MODE=safe"},
+                      .env = {"PATH=/bin", "HOME=/", "MODE=safe"},
                       .working_directory = "/srv",
                       .uid = 1000,
                       .gid = 1001},
@@ -69,7 +69,7 @@ TEST(ExecSpecTest, TheRestIsTheContainersAndTheHostOnlyTakesAway) {
   const auto spec =
       ApplyExecPolicy(ContainerSpec(), host, {.allow_exec = {kCheck}, .allow_env = {"PROBE_*"}});
   ASSERT_TRUE(spec.ok()) << spec.error().message();
-  EXPECT_THAT(spec->process.env, ElementsAre("PATH=/bin", "MODE=safe", "PROBE_ID=7"));
+  EXPECT_THAT(spec->process.env, ElementsAre("PATH=/bin", "HOME=/", "MODE=safe", "PROBE_ID=7"));
   EXPECT_EQ(spec->process.working_directory, "/srv");
   EXPECT_EQ(spec->process.uid, 1000U);
   EXPECT_THAT(spec->capabilities, ElementsAre("CAP_KILL"));
@@ -83,11 +83,11 @@ TEST(ExecSpecTest, ATerminalHasAName) {
   const SpecPolicy policy{.allow_exec = {kCheck}, .allow_env = {"TERM"}};
   EXPECT_THAT(
       ApplyExecPolicy(ContainerSpec(), {.args = kCheck, .terminal = true}, policy)->process.env,
-      ElementsAre("PATH=/bin", "MODE=safe", "TERM=xterm"));
+      ElementsAre("PATH=/bin", "HOME=/", "MODE=safe", "TERM=xterm"));
   EXPECT_THAT(ApplyExecPolicy(ContainerSpec(),
                               {.args = kCheck, .env = {"TERM=vt100"}, .terminal = true}, policy)
                   ->process.env,
-              ElementsAre("PATH=/bin", "MODE=safe", "TERM=vt100"));
+              ElementsAre("PATH=/bin", "HOME=/", "MODE=safe", "TERM=vt100"));
 }
 
 TEST(ExecSpecTest, StreamsNeedTheTenantsWord) {

@@ -23,6 +23,9 @@ HostSpec Host() {
   return {.args = {"/bin/app", "serve"}, .env = {"PATH=/bin", "MODE=safe"}, .hostname = "pod"};
 }
 
+const RlimitSpec kUnlimitedProcesses{
+    .type = "RLIMIT_NPROC", .soft = UINT64_MAX, .hard = UINT64_MAX};
+
 Json Encoded(const GuestSpec& spec) {
   return Json::parse(
       EncodeGuestSpec(spec, {.container_id = "c1", .rootfs = "/run/root", .etc = "/run/etc"}));
@@ -31,7 +34,9 @@ Json Encoded(const GuestSpec& spec) {
 TEST(GuestSpecTest, TheImagesOwnCommandRuns) {
   const auto spec = ApplyPolicy(kImage, Host(), {});
   ASSERT_TRUE(spec.ok()) << spec.error().message();
-  EXPECT_EQ(spec->process, kImage);
+  ImageProcess expected = kImage;
+  expected.env.emplace_back("HOME=/");
+  EXPECT_EQ(spec->process, expected);
   EXPECT_THAT(spec->dropped, IsEmpty());
 }
 
@@ -76,7 +81,7 @@ TEST(GuestSpecTest, VariablesOfTheHostNeedTheTenantsWord) {
       ApplyPolicy(kImage, host, {.allow_env = {"HOSTNAME", "KUBERNETES_*", "NOVALUE"}});
   ASSERT_TRUE(spec.ok());
   EXPECT_THAT(spec->process.env,
-              ElementsAre("PATH=/bin", "MODE=safe", "KUBERNETES_PORT=1", "HOSTNAME=pod"));
+              ElementsAre("PATH=/bin", "MODE=safe", "KUBERNETES_PORT=1", "HOME=/"));
   EXPECT_THAT(spec->dropped,
               ElementsAre("environment variable 'MODE'", "environment variable 'LD_PRELOAD'",
                           "environment variable 'HOSTNAMES'", "environment variable 'NOVALUE'"));
@@ -86,7 +91,7 @@ TEST(GuestSpecTest, AnAllowedVariableReplacesTheImages) {
   HostSpec host = Host();
   host.env = {"MODE=fast"};
   EXPECT_THAT(ApplyPolicy(kImage, host, {.allow_env = {"MODE"}})->process.env,
-              ElementsAre("PATH=/bin", "MODE=fast"));
+              ElementsAre("PATH=/bin", "MODE=fast", "HOME=/"));
 }
 
 TEST(GuestSpecTest, AnImageWithoutAPathGetsTheUsualOne) {
@@ -94,14 +99,17 @@ TEST(GuestSpecTest, AnImageWithoutAPathGetsTheUsualOne) {
   image.env.clear();
   HostSpec host = Host();
   host.env.clear();
-  EXPECT_THAT(ApplyPolicy(image, host, {})->process.env, ElementsAre(HasSubstr("PATH=/usr/local")));
+  EXPECT_THAT(ApplyPolicy(image, host, {})->process.env,
+              ElementsAre(HasSubstr("PATH=/usr/local"), "HOME=/"));
 }
 
 TEST(GuestSpecTest, PatternsMatchWholeNamesOrPrefixes) {
   EXPECT_TRUE(EnvNameAllowed("A", {"A"}));
   EXPECT_FALSE(EnvNameAllowed("AB", {"A"}));
   EXPECT_TRUE(EnvNameAllowed("AB", {"X", "A*"}));
-  EXPECT_TRUE(EnvNameAllowed("anything", {"*"}));
+  EXPECT_TRUE(EnvNameAllowed("anything", {"any*"}));
+  EXPECT_FALSE(EnvNameAllowed("LD_PRELOAD", {"LD_*", "L*"})) << "only by its whole name";
+  EXPECT_TRUE(EnvNameAllowed("LD_PRELOAD", {"LD_PRELOAD"}));
   EXPECT_FALSE(EnvNameAllowed("A", {}));
 }
 
@@ -142,9 +150,78 @@ TEST(GuestSpecTest, UnknownRlimitsAndHostMountsAreLeftOut) {
       {.destination = "/proc"}, {.destination = "/etc/hosts"}, {.destination = "/var/secrets"}};
   const auto spec = ApplyPolicy(kImage, host, {});
   ASSERT_TRUE(spec.ok());
-  EXPECT_THAT(spec->rlimits, ElementsAre(host.rlimits[0]));
+  EXPECT_THAT(spec->rlimits, ElementsAre(host.rlimits[0], kUnlimitedProcesses));
   EXPECT_THAT(spec->dropped, ElementsAre("rlimit 'RLIMIT_MADE_UP'", "rlimit 'RLIMIT_CORE'",
                                          "mount at '/var/secrets'"));
+}
+
+TEST(GuestSpecTest, LimitsAreThoseOfEnginesUnlessTheHostsAreLower) {
+  const RlimitSpec files{.type = "RLIMIT_NOFILE", .soft = 1 << 20, .hard = 1 << 20};
+  EXPECT_THAT(ApplyPolicy(kImage, Host(), {})->rlimits, ElementsAre(files, kUnlimitedProcesses));
+  HostSpec host = Host();
+  host.rlimits = {{.type = "RLIMIT_NOFILE", .soft = 100, .hard = UINT64_MAX},
+                  {.type = "RLIMIT_NPROC", .soft = 5, .hard = 6}};
+  EXPECT_THAT(ApplyPolicy(kImage, host, {})->rlimits,
+              ElementsAre(RlimitSpec{.type = "RLIMIT_NOFILE", .soft = 100, .hard = 1 << 20},
+                          host.rlimits[1]));
+}
+
+TEST(GuestSpecTest, GroupsAreTheImagesAndOthersAreNamed) {
+  ImageProcess image = kImage;
+  image.groups = {29, 44};
+  HostSpec host = Host();
+  host.groups = {0, 1001, 44};
+  const auto spec = ApplyPolicy(image, host, {});
+  EXPECT_THAT(spec->dropped, IsEmpty());
+  EXPECT_EQ(Encoded(*spec)["process"]["user"]["additionalGids"], Json({1001, 29, 44}));
+  host.groups = {2000, 44, 3000};
+  EXPECT_THAT(ApplyPolicy(image, host, {})->dropped,
+              ElementsAre("groups 2000, 3000 (the image's own are taken)"));
+}
+
+TEST(GuestSpecTest, HomeAndHostnameAreSetUnlessSomebodyDid) {
+  ImageProcess image = kImage;
+  image.home = "/app";
+  HostSpec host = Host();
+  host.env = {"HOSTNAME=pod"};
+  auto spec = ApplyPolicy(image, host, {}).value();
+  EXPECT_THAT(spec.dropped, IsEmpty()) << "it is set all the same";
+  AddHostname(spec);
+  EXPECT_THAT(spec.process.env, ElementsAre("PATH=/bin", "MODE=safe", "HOME=/app", "HOSTNAME=pod"));
+  image.env = {"PATH=/bin", "HOME=/own", "HOSTNAME=own"};
+  spec = ApplyPolicy(image, host, {}).value();
+  AddHostname(spec);
+  EXPECT_THAT(spec.process.env, ElementsAre("PATH=/bin", "HOME=/own", "HOSTNAME=own"));
+}
+
+TEST(GuestSpecTest, KernelParametersOfThePodAreNamed) {
+  HostSpec host = Host();
+  host.sysctls = {"net.core.somaxconn"};
+  EXPECT_THAT(ApplyPolicy(kImage, host, {})->dropped,
+              ElementsAre("kernel parameter 'net.core.somaxconn'"));
+}
+
+TEST(GuestSpecTest, RulesForOneImageHoldForItAlone) {
+  const auto one = image::Digest::Of("one");
+  const SpecPolicy policy{
+      .allow_commands = {{"/all"}},
+      .images = {
+          {one, {.allow_commands = {{"/one"}}, .allow_exec = {{"/x"}}, .allow_volumes = {"/v"}}}}};
+  const SpecPolicy here = PolicyForImage(policy, one);
+  EXPECT_THAT(here.allow_commands, ElementsAre(ElementsAre("/all"), ElementsAre("/one")));
+  EXPECT_THAT(here.allow_exec, ElementsAre(ElementsAre("/x")));
+  EXPECT_THAT(here.allow_volumes, ElementsAre("/v"));
+  const SpecPolicy there = PolicyForImage(policy, image::Digest::Of("other"));
+  EXPECT_THAT(there.allow_commands, ElementsAre(ElementsAre("/all")));
+  EXPECT_THAT(there.allow_exec, IsEmpty());
+  EXPECT_THAT(there.allow_volumes, IsEmpty());
+}
+
+TEST(GuestSpecTest, ThereIsASeccompProfileUnlessTheTenantTakesItAway) {
+  EXPECT_TRUE(Encoded(*ApplyPolicy(kImage, Host(), {}))["linux"].contains("seccomp"));
+  EXPECT_FALSE(
+      Encoded(*ApplyPolicy(kImage, Host(), {.allow_all_syscalls = true}))["linux"].contains(
+          "seccomp"));
 }
 
 TEST(GuestSpecTest, ATerminalHasANameAndIsToldToTheRuntime) {
@@ -152,7 +229,7 @@ TEST(GuestSpecTest, ATerminalHasANameAndIsToldToTheRuntime) {
   host.terminal = true;
   const auto spec = ApplyPolicy(kImage, host, {});
   ASSERT_TRUE(spec.ok());
-  EXPECT_THAT(spec->process.env, ElementsAre("PATH=/bin", "MODE=safe", "TERM=xterm"));
+  EXPECT_THAT(spec->process.env, ElementsAre("PATH=/bin", "MODE=safe", "HOME=/", "TERM=xterm"));
   EXPECT_EQ(Encoded(*spec).at("process").at("terminal"), true);
   EXPECT_EQ(Json::parse(EncodeGuestProcess(*spec)), Encoded(*spec).at("process"));
 }
@@ -163,7 +240,8 @@ TEST(GuestSpecTest, TheEncodedSpecHasOnlyGuestPathsAndTheImagesUser) {
   host.capabilities = {"CAP_CHOWN"};
   const Json spec = Encoded(*ApplyPolicy(kImage, host, {}));
   EXPECT_EQ(spec.at("root"), Json({{"path", "/run/root"}, {"readonly", false}}));
-  EXPECT_EQ(spec.at("process").at("user"), Json({{"uid", 1000}, {"gid", 1001}}));
+  EXPECT_EQ(spec.at("process").at("user"),
+            Json({{"uid", 1000}, {"gid", 1001}, {"additionalGids", {1001}}}));
   EXPECT_EQ(spec.at("process").at("cwd"), "/srv");
   EXPECT_EQ(spec.at("process").at("terminal"), false);
   EXPECT_EQ(spec.at("linux").at("cgroupsPath"), "/locket/c1");

@@ -11,13 +11,16 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
   const auto spec = DecodeHostSpec(R"({
     "ociVersion": "1.0.2", "hooks": {"prestart": [{"path": "/evil"}]},
     "process": {"args": ["/bin/app", "x"], "env": ["A=1"], "terminal": true, 
-      "noNewPrivileges": true, "user": {"uid": 7, "gid": 8},
+      "noNewPrivileges": true,
+      "user": {"uid": 7, "gid": 8, "additionalGids": [9, 10]},
       "capabilities": {"bounding": ["CAP_CHOWN"]},
       "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 18446744073709551615}]},
     "root": {"path": "/host", "readonly": true}, "hostname": "pod",
     "mounts": [{"destination": "/proc", "type": "proc"}, {"destination": "/data",
       "type": "bind", "source": "/host/data", "options": ["rbind", "ro"]}],
-    "linux": {"resources": {"memory": {"limit": -1}, "cpu": {"shares": 2, "quota": 3, "period": 4},
+    "linux": {"sysctl": {"a.b": "1"},
+      "resources": {"memory": {"limit": -1},
+      "cpu": {"shares": 2, "quota": 3, "period": 4},
       "pids": {"limit": 5}}}})");
   ASSERT_TRUE(spec.ok()) << spec.error().message();
   EXPECT_EQ(
@@ -26,10 +29,12 @@ TEST(HostSpecTest, ReadsWhatTheAgentLooksAtAndNothingElse) {
           .args = {"/bin/app", "x"},
           .env = {"A=1"},
           .uid = 7,
+          .groups = {9, 10},
           .capabilities = {"CAP_CHOWN"},
           .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 1, .hard = UINT64_MAX}},
           .mounts = {{.destination = "/proc"},
                      {.destination = "/data", .source = "/host/data", .options = {"rbind", "ro"}}},
+          .sysctls = {"a.b"},
           .hostname = "pod",
           .terminal = true,
           .no_new_privileges = true,

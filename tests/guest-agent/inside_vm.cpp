@@ -2,6 +2,8 @@
 // kernel's device mapper and real disks. Its console output is the result.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -12,6 +14,7 @@
 #include "device/kernel_dm_control.h"
 #include "device/kernel_mount_control.h"
 #include "device/sysfs_block_devices.h"
+#include "guest-agent/clock_follower.h"
 #include "guest-agent/early_boot.h"
 #include "guest-agent/module_list.h"
 #include "guest-mounter/file_key_source.h"
@@ -130,6 +133,38 @@ TEST_F(InsideVmTest, LocketMounterOpensAnImageByHand) {
 }  // namespace
 }  // namespace locket::guest_mounter
 
+namespace locket::guest_agent {
+namespace {
+
+using std::chrono::seconds;
+
+// Moves this machine's clock; its real-time clock, the host's, goes on as it is.
+void MoveClock(seconds by) {
+  timeval now{};
+  ASSERT_EQ(::gettimeofday(&now, nullptr), 0);
+  now.tv_sec += by.count();
+  ASSERT_EQ(::settimeofday(&now, nullptr), 0);
+}
+
+TEST(ClockInsideVmTest, ItIsSetForwardToTheHostsAndNeverBack) {
+  const Clocks clocks = KernelClocks();
+  const auto ahead = [&] {
+    return std::chrono::round<seconds>(clocks.guest() - clocks.host().value()).count();
+  };
+  MoveClock(seconds(-1000));
+  EXPECT_LT(ahead(), -990);
+  const Status followed = FollowClock(clocks);
+  ASSERT_TRUE(followed.ok()) << followed.error().message();
+  EXPECT_NEAR(static_cast<double>(ahead()), 0, 2);
+  MoveClock(seconds(100));
+  ASSERT_TRUE(FollowClock(clocks).ok());
+  EXPECT_NEAR(static_cast<double>(ahead()), 100, 3);
+  MoveClock(seconds(-100));
+}
+
+}  // namespace
+}  // namespace locket::guest_agent
+
 int main(int argc, char** argv) {
   using namespace locket::guest_agent;
   for (auto* step : {LeaveInitramfs, MountBase}) {
@@ -138,9 +173,11 @@ int main(int argc, char** argv) {
   for (const auto list : {kBootModules, kScratchModules}) {
     if (const auto done = LoadModules(list); !done.ok()) std::puts(done.error().message().c_str());
   }
+  if (const auto done = RaiseOwnLimits(); !done.ok()) std::puts(done.error().message().c_str());
   ::testing::InitGoogleMock(&argc, argv);
   const int status = RUN_ALL_TESTS();
   std::printf("inside-vm: status %d\n", status);
   std::fflush(stdout);
+  ::tcdrain(STDOUT_FILENO);
   PowerOff();
 }

@@ -144,6 +144,77 @@ TEST(DecodeNetworkTest, RefusesWhatIsNoNetworkAndSaysWhy) {
   }
 }
 
+std::string V6(std::initializer_list<uint8_t> head, std::initializer_list<uint8_t> tail) {
+  std::string bytes(head.begin(), head.end());
+  bytes.resize(16 - tail.size(), '\0');
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  return bytes;
+}
+
+// Each of them would reach what listens on the pod's loopback interface, or nothing at all.
+const std::vector<std::string> kDisguised = {
+    V4(127, 0, 0, 1),
+    V4(127, 255, 255, 254),
+    V6({}, {1}),
+    V6({}, {127, 0, 0, 1}),
+    V6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, {127, 0, 0, 1}),
+    V6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, {10, 0, 0, 1}),
+    V6({0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, {127, 0, 0, 1}),
+    V6({0, 0x64, 0xff, 0x9b}, {127, 0, 0, 1}),
+    V6({0, 0x64, 0xff, 0x9b, 0, 1, 2}, {127, 0, 0, 1})};
+
+TEST(DecodeNetworkTest, NoAddressLeadsToTheLoopbackInterface) {
+  std::vector<std::string> wrong = kDisguised;
+  wrong.insert(wrong.end(), {V4(0, 0, 0, 1), V4(239, 1, 1, 1), V4(255, 255, 255, 255), V6({}, {}),
+                             V6({0xff, 2}, {1})});
+  const std::vector<std::function<void(v1::NetworkInterface&, const std::string&)>> places = {
+      [](auto& i, const auto& a) { SetPrefix(i.add_addresses(), a, 8); },
+      [](auto& i, const auto& a) { i.mutable_neighbours(0)->set_address(a); },
+      [](auto& i, const auto& a) {
+        SetPrefix(i.mutable_routes(0)->mutable_destination(), std::string(a.size(), '\0'), 0);
+        i.mutable_routes(0)->set_gateway(a);
+      },
+      [](auto& i, const auto& a) {
+        SetPrefix(i.mutable_routes(0)->mutable_destination(), std::string(a.size(), '\0'), 0);
+        i.mutable_routes(0)->clear_gateway();
+        i.mutable_routes(0)->set_source(a);
+      }};
+  for (const std::string& address : wrong) {
+    for (size_t place = 0; place < places.size(); ++place) {
+      v1::Network message = SomeMessage();
+      places[place](*message.mutable_interfaces(0), address);
+      EXPECT_FALSE(DecodeNetwork(message).ok()) << device::AddressText(address) << " at " << place;
+    }
+  }
+  for (const std::string& good : {V4(10, 0, 0, 9), V4(169, 254, 1, 1), V4(128, 0, 0, 1),
+                                  V6({0xfe, 0x80}, {1}), V6({0x20, 1, 0xd, 0xb8}, {9})}) {
+    for (size_t place = 0; place < places.size(); ++place) {
+      v1::Network message = SomeMessage();
+      places[place](*message.mutable_interfaces(0), good);
+      const auto network = DecodeNetwork(message);
+      EXPECT_TRUE(network.ok()) << network.error().message() << " at " << place;
+    }
+  }
+}
+
+TEST(DecodeNetworkTest, NoRouteOrResolverLeadsToTheGuestItself) {
+  for (const std::string& address : kDisguised) {
+    v1::Network message = SomeMessage();
+    auto* route = message.mutable_interfaces(0)->mutable_routes(1);
+    route->clear_source();
+    SetPrefix(route->mutable_destination(), address, 32);
+    const auto network = DecodeNetwork(message);
+    ASSERT_FALSE(network.ok()) << device::AddressText(address);
+    EXPECT_THAT(network.error().message(), HasSubstr("leads to the guest itself"));
+    message = SomeMessage();
+    message.set_nameservers(0, address);
+    EXPECT_THAT(DecodeNetwork(message)->nameservers, ElementsAre(kV6)) << "a node's own resolver";
+  }
+  v1::Network message = SomeMessage();
+  message.set_nameservers(0, V4(224, 0, 0, 251));
+  EXPECT_THAT(DecodeNetwork(message).error().message(), HasSubstr("nameserver 224.0.0.251"));
+}
+
 TEST(DecodeNetworkTest, RefusesMoreThanItsLimits) {
   const std::vector<std::pair<Spoil, std::string>> cases = {
       {[](auto& n, auto&) { n.add_interfaces(); }, "interfaces, more than 4"},
@@ -271,10 +342,12 @@ TEST(NetworkTextsTest, EtcSaysWhatTheNetworkIs) {
   EXPECT_EQ(ResolvConfText(network),
             "nameserver 10.96.0.10\nnameserver fd00::2\nsearch a.example example\n"
             "options ndots:5\n");
-  EXPECT_EQ(HostsText(network, "web"),
-            "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 web\nfd00::2 web\n");
+  EXPECT_EQ(
+      HostsText(network, "web"),
+      "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n10.0.0.2 web\nfd00::2 web\n");
   EXPECT_EQ(ResolvConfText({}), "");
-  EXPECT_EQ(HostsText({}, "web"), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 web\n");
+  EXPECT_EQ(HostsText({}, "web"),
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 web\n");
 }
 
 TEST(KernelNetworkTest, TheSameHappensInAKernel) {
@@ -283,10 +356,10 @@ TEST(KernelNetworkTest, TheSameHappensInAKernel) {
                                  "ip link add enp0s3 address 02:00:00:00:00:02 type veth peer name "
                                  "outside && ip link set outside up"});
   ASSERT_TRUE(wired.ok() && wired->exit_status == 0);
-  ASSERT_TRUE(HardenNetwork(SetKernelParameter).ok());
+  ASSERT_TRUE(HardenNetwork(SetNetworkParameter).ok());
   const auto control = device::OpenKernelNetworkControl().value();
   const auto network = DecodeNetwork(SomeMessage()).value();
-  const auto applied = ApplyNetwork(network, *control, SetKernelParameter);
+  const auto applied = ApplyNetwork(network, *control, SetNetworkParameter);
   ASSERT_TRUE(applied.ok()) << applied.error().message();
   const auto links = control->Links().value();
   const auto eth0 = std::ranges::find(links, "eth0", &device::NetworkLink::name);
@@ -294,7 +367,7 @@ TEST(KernelNetworkTest, TheSameHappensInAKernel) {
   EXPECT_EQ(eth0->addresses, network.interfaces[0].addresses);
   EXPECT_THAT(control->Routes().value(), SizeIs(2));
   EXPECT_EQ(ReadFile("/proc/sys/net/ipv6/conf/eth0/accept_ra", 8).value(), "0\n");
-  EXPECT_TRUE(SetKernelParameter("ipv6/conf/no-such-link/accept_ra", "0").ok())
+  EXPECT_TRUE(SetNetworkParameter("ipv6/conf/no-such-link/accept_ra", "0").ok())
       << "a kernel without it has nothing to switch off";
 }
 

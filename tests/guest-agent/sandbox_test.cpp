@@ -38,7 +38,7 @@ TEST_F(SandboxTest, WithoutTheTenantsLeaveThePodRunsWithoutItsNetwork) {
   Running("one");
   const auto etc = directory_.path() / "containers/one";
   EXPECT_EQ(ReadFile(etc / "hosts", 200).value(),
-            "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 pod-host\n");
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 pod-host\n");
   EXPECT_EQ(ReadFile(etc / "resolv.conf", 200).value(), "");
 }
 
@@ -59,7 +59,7 @@ TEST_F(SandboxTest, ContainersFindThePodsNetworkInEtc) {
   ASSERT_TRUE(sandbox.Find("one").value()->Create(Spec(), {}, /*with_stdin=*/false).ok());
   const auto etc = directory_.path() / "networked/one";
   EXPECT_EQ(ReadFile(etc / "hosts", 200).value(),
-            "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 pod-host\n");
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n10.0.0.2 pod-host\n");
   EXPECT_EQ(ReadFile(etc / "resolv.conf", 200).value(), "nameserver 10.0.0.1\n");
 }
 
@@ -82,6 +82,7 @@ TEST_F(SandboxTest, AContainerLivesFromItsRootToItsExit) {
   const Json config = Json::parse(fake.config);
   EXPECT_EQ(config.at("process").at("args"), Json({"/bin/app"}));
   EXPECT_EQ(config.at("hostname"), "pod-host") << "the sandbox's, as the spec names none";
+  EXPECT_THAT(config.at("process").at("env"), ::testing::Contains("HOSTNAME=pod-host"));
   EXPECT_EQ(ReadFile(directory_.path() / "containers/one/hostname", 100).value(), "pod-host\n");
 
   ASSERT_TRUE(WriteFull(fake.stdout_fd.get(), AsBytes("output")).ok());

@@ -104,7 +104,7 @@ TEST_F(ExitNoticesTest, TheEndOfTheRecordsEndsTheWait) {
   EXPECT_EQ(notice.error().code(), ErrorCode::kUnavailable);
 }
 
-constexpr char kToml[] =
+constexpr std::string_view kToml =
     "algorithm = \"sha256\"\nversion = \"0.1.0\"\n[data]\n\"locket.toml\" = '''\n[image]\n"
     "allowed_digests = []\n'''\n";
 
@@ -115,9 +115,9 @@ class InitdataDiskTest : public ::testing::Test {
     std::ofstream(path, std::ios::binary) << content;
     disks_.Plug("locket-initdata", {.path = path.string(), .size_bytes = content.size()});
   }
-  Result<std::optional<GuestInitdata>> Read() {
+  Result<std::optional<GuestInitdata>> Read(const HostData& host_data = std::nullopt) {
     disks_.OnAwait([this](std::chrono::milliseconds at_most) { clock_.Advance(at_most); });
-    return ReadInitdataDisk(disks_, clock_, std::chrono::milliseconds(500));
+    return ReadInitdataDisk(disks_, clock_, std::chrono::milliseconds(500), host_data);
   }
 
   TempDir directory_ = std::move(TempDir::Create(::testing::TempDir(), "initdata").value());
@@ -133,7 +133,7 @@ TEST_F(InitdataDiskTest, IsReadAndDigested) {
   ASSERT_TRUE(initdata.ok()) << initdata.error().message();
   ASSERT_TRUE(initdata->has_value());
   EXPECT_EQ((*initdata)->toml, kToml);
-  EXPECT_EQ((*initdata)->digest, image::Digest::Of(std::string_view(kToml)).ToText());
+  EXPECT_EQ((*initdata)->digest, image::Digest::Of(kToml).ToText());
   EXPECT_FALSE((*initdata)->policy.allow_keyed);
 }
 
@@ -150,19 +150,54 @@ TEST_F(InitdataDiskTest, ADiskWithSomethingElseIsAnError) {
   EXPECT_THAT(initdata.error().message(), HasSubstr("initdata disk"));
 }
 
+std::string Named(const char* algorithm) {
+  return "algorithm = \"" + std::string(algorithm) +
+         std::string(kToml).substr(kToml.find("\"\nversion"));
+}
+
 TEST_F(InitdataDiskTest, OnlyTheLaunchThatNamesItMayUseIt) {
-  auto initdata = InterpretInitdata(kToml);
-  ASSERT_TRUE(initdata.ok());
-  const std::optional given = std::move(*initdata);
-  std::array<std::byte, 32> host_data = given->host_data;
-  EXPECT_TRUE(CheckHostData(given, host_data).ok());
-  EXPECT_FALSE(CheckHostData(std::nullopt, host_data).ok()) << "the host withheld the disk";
-  EXPECT_TRUE(CheckHostData(std::nullopt, std::array<std::byte, 32>{}).ok());
-  host_data[31] ^= std::byte{1};
-  const Status refused = CheckHostData(given, host_data);
-  ASSERT_FALSE(refused.ok());
-  EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
-  EXPECT_THAT(refused.error().message(), HasSubstr("initdata does not belong to this launch"));
+  for (const auto& [name, algorithm] : {std::pair{"sha256", image::InitdataAlgorithm::kSha256},
+                                        std::pair{"sha384", image::InitdataAlgorithm::kSha384},
+                                        std::pair{"sha512", image::InitdataAlgorithm::kSha512}}) {
+    const std::string toml = Named(name);
+    auto host_data = image::HostDataFor(algorithm, toml);
+    const auto accepted = AcceptInitdata(toml, host_data);
+    ASSERT_TRUE(accepted.ok()) << accepted.error().message();
+    EXPECT_THAT(accepted->digest, ::testing::StartsWith(std::string(name) + ":"));
+    host_data[31] ^= std::byte{1};
+    const auto refused = AcceptInitdata(toml, host_data);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
+    EXPECT_THAT(refused.error().message(), HasSubstr("initdata does not belong to this launch"));
+  }
+}
+
+TEST_F(InitdataDiskTest, NothingIsDecodedThatTheLaunchDoesNotName) {
+  const std::string no_toml = "= [[[";
+  const auto other = AcceptInitdata(no_toml, std::array<std::byte, 32>{});
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), ErrorCode::kPermissionDenied) << other.error().message();
+  const auto named =
+      AcceptInitdata(no_toml, image::HostDataFor(image::InitdataAlgorithm::kSha256, no_toml));
+  ASSERT_FALSE(named.ok());
+  EXPECT_THAT(named.error().message(), HasSubstr("not TOML"));
+}
+
+TEST_F(InitdataDiskTest, TheAlgorithmIsTheOneThatTheDocumentNames) {
+  const std::string toml = Named("sha256");
+  const auto initdata =
+      AcceptInitdata(toml, image::HostDataFor(image::InitdataAlgorithm::kSha512, toml));
+  ASSERT_FALSE(initdata.ok());
+  EXPECT_EQ(initdata.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(initdata.error().message(), HasSubstr("another algorithm than it names"));
+}
+
+TEST_F(InitdataDiskTest, ADiskThatTheHostWithholdsIsMissed) {
+  EXPECT_TRUE(Read(std::array<std::byte, 32>{}).ok()) << "launched without";
+  const auto withheld = Read(image::HostDataFor(image::InitdataAlgorithm::kSha256, kToml));
+  ASSERT_FALSE(withheld.ok());
+  EXPECT_EQ(withheld.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(withheld.error().message(), HasSubstr("there is none"));
 }
 
 TEST(BrokerLinkTest, HostDataIsTheOwnReports) {

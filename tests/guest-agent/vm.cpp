@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/encoding.h"
 #include "rpc/transport.h"
 
 namespace locket::guest_agent {
@@ -20,40 +21,42 @@ constexpr size_t kMaxConsoleBytes = 4 << 20;
 std::vector<std::string> QemuArguments(const VmOptions& options, const std::string& cmdline,
                                        const std::filesystem::path& directory) {
   const auto initrd = options.initrd.value_or(options.image_directory / "initramfs.img");
-  std::vector<std::string> argv = {"qemu-system-x86_64",
-                                   "-machine",
-                                   "q35",
-                                   "-accel",
-                                   "tcg,thread=multi",
-                                   "-cpu",
-                                   "max",
-                                   "-m",
-                                   std::to_string(options.memory_mib),
-                                   "-smp",
-                                   "2",
-                                   "-nodefaults",
-                                   "-no-user-config",
-                                   "-display",
-                                   "none",
-                                   "-no-reboot",
-                                   "-kernel",
-                                   (options.image_directory / "vmlinuz").string(),
-                                   "-initrd",
-                                   initrd.string(),
-                                   "-append",
-                                   cmdline,
-                                   "-chardev",
-                                   "file,id=console,path=" + (directory / "console").string(),
-                                   "-serial",
-                                   "chardev:console",
-                                   "-device",
-                                   "virtio-serial-pci",
-                                   "-chardev",
-                                   "socket,id=agent,path=" + (directory / "agent").string(),
-                                   "-device",
-                                   "virtserialport,chardev=agent,name=dev.locket.agent",
-                                   "-device",
-                                   "virtio-scsi-pci,id=scsi0"};
+  std::vector<std::string> argv = {
+      "qemu-system-x86_64",
+      "-machine",
+      "q35",
+      "-accel",
+      "tcg,thread=multi",
+      "-cpu",
+      "max",
+      "-m",
+      std::to_string(options.memory_mib),
+      "-smp",
+      "2",
+      "-nodefaults",
+      "-no-user-config",
+      "-display",
+      "none",
+      "-no-reboot",
+      "-kernel",
+      (options.image_directory / "vmlinuz").string(),
+      "-initrd",
+      initrd.string(),
+      "-append",
+      cmdline,
+      "-chardev",
+      "socket,id=console,server=on,wait=off,telnet=on,path=" + (directory / "serial").string() +
+          ",logfile=" + (directory / "console").string(),
+      "-serial",
+      "chardev:console",
+      "-device",
+      "virtio-serial-pci",
+      "-chardev",
+      "socket,id=agent,path=" + (directory / "agent").string(),
+      "-device",
+      "virtserialport,chardev=agent,name=dev.locket.agent",
+      "-device",
+      "virtio-scsi-pci,id=scsi0"};
   if (options.nic_mac) {
     argv.insert(argv.end(), {"-netdev", "hubport,id=wire,hubid=0", "-device",
                              "virtio-net-pci,netdev=wire,romfile=,mac=" + *options.nic_mac});
@@ -67,6 +70,7 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
                      ",node-name=" + node + ",file.driver=file,file.filename=" + disk.file.string(),
                  "-device", "scsi-hd,drive=" + node + ",bus=scsi0.0,serial=" + disk.serial});
   }
+  argv.insert(argv.end(), options.more_arguments.begin(), options.more_arguments.end());
   return argv;
 }
 
@@ -85,7 +89,8 @@ Result<UniqueFd> Accept(int listener) {
 Result<std::unique_ptr<Vm>> Vm::Boot(const VmOptions& options) {
   LOCKET_TRY_ASSIGN(const auto text,
                     ReadFile(options.image_directory / "guest-image.json", 1 << 20));
-  const std::string cmdline = nlohmann::json::parse(text).at("cmdline");
+  const std::string cmdline =
+      nlohmann::json::parse(text).at("cmdline").get<std::string>() + options.more_cmdline;
   LOCKET_TRY_ASSIGN(auto directory, TempDir::Create("/tmp", "locket-vm-"));
   auto vm = std::unique_ptr<Vm>(new Vm(std::move(directory)));
   const auto& path = vm->directory_.path();
@@ -100,6 +105,14 @@ Result<std::unique_ptr<Vm>> Vm::Boot(const VmOptions& options) {
 std::string Vm::Console() const {
   auto text = ReadFile(directory_.path() / "console", kMaxConsoleBytes);
   return text.ok() ? *text : text.error().message();
+}
+
+Status Vm::SendSysRq(char key) {
+  if (!serial_.valid()) {
+    LOCKET_TRY_ASSIGN(serial_, rpc::ConnectUnix(directory_.path() / "serial"));
+  }
+  const std::string text = {'\xff', '\xf3', key};  // telnet: IAC BREAK (RFC 854)
+  return WriteFull(serial_.get(), AsBytes(text));
 }
 
 std::filesystem::path GuestImageDirectory() {

@@ -27,6 +27,8 @@ struct VmOptions {
   std::optional<std::filesystem::path> initrd{};  // instead of the image's own
   std::optional<std::string> nic_mac{};           // a network device; nobody else is on its wire
   int memory_mib = 512;
+  std::string more_cmdline = " locket.tee=none";  // behind the image's own
+  std::vector<std::string> more_arguments{};      // of QEMU
 };
 
 class Vm {
@@ -39,6 +41,9 @@ class Vm {
   // What the guest wrote on its console so far.
   std::string Console() const;
 
+  // Sends a BREAK and `key` on the serial line, as a host can.
+  Status SendSysRq(char key);
+
   // QEMU's exit status, once the guest has powered off.
   Result<int> AwaitPowerOff(std::chrono::milliseconds timeout) { return qemu_->Wait(timeout); }
 
@@ -48,6 +53,7 @@ class Vm {
   TempDir directory_;
   std::optional<Subprocess> qemu_;
   std::unique_ptr<rpc::TtrpcClient> agent_;
+  UniqueFd serial_;  // to the serial line; not before SendSysRq
 };
 
 // Why no VM can be booted here; empty if one can.

@@ -55,6 +55,9 @@ class VmTest : public ::testing::Test {
     ASSERT_TRUE(copied.ok()) << copied.error().message();
     std::filesystem::create_directories(root / "top");
     std::ofstream(root / "top/greeting") << "a sealed layer\n";
+    std::filesystem::create_directories(root / "top/etc");
+    std::ofstream(root / "top/etc/passwd") << "root:x:0:0::/root:\nuser:x:1000:1001::/home:\n";
+    std::ofstream(root / "top/etc/group") << "wheel:x:10:root\naudio:x:29:user,root\n";
     auto base = SealTree(root / "base", root / "base.blob");
     ASSERT_TRUE(base.ok()) << base.error().message();
     auto top = SealTree(root / "top", root / "top.blob");
@@ -91,7 +94,10 @@ class VmTest : public ::testing::Test {
   // Boots with the layers' disks (and `more`) and, if given, initdata.
   Guest Boot(const std::optional<std::string>& initdata, const std::vector<VmDisk>& more = {},
              const std::optional<std::string>& nic_mac = std::nullopt) {
-    VmOptions options{.image_directory = GuestImageDirectory(), .nic_mac = nic_mac};
+    VmOptions options{.image_directory = GuestImageDirectory(),
+                      .nic_mac = nic_mac,
+                      .more_cmdline = more_cmdline_,
+                      .more_arguments = more_arguments_};
     if (initdata) {
       const auto file = directory_->path() / "initdata";
       const auto disk = image::EncodeInitdataDevice(*initdata);
@@ -107,6 +113,9 @@ class VmTest : public ::testing::Test {
     if (!vm.ok()) ADD_FAILURE() << vm.error().message();
     return Guest(vm.ok() ? std::move(*vm) : nullptr);
   }
+
+  std::string more_cmdline_ = " locket.tee=none";
+  std::vector<std::string> more_arguments_{};
 
   static inline TempDir* directory_ = nullptr;
   static inline std::optional<FixtureLayer> base_;

@@ -18,6 +18,25 @@ const std::vector<std::string> kShow = {
     "ls /host; cat /etc/hostname; touch /written && echo writable; ulimit -n; "
     "mknod /disk b 8 0; cat /disk 2>&1; echo to-stderr >&2"};
 
+// What a container can see or reach of the guest that keeps it.
+const std::vector<std::string> kProbe = {
+    "/bin/sh", "-c",
+    // The console as /dev/console and as ttyS0, the kernel's log and memory, a port, tun, RTC,
+    // disk.
+    "n=0; for d in 'c 5 1' 'c 4 64' 'c 1 11' 'c 1 1' 'c 248 1' 'c 10 200' 'c 251 0' 'b 8 0'; do "
+    "n=$((n+1)); for at in /n$n /dev/n$n; do mknod $at $d; (: < $at) 2> /dev/null && echo reads "
+    "$d; "
+    "(: > $at) 2> /dev/null && echo writes $d; done; done; "
+    "mknod /null c 1 3 && echo x > /null && echo null opens; "
+    "id -G; echo $HOME $HOSTNAME; ulimit -n; ulimit -p; cat /proc/self/oom_score_adj; "
+    "while read -r key value; do case $key in Seccomp:) echo seccomp $value;; esac; done < "
+    "/proc/self/status; "
+    "while read -r name rest; do [ $name = AF_VSOCK ] && echo vsock; done < /proc/net/protocols; "
+    "ls /sys/class/nvme 2> /dev/null; mount -t tmpfs x /bin 2> /dev/null && echo mounts; "
+    "cd /proc/sys; echo $(cat kernel/printk kernel/sysrq debug/exception-trace); "
+    "echo $(cat user/max_user_namespaces net/ipv4/ip_unprivileged_port_start); "
+    "cat /proc/cmdline"};
+
 TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   const FixtureImage image = Image(kShow);
   Guest guest = Boot(PinningInitdata({image.manifest_digest()}, "allow_env = [\"TENANT_*\"]\n"));
@@ -53,6 +72,48 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   EXPECT_TRUE(off.ok()) << off.error().message();
   EXPECT_EQ(guest.vm().AwaitPowerOff(std::chrono::seconds(60)).value(), 0);
   EXPECT_THAT(guest.vm().Console(), AllOf(HasSubstr("mount at '/host'"), HasSubstr("'SPY'")));
+}
+
+TEST_F(VmTest, AContainerFindsTheGuestClosedAndTheDefaultsOfEngines) {
+  const auto disk = directory_->path() / "nvme";
+  std::ofstream(disk) << std::string(1 << 20, 'n');
+  more_arguments_ = {
+      "-blockdev",
+      "driver=raw,read-only=on,node-name=n,file.driver=file,file.filename=" + disk.string(),
+      "-device", "nvme,drive=n,serial=n"};
+  const FixtureImage image = Image(kProbe);
+  Guest guest =
+      Boot(PinningInitdata({image.manifest_digest()}, "allow_commands = [[\"/greeting\"]]\n"));
+  ASSERT_TRUE(guest.CreateSandbox().ok()) << guest.vm().Console();
+  // The host raises the console's level and resets the guest, if a BREAK is SysRq to it.
+  ASSERT_TRUE(guest.vm().SendSysRq('9').ok());
+  ASSERT_TRUE(guest.vm().SendSysRq('b').ok());
+  ASSERT_TRUE(guest.Prepare("one", image).ok()) << guest.vm().Console();
+  EXPECT_THAT(guest.Create("one", SpecFor({"/greeting"})).error().message(),
+              HasSubstr("cannot run '/greeting': permission denied: its mode"));
+  Json spec = SpecFor(kProbe);
+  spec["process"].erase("rlimits");
+  const auto created = guest.Create("one", spec);
+  ASSERT_TRUE(created.ok()) << created.error().message() << guest.vm().Console();
+  const Status started = guest.Start("one");
+  ASSERT_TRUE(started.ok()) << started.error().message() << guest.vm().Console();
+  EXPECT_THAT(guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value(),
+              StartsWith("null opens\n0 10 29\n/root from-spec\n1048576\nunlimited\n0\n"
+                         "seccomp 2\n4 4 1 4 0 0\n0 0\nconsole="));
+  EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDERR).value(), "");
+  EXPECT_EQ(guest.Wait("one").value(), 0U);
+  EXPECT_THAT(guest.vm().Console(), ::testing::Not(HasSubstr("sysrq")));
+}
+
+TEST_F(VmTest, ATeeThatTheHostTakesAwayIsMissed) {
+  more_cmdline_ = "";
+  const FixtureImage image = Image(kShow);
+  Guest guest = Boot(PinningInitdata({image.manifest_digest()}));
+  ASSERT_TRUE(guest.CreateSandbox().ok());
+  const auto prepared = guest.Prepare("one", image);
+  ASSERT_FALSE(prepared.ok());
+  EXPECT_EQ(prepared.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_THAT(prepared.error().message(), HasSubstr("does not say locket.tee=none"));
 }
 
 TEST_F(VmTest, WithoutInitdataNoImageIsOpened) {
@@ -208,7 +269,7 @@ TEST_F(VmTest, ThePodHasTheNetworkThatTheHostSaysIfTheTenantAllowsIt) {
   ASSERT_TRUE(guest.Start("one").ok());
   EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDOUT).value(),
             "nameserver 10.0.0.1\nsearch a.example\n"
-            "127.0.0.1 localhost\n::1 localhost\n10.0.0.2 from-spec\n"
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n10.0.0.2 from-spec\n"
             "lo\npod0\n02:00:00:00:00:07\n1400\n1\n"
             "Iface Destination Gateway\npod0 00000000 0100000A\npod0 0000000A 00000000\n");
 }

@@ -19,16 +19,23 @@ constexpr std::string_view kCa =
     "-----BEGIN CERTIFICATE-----\nAA\\\"==\n-----END CERTIFICATE-----\n";
 
 GuestPolicy SomePolicy() {
-  return {.broker = BrokerPolicy{.url = "https://b.example:8443", .ca = std::string(kCa)},
-          .allowed_digests = {Digest::Of("x"), Digest::Of("y")},
-          .allow_keyed = true,
-          .allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
-          .allow_exec = {{"/bin/check", "--health"}, {"/bin/sh"}},
-          .allow_env = {"HOSTNAME", "KUBERNETES_*"},
-          .allow_stdin = true,
-          .allow_network = true,
-          .hide_output = true,
-          .allow_volumes = {"/data", "/dev/shm"}};
+  return {
+      .broker = BrokerPolicy{.url = "https://b.example:8443", .ca = std::string(kCa)},
+      .allowed_digests = {Digest::Of("x"), Digest::Of("y")},
+      .allow_keyed = true,
+      .every_image = {.allow_commands = {{"/bin/sh", "-c", "echo \"hi\"\n\t\x01"}, {"/bin/true"}},
+                      .allow_exec = {{"/bin/check", "--health"}, {"/bin/sh"}},
+                      .allow_volumes = {"/data", "/dev/shm"}},
+      .images = {{Digest::Of("y"),
+                  {.allow_commands = {{"/bin/y"}},
+                   .allow_exec = {{"/bin/check-y", "]"}},
+                   .allow_volumes = {"/y"}}},
+                 {Digest::Of("z"), {}}},
+      .allow_env = {"HOSTNAME", "KUBERNETES_*"},
+      .allow_stdin = true,
+      .allow_network = true,
+      .hide_output = true,
+      .allow_all_syscalls = true};
 }
 
 TEST(InitdataTest, RoundTripsWithThePolicyInside) {
@@ -86,6 +93,7 @@ TEST(InitdataTest, BracketsInStringsAndCommentsAreNotNesting) {
 
 TEST(GuestPolicyTest, RefusesWithTheReason) {
   const std::string image = "[image]\nallowed_digests = []\n";
+  const std::string keyed = "[image]\nallow_keyed = true\n";
   const std::pair<std::string, std::string> cases[] = {
       {"", "'image' is missing"},
       {"[image]\nallow_keyd = true", "'image.allow_keyd' is unknown"},
@@ -103,6 +111,19 @@ TEST(GuestPolicyTest, RefusesWithTheReason) {
       {image + "[agent]\nallow_execs = []", "'agent.allow_execs' is unknown"},
       {image + "[agent]\nallow_env = [\"A*B\"]", "neither a name nor a prefix"},
       {image + "[agent]\nallow_env = [\"\"]", "neither a name nor a prefix"},
+      {image + "[agent]\nallow_env = [\"*\"]", "neither a name nor a prefix"},
+      {image + "[agent]\nallow_all_syscalls = 1",
+       "'agent.allow_all_syscalls' is not true or false"},
+      {image + "[agent]\nimages = []", "'agent.images' is not a table"},
+      {image + "[agent.images.\"sha256:1\"]", "'agent.images.sha256:1': "},
+      {image + "[agent.images.\"" + kDigest + "\"]", "is not among 'image.allowed_digests'"},
+      {keyed + "[agent.images.\"" + kDigest + "\"]\nallow_env = []",
+       kDigest + ".allow_env' is unknown"},
+      {keyed + "[agent.images.\"" + kDigest + "\"]\nallow_exec = [[]]",
+       kDigest + ".allow_exec': an entry is not a list"},
+      {keyed + "[agent.images.\"" + kDigest + "\"]\nallow_volumes = [\"/proc\"]",
+       "'/proc' is the guest's own"},
+      {keyed + "[agent.images]\n\"" + kDigest + "\" = 1", kDigest + "' is not a table"},
       {image + "[agent]\nallow_stdin = \"yes\"", "'agent.allow_stdin' is not true or false"},
       {image + "[agent]\nallow_network = 1", "'agent.allow_network' is not true or false"},
       {image + "[agent]\nhide_output = 1", "'agent.hide_output' is not true or false"},
@@ -130,10 +151,31 @@ TEST(GuestPolicyTest, OutputIsSeenUnlessThePolicySaysOtherwise) {
 }
 
 TEST(GuestPolicyTest, NothingIsRunInAContainerUnlessThePolicySaysSo) {
-  EXPECT_TRUE(
-      DecodeGuestPolicy("[image]\n[agent]\nallow_commands = [[\"/a\"]]\n")->allow_exec.empty());
-  const GuestPolicy policy{.allow_exec = {{"/bin/sh"}}};
+  EXPECT_TRUE(DecodeGuestPolicy("[image]\n[agent]\nallow_commands = [[\"/a\"]]\n")
+                  ->every_image.allow_exec.empty());
+  const GuestPolicy policy{.every_image = {.allow_exec = {{"/bin/sh"}}}};
   EXPECT_EQ(*DecodeGuestPolicy(EncodeGuestPolicy(policy)), policy);
+}
+
+TEST(GuestPolicyTest, RulesForOneImageAreKeptApartFromThoseForAll) {
+  const auto policy =
+      DecodeGuestPolicy("[image]\nallowed_digests = [\"" + kDigest +
+                        "\"]\n[agent]\nallow_exec = [[\"/all\"]]\n[agent.images.\"" + kDigest +
+                        "\"]\nallow_exec = [[\"/one\"]]\n");
+  ASSERT_TRUE(policy.ok()) << policy.error().message();
+  EXPECT_EQ(policy->every_image, (ImageRules{.allow_exec = {{"/all"}}}));
+  EXPECT_EQ(policy->images.at(Digest::Of("x")), (ImageRules{.allow_exec = {{"/one"}}}));
+}
+
+TEST(GuestPolicyTest, VariablesThatLoadCodeAreKnown) {
+  for (const char* name :
+       {"LD_PRELOAD", "LD_AUDIT", "PYTHONPATH", "BASH_ENV", "PATH", "NODE_OPTIONS", "PERL5OPT",
+        "RUBYOPT", "JAVA_TOOL_OPTIONS", "GLIBC_TUNABLES", "BASH_FUNC_ls%%"}) {
+    EXPECT_TRUE(IsLoaderVariable(name)) << name;
+  }
+  for (const char* name : {"HOSTNAME", "KUBERNETES_PORT", "NODE_ENV", "JAVA_HOME", "LDAP", ""}) {
+    EXPECT_FALSE(IsLoaderVariable(name)) << name;
+  }
 }
 
 TEST(GuestPolicyTest, StandardInputIsClosedUnlessThePolicySaysOtherwise) {

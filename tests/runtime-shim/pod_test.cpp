@@ -24,7 +24,7 @@ using ::testing::SizeIs;
 TEST_F(PodTest, ASandboxBootsTheGuestImage) {
   RunSandbox();
   EXPECT_TRUE(machine_->resumed());
-  EXPECT_EQ(machine_->spec.cmdline, "quiet");
+  EXPECT_EQ(machine_->spec.cmdline, "quiet locket.tee=none");
   EXPECT_EQ(machine_->spec.kernel, Path("guest/vmlinuz"));
   EXPECT_EQ(machine_->spec.dir, Path("state/pod"));
   EXPECT_FALSE(machine_->spec.emulator.has_value());
@@ -294,6 +294,7 @@ TEST_F(PodTest, InitdataReachesTheVmAndTheLaunch) {
   const auto device = ReadFile(machine_->spec.initdata->path, 1U << 20).value();
   EXPECT_EQ(device.size() % 512, 0U);
   EXPECT_EQ(image::DecodeInitdataDevice(AsBytes(device)).value(), toml);
+  EXPECT_EQ(machine_->spec.cmdline, "quiet") << "a launch with a TEE may not lack it";
   EXPECT_EQ(machine_->spec.emulator->host_data_hex,
             HexEncode(image::HostDataFor(image::InitdataAlgorithm::kSha256, toml)));
 }

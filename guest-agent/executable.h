@@ -1,0 +1,24 @@
+// Says in words why a program of an image cannot be run, which execve(2) says in one number.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "guest-agent/guest_spec.h"
+#include "guest-agent/root_directory.h"
+
+namespace locket::guest_agent {
+
+// kFailedPrecondition: the kernel would not run the process's program as it is in the image: not
+// executable, for another processor, neither ELF nor a script, or without its loader or
+// interpreter; the message says which. A program that is not found is left to the runtime to
+// report. So is what lies below `volumes`, where the image's files do not count.
+Status CheckExecutable(const RootDirectory& root, const ImageProcess& process,
+                       const std::vector<VolumeMount>& volumes);
+
+// kInvalidArgument: the working directory leads into /proc, where a link may lead out of the
+// container (CVE-2024-21626; crun 1.8 does not look).
+Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory);
+
+}  // namespace locket::guest_agent
