@@ -63,6 +63,8 @@ void CopyXattrs(const PaxRecords& pax, TarEntry& entry) {
 Status SetTime(const TarHeader& header, const PaxRecords* pax, TarEntry& entry) {
   entry.mtime = header.mtime;
   if (pax == nullptr) return Ok();
+  LOCKET_TRY(pax->FindTime("atime"));
+  LOCKET_TRY(pax->FindTime("ctime"));
   LOCKET_TRY_ASSIGN(const auto time, pax->FindTime("mtime"));
   if (!time) return Ok();
   entry.mtime = time->seconds;
@@ -85,6 +87,7 @@ Result<TarEntry> MakeTarEntry(const TarHeader& header, const PaxRecords* pax) {
                  .size = 0,
                  .xattrs = {},
                  .ignored_xattrs = 0};
+  LOCKET_TRY(SetTime(header, pax, entry));
   if (header.type == '1') {
     entry.hard_link_to = header.link;
     return entry;
@@ -93,7 +96,6 @@ Result<TarEntry> MakeTarEntry(const TarHeader& header, const PaxRecords* pax) {
   entry.mode |= type;
   LOCKET_TRY_ASSIGN(entry.uid, Id(header.uid, "uid"));
   LOCKET_TRY_ASSIGN(entry.gid, Id(header.gid, "gid"));
-  LOCKET_TRY(SetTime(header, pax, entry));
   if (S_ISREG(entry.mode)) entry.size = static_cast<uint64_t>(header.size);
   if (S_ISLNK(entry.mode)) entry.symlink_target = header.link;
   if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {

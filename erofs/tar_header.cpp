@@ -29,6 +29,8 @@ constexpr Field kMinor{337, 8, "device number"};
 constexpr Field kPrefix{345, 155, "prefix"};
 constexpr Field kStarPrefix{345, 131, "prefix"};
 constexpr Field kStarTrailer{508, 4, "trailer"};
+constexpr Field kStarAccessTime{476, 12, "access time"};
+constexpr Field kStarChangeTime{488, 12, "change time"};
 constexpr Field kGnuAccessTime{345, 12, "access time"};
 constexpr Field kGnuChangeTime{357, 12, "change time"};
 
@@ -154,6 +156,11 @@ Result<TarHeader> DecodeTarHeader(const TarBlock& block) {
   if (header.format != TarFormat::kV7) {
     LOCKET_TRY(read(kMajor, header.major));
     LOCKET_TRY(read(kMinor, header.minor));
+  }
+  if (header.format == TarFormat::kStar) {  // of no use here, but Go reads them
+    int64_t unused = 0;
+    LOCKET_TRY(read(kStarAccessTime, unused));
+    LOCKET_TRY(read(kStarChangeTime, unused));
   }
   const auto prefix = PrefixOf(block, header.format);
   if (!prefix.empty()) header.name = std::string(prefix) + "/" + header.name;

@@ -79,6 +79,20 @@ TEST(TarHeaderTest, EveryNumericFieldHasToHoldANumber) {
   }
 }
 
+TEST(TarHeaderTest, AStarHeaderHasTwoMoreNumbers) {
+  const std::string trailer("tar\0", 4);
+  EXPECT_EQ(DecodeTarHeader(Changed(508, trailer))->format, TarFormat::kStar);
+  for (const size_t at : {476U, 488U}) {
+    std::string tail(512 - at, '\0');
+    tail.replace(tail.size() - 4, 4, trailer);
+    tail[0] = '9';
+    const auto header = DecodeTarHeader(Changed(at, tail));
+    ASSERT_FALSE(header.ok()) << at;
+    EXPECT_EQ(header.error().message(),
+              at == 476 ? "its access time is malformed" : "its change time is malformed");
+  }
+}
+
 TEST(TarHeaderTest, TheChecksumHasToFitAsUnsignedOrSignedBytes) {
   TarBlock block = Changed(0, "\xe4\xf6");
   EXPECT_TRUE(DecodeTarHeader(block).ok());

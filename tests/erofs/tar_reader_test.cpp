@@ -97,7 +97,7 @@ TEST(TarReaderTest, NumbersOfPaxHeadersHoldOrAreRefusedButNeverBecomeZero) {
         .Add({.name = "f", .data = "data", .uid = 7, .gid = 8, .mtime = 9, .pax = {{key, value}}})
         .Finish();
   };
-  for (const char* key : {"uid", "gid", "size", "mtime"}) {
+  for (const char* key : {"uid", "gid", "size", "mtime", "atime", "ctime"}) {
     const auto entries = ReadAll(with(key, ""));
     ASSERT_TRUE(entries.ok()) << key;
     const TarEntry& entry = entries->front().entry;

@@ -330,8 +330,11 @@ def by_gnu_tar(rng, prefix, directory):
 
 
 def mutant(rng, data):
-    """The same with one byte of a header changed, and its checksum put right."""
+    """The same with one byte changed. If it is one of a header, the checksum is put right."""
     tar = bytearray(data)
+    if rng.random() < 0.3:
+        tar[rng.randrange(len(tar))] = rng.randrange(256)
+        return bytes(tar)
     headers = [at for at in range(0, len(tar) - 511, 512) if tar[at + 257:at + 262] == b"ustar"]
     if headers:
         at = rng.choice(headers)
