@@ -46,8 +46,8 @@ Result<HashAlgorithm> ParseHashName(std::string_view name) {
        {HashAlgorithm::kSha256, HashAlgorithm::kSha384, HashAlgorithm::kSha512}) {
     if (lower == HashName(algorithm)) return algorithm;
   }
-  return Error(ErrorCode::kInvalidArgument,
-               "hash algorithm '" + std::string(name) + "' is not sha256, sha384 or sha512");
+  return Error(ErrorCode::kInvalidArgument, "hash algorithm '" + std::string(name.substr(0, 32)) +
+                                                "' is not sha256, sha384 or sha512");
 }
 
 std::vector<std::byte> Hash(HashAlgorithm algorithm, std::span<const std::byte> bytes) {

@@ -49,12 +49,14 @@ Result<HttpResponse> ParseHead(std::string_view head) {
   return response;
 }
 
+constexpr size_t kMaxChunkLineBytes = 1024;
+
 // False: more must come.
 Result<bool> ReadChunks(std::string_view bytes, std::string& body) {
   for (;;) {
-    const size_t line_end = bytes.find("\r\n");
+    const size_t line_end = bytes.substr(0, kMaxChunkLineBytes).find("\r\n");
     if (line_end == std::string_view::npos) {
-      if (bytes.size() > 1024) return Malformed("a chunk without length");
+      if (bytes.size() >= kMaxChunkLineBytes) return Malformed("a chunk without length");
       return false;
     }
     const auto size = Number<size_t>(bytes.substr(0, std::min(line_end, bytes.find(';'))), 16);
@@ -63,6 +65,7 @@ Result<bool> ReadChunks(std::string_view bytes, std::string& body) {
     bytes.remove_prefix(line_end + 2);
     if (*size == 0) {
       // Trailers, if any, are not read: the connection ends here.
+      if (bytes.size() > kMaxHttpHeaderBytes) return Malformed("trailers above the limit");
       return bytes.starts_with("\r\n") || bytes.find("\r\n\r\n") != std::string_view::npos;
     }
     if (bytes.size() < *size + 2) return false;
@@ -122,6 +125,7 @@ Result<HttpUrl> ParseHttpsUrl(std::string_view url) {
 }
 
 Result<std::optional<HttpResponse>> ParseHttpResponse(std::string_view bytes, bool ended) {
+  if (bytes.size() > kMaxHttpAnswerBytes) return Malformed("an answer above the limit");
   const size_t head_end = bytes.substr(0, kMaxHttpHeaderBytes).find("\r\n\r\n");
   if (head_end == std::string_view::npos) {
     if (bytes.size() >= kMaxHttpHeaderBytes) return Malformed("headers above the limit");

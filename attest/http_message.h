@@ -13,6 +13,8 @@ namespace locket::attest {
 
 inline constexpr size_t kMaxHttpHeaderBytes = 64U << 10;
 inline constexpr size_t kMaxHttpBodyBytes = 4U << 20;
+// Of a whole answer as it travels: chunks may take as much again for their lengths.
+inline constexpr size_t kMaxHttpAnswerBytes = kMaxHttpHeaderBytes + 2 * kMaxHttpBodyBytes;
 
 struct HttpUrl {
   std::string host;       // without brackets

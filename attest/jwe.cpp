@@ -78,7 +78,8 @@ Status CheckHeader(const nlohmann::json& header) {
   LOCKET_TRY_ASSIGN(const auto algorithm, JsonText(header, "alg"));
   LOCKET_TRY_ASSIGN(const auto encryption, JsonText(header, "enc"));
   if (algorithm != kAlgorithm || encryption != kEncryption) {
-    return Error(ErrorCode::kInvalidArgument, "'" + algorithm + "' with '" + encryption +
+    return Error(ErrorCode::kInvalidArgument, "'" + Shortened(algorithm) + "' with '" +
+                                                  Shortened(encryption) +
                                                   "' is not ECDH-ES+A256KW with A256GCM");
   }
   for (const char* name : {"crit", "zip"}) {
@@ -242,7 +243,7 @@ Result<std::string> EncryptJwe(std::string_view public_jwk, std::span<const std:
   LOCKET_TRY_ASSIGN(const auto json, ParseJsonObject(public_jwk).While("JWK"));
   if (json.contains("alg") && json["alg"] != kAlgorithm) {
     return Error(ErrorCode::kInvalidArgument,
-                 "JWK: 'alg' is " + DumpJson(json["alg"]) + ", not ECDH-ES+A256KW");
+                 "JWK: 'alg' is " + Shortened(DumpJson(json["alg"])) + ", not ECDH-ES+A256KW");
   }
   LOCKET_TRY_ASSIGN(const auto recipient, PublicP256FromJwk(json));
   LOCKET_TRY_ASSIGN(const auto ephemeral, GenerateP256());

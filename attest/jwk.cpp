@@ -34,7 +34,7 @@ Result<PkeyPtr> FromJwk(const nlohmann::json& jwk, bool with_private) {
     LOCKET_TRY_ASSIGN(const auto value, JsonText(jwk, name));
     if (value != expected) {
       return Error(ErrorCode::kInvalidArgument,
-                   std::string("'") + name + "' is '" + value + "', not " + expected);
+                   std::string("'") + name + "' is '" + Shortened(value) + "', not " + expected);
     }
   }
   LOCKET_TRY_ASSIGN(const auto x, Coordinate(jwk, "x"));

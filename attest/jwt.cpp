@@ -4,6 +4,7 @@
 #include <openssl/ecdsa.h>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -14,7 +15,6 @@
 namespace locket::attest {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 64U << 10;
 constexpr std::chrono::seconds kSkew{60};
 
 using EcdsaSignaturePtr = std::unique_ptr<ECDSA_SIG, OpenSslFree<ECDSA_SIG_free>>;
@@ -107,6 +107,9 @@ Result<int64_t> TimeClaim(const nlohmann::json& claims, std::string_view name) {
   if (found == claims.end() || !found->is_number_integer()) {
     return Error(ErrorCode::kInvalidArgument,
                  "the token has no whole number '" + std::string(name) + "'");
+  }
+  if (found->is_number_unsigned() && found->get<uint64_t>() > INT64_MAX) {
+    return Error(ErrorCode::kInvalidArgument, "the token's '" + std::string(name) + "' is no time");
   }
   return found->get<int64_t>();
 }
@@ -226,7 +229,7 @@ Result<std::string> VerificationKey::Verify(std::string_view token,
   LOCKET_TRY_ASSIGN(const auto header, DecodePart(parts.header, "header"));
   LOCKET_TRY_ASSIGN(const auto algorithm, JsonText(header, "alg").While("token header"));
   if (algorithm != impl_->algorithm.name) {
-    return Error(ErrorCode::kPermissionDenied, "the token is signed with '" + algorithm +
+    return Error(ErrorCode::kPermissionDenied, "the token is signed with '" + Shortened(algorithm) +
                                                    "', the key is for " +
                                                    std::string(impl_->algorithm.name));
   }

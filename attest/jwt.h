@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,8 @@
 #include "base/result.h"
 
 namespace locket::attest {
+
+inline constexpr size_t kMaxTokenBytes = 64U << 10;
 
 class SigningKey {
  public:

@@ -4,6 +4,7 @@
 
 #include "attest/canonical_json.h"
 #include "attest/json.h"
+#include "attest/jwt.h"
 #include "base/encoding.h"
 
 namespace locket::attest {
@@ -13,6 +14,8 @@ constexpr std::string_view kErrorTypePrefix =
     "https://github.com/confidential-containers/kbs/errors/";
 constexpr size_t kMaxHashNames = 16;
 constexpr size_t kMaxNonceBytes = 512;
+// A P-256 key as JWK has some 200. A broker keeps it, in the token, for each session.
+constexpr size_t kMaxKeyBytes = 2048;
 
 Result<nlohmann::json> Member(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
@@ -45,7 +48,7 @@ Result<AuthRequest> DecodeAuthRequest(std::string_view json) {
   LOCKET_TRY_ASSIGN(const auto version, JsonText(object, "version"));
   if (version != kKbsVersion) {
     return Error(ErrorCode::kInvalidArgument,
-                 "protocol version '" + version + "' is not 0.4.0, the one spoken here");
+                 "protocol version '" + Shortened(version) + "' is not 0.4.0, the one spoken here");
   }
   AuthRequest request{.tee = {}};
   LOCKET_TRY_ASSIGN(request.tee, JsonText(object, "tee"));
@@ -109,9 +112,13 @@ Result<AttestRequest> DecodeAttestRequest(std::string_view json) {
   if (nonce.size() > kMaxNonceBytes) {
     return Error(ErrorCode::kInvalidArgument, "'nonce' is too long");
   }
+  std::string key_text = DumpJson(key);
+  if (key_text.size() > kMaxKeyBytes) {
+    return Error(ErrorCode::kInvalidArgument, "'tee-pubkey' is too long");
+  }
   LOCKET_TRY_ASSIGN(auto snp, DecodeSnpEvidence(primary).While("'primary_evidence'"));
   AttestRequest request{.nonce = std::move(nonce),
-                        .tee_pubkey = DumpJson(key),
+                        .tee_pubkey = std::move(key_text),
                         .additional_evidence = {},
                         .evidence = std::move(snp)};
   const auto additional = evidence.find("additional_evidence");
@@ -123,7 +130,8 @@ Result<AttestRequest> DecodeAttestRequest(std::string_view json) {
   if (!initdata->is_object()) return Error(ErrorCode::kInvalidArgument, "'init-data' is no object");
   LOCKET_TRY_ASSIGN(const auto format, JsonText(*initdata, "format").While("'init-data'"));
   if (format != "toml") {
-    return Error(ErrorCode::kInvalidArgument, "'init-data': format '" + format + "' is not 'toml'");
+    return Error(ErrorCode::kInvalidArgument,
+                 "'init-data': format '" + Shortened(format) + "' is not 'toml'");
   }
   LOCKET_TRY_ASSIGN(request.initdata, JsonText(*initdata, "body").While("'init-data'"));
   return request;
@@ -151,8 +159,8 @@ Result<std::string> DecodeAttestAnswer(std::string_view json) {
   // It goes into a header line of ours.
   const bool plain =
       std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7F; });
-  if (token.empty() || !plain) {
-    return Error(ErrorCode::kInvalidArgument, "'token' holds what no header may");
+  if (token.empty() || !plain || token.size() > kMaxTokenBytes) {
+    return Error(ErrorCode::kInvalidArgument, "'token' holds what no header may, or too much");
   }
   return token;
 }

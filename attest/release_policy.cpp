@@ -1,6 +1,7 @@
 #include "attest/release_policy.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "attest/json.h"
@@ -9,19 +10,7 @@
 namespace locket::attest {
 namespace {
 
-constexpr size_t kMaxSegmentBytes = 128;
 constexpr size_t kMaxListed = 256;
-
-bool IsNameCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_';
-}
-
-bool IsSegment(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxSegmentBytes && IsNameCharacter(text.front()) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return c == '.' || IsNameCharacter(c); });
-}
 
 Result<nlohmann::json> ShortList(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
@@ -41,9 +30,9 @@ Result<std::vector<std::array<std::byte, N>>> HexList(const nlohmann::json& obje
   for (const auto& item : list) {
     const auto bytes = HexDecode(item.is_string() ? item.get<std::string>() : "not text");
     if (!bytes.ok() || bytes->size() != N) {
-      return Error(ErrorCode::kInvalidArgument, std::string("'") + name + "': " + DumpJson(item) +
-                                                    " is not " + std::to_string(2 * N) +
-                                                    " lower-case hex digits");
+      return Error(ErrorCode::kInvalidArgument,
+                   std::string("'") + name + "': " + Shortened(DumpJson(item)) + " is not " +
+                       std::to_string(2 * N) + " lower-case hex digits");
     }
     std::copy(bytes->begin(), bytes->end(), out.emplace_back().begin());
   }
@@ -70,20 +59,26 @@ constexpr std::array<TcbPart, 5> kTcbParts{{{"fmc", &SnpTcb::fmc},
 Status CheckKeys(const nlohmann::json& object, const std::set<std::string>& known) {
   for (const auto& item : object.items()) {
     if (!known.contains(item.key())) {
-      return Error(ErrorCode::kInvalidArgument, "unknown key '" + item.key() + "'");
+      return Error(ErrorCode::kInvalidArgument, "unknown key '" + Shortened(item.key()) + "'");
     }
   }
   return Ok();
 }
 
+// All parts: one that is left out would silently be zero.
 Result<SnpTcb> DecodeTcb(const nlohmann::json& object) {
-  if (!object.is_object()) return Error(ErrorCode::kInvalidArgument, "'min_tcb' is no object");
+  if (!object.is_object()) {
+    return Error(ErrorCode::kInvalidArgument, "'min_tcb' is neither an object nor \"any\"");
+  }
   LOCKET_TRY(
       CheckKeys(object, {"fmc", "boot_loader", "tee", "snp", "microcode"}).While("'min_tcb'"));
   SnpTcb tcb;
   for (const auto& [name, part] : kTcbParts) {
     const auto found = object.find(name);
-    if (found == object.end()) continue;
+    if (found == object.end()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   std::string("'min_tcb' states no '") + name + "': say 0 where any will do");
+    }
     if (!found->is_number_unsigned() || found->get<uint64_t>() > 255) {
       return Error(ErrorCode::kInvalidArgument,
                    std::string("'min_tcb': '") + name + "' is not 0 to 255");
@@ -91,6 +86,55 @@ Result<SnpTcb> DecodeTcb(const nlohmann::json& object) {
     tcb.*part = found->get<uint8_t>();
   }
   return tcb;
+}
+
+// AMD 56860, PLATFORM_INFO. Bit 6 is reserved.
+struct PlatformFlag {
+  std::string_view name;
+  uint64_t bit;
+};
+constexpr std::array<PlatformFlag, 7> kPlatformFlags{{{"smt", 1U << 0U},
+                                                      {"tsme", 1U << 1U},
+                                                      {"ecc", 1U << 2U},
+                                                      {"rapl_disabled", 1U << 3U},
+                                                      {"ciphertext_hiding", 1U << 4U},
+                                                      {"alias_check_complete", 1U << 5U},
+                                                      {"tio", 1U << 7U}}};
+
+Result<uint64_t> DecodeFlags(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return uint64_t{0};
+  if (!found->is_array()) {
+    return Error(ErrorCode::kInvalidArgument, std::string("'") + key + "' is not a list");
+  }
+  uint64_t bits = 0;
+  for (const auto& item : *found) {
+    LOCKET_TRY_ASSIGN(const uint64_t bit,
+                      PlatformBit(item.is_string() ? item.get<std::string>() : "not text"));
+    bits |= bit;
+  }
+  return bits;
+}
+
+Status DecodePlatform(const nlohmann::json& object, ReleasePolicy& policy) {
+  if (!object.is_object()) return Error(ErrorCode::kInvalidArgument, "it is not an object");
+  LOCKET_TRY(CheckKeys(object, {"required", "refused"}));
+  LOCKET_TRY_ASSIGN(policy.platform_required, DecodeFlags(object, "required"));
+  LOCKET_TRY_ASSIGN(policy.platform_refused, DecodeFlags(object, "refused"));
+  if ((policy.platform_required & policy.platform_refused) == 0) return Ok();
+  return Error(ErrorCode::kInvalidArgument, "one name is both required and refused");
+}
+
+nlohmann::json FlagNames(uint64_t bits) {
+  auto out = nlohmann::json::array();
+  for (const auto& [name, bit] : kPlatformFlags) {
+    if ((bits & bit) != 0) out.push_back(name);
+  }
+  return out;
+}
+
+bool Names(const ReleasePolicy& policy, TeeKind kind) {
+  return std::ranges::find(policy.tee, kind) != policy.tee.end();
 }
 
 Error Denied(std::string message) { return {ErrorCode::kPermissionDenied, std::move(message)}; }
@@ -105,40 +149,10 @@ Status CheckListed(const char* field, const std::array<std::byte, N>& value,
 
 }  // namespace
 
-Result<ResourcePath> ParseResourcePath(std::string_view text) {
-  const size_t first = text.find('/');
-  const size_t second = first == std::string_view::npos ? first : text.find('/', first + 1);
-  if (second != std::string_view::npos) {
-    const auto repository = text.substr(0, first);
-    const auto type = text.substr(first + 1, second - first - 1);
-    const auto tag = text.substr(second + 1);
-    if (IsSegment(repository) && IsSegment(type) && IsSegment(tag)) {
-      return ResourcePath{.repository = std::string(repository),
-                          .type = std::string(type),
-                          .tag = std::string(tag)};
-    }
-  }
-  return Error(ErrorCode::kInvalidArgument,
-               "'" + std::string(text.substr(0, 3 * kMaxSegmentBytes)) +
-                   "' is not <repository>/<type>/<tag> of letters, digits, '-', '_' and, not "
-                   "first, '.'");
-}
-
-Result<ResourcePath> ParseResourceUri(std::string_view uri) {
-  constexpr std::string_view kScheme = "kbs://";
-  const size_t slash =
-      uri.starts_with(kScheme) ? uri.find('/', kScheme.size()) : std::string_view::npos;
-  if (slash == std::string_view::npos) {
-    return Error(ErrorCode::kInvalidArgument, "'" + std::string(uri.substr(0, 512)) +
-                                                  "' is not kbs:///<repository>/<type>/<tag>");
-  }
-  return ParseResourcePath(uri.substr(slash + 1));
-}
-
 Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json) {
   LOCKET_TRY_ASSIGN(const auto object, ParseJsonObject(json));
-  LOCKET_TRY(CheckKeys(object,
-                       {"resource", "tee", "measurements", "host_data", "min_tcb", "allow_debug"}));
+  LOCKET_TRY(CheckKeys(object, {"resource", "tee", "measurements", "host_data", "min_tcb",
+                                "platform_info", "allow_debug"}));
   LOCKET_TRY_ASSIGN(const auto resource_text, JsonText(object, "resource"));
   LOCKET_TRY_ASSIGN(auto resource, ParseResourcePath(resource_text));
   LOCKET_TRY_ASSIGN(const auto tee_list, ShortList(object, "tee"));
@@ -154,8 +168,15 @@ Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json) {
                        .tee = std::move(tee),
                        .measurements = std::move(measurements),
                        .host_data = std::move(host_data)};
-  if (object.contains("min_tcb")) {
-    LOCKET_TRY_ASSIGN(policy.min_tcb, DecodeTcb(object["min_tcb"]));
+  const auto min_tcb = object.find("min_tcb");
+  if (min_tcb != object.end()) {
+    policy.any_tcb = *min_tcb == "any";
+    if (!policy.any_tcb) {
+      LOCKET_TRY_ASSIGN(policy.min_tcb, DecodeTcb(*min_tcb));
+    }
+  }
+  if (object.contains("platform_info")) {
+    LOCKET_TRY(DecodePlatform(object["platform_info"], policy).While("'platform_info'"));
   }
   if (object.contains("allow_debug")) {
     if (!object["allow_debug"].is_boolean()) {
@@ -169,31 +190,87 @@ Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json) {
 std::string EncodeReleasePolicy(const ReleasePolicy& policy) {
   auto tee = nlohmann::json::array();
   for (const auto kind : policy.tee) tee.push_back(TeeKindName(kind));
-  nlohmann::json tcb = nlohmann::json::object();
-  for (const auto& [name, part] : kTcbParts) tcb[name] = policy.min_tcb.*part;
-  return DumpJson({{"resource", policy.resource.ToText()},
-                   {"tee", tee},
-                   {"measurements", HexArray(policy.measurements)},
-                   {"host_data", HexArray(policy.host_data)},
-                   {"min_tcb", tcb},
-                   {"allow_debug", policy.allow_debug}});
+  nlohmann::json out{{"resource", policy.resource.ToText()},
+                     {"tee", tee},
+                     {"measurements", HexArray(policy.measurements)},
+                     {"host_data", HexArray(policy.host_data)},
+                     {"allow_debug", policy.allow_debug}};
+  if (policy.any_tcb) {
+    out["min_tcb"] = "any";
+  } else if (policy.min_tcb != SnpTcb{}) {
+    for (const auto& [name, part] : kTcbParts) out["min_tcb"][name] = policy.min_tcb.*part;
+  }
+  if ((policy.platform_required | policy.platform_refused) != 0) {
+    out["platform_info"] = {{"required", FlagNames(policy.platform_required)},
+                            {"refused", FlagNames(policy.platform_refused)}};
+  }
+  return DumpJson(out);
 }
+
+Result<uint64_t> PlatformBit(std::string_view name) {
+  std::string known;
+  for (const auto& flag : kPlatformFlags) {
+    if (flag.name == name) return flag.bit;
+    known += (known.empty() ? "" : ", ") + std::string(flag.name);
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               "'" + Shortened(name) + "' is none of platform_info's names: " + known);
+}
+
+Status CheckReleasePolicy(const ReleasePolicy& policy) {
+  if (policy.any_tcb || policy.min_tcb != SnpTcb{} || !Names(policy, TeeKind::kSnp)) return Ok();
+  return Error(ErrorCode::kInvalidArgument,
+               "it states no minimum TCB, so firmware with known holes would do: give all of "
+               "--min-tcb-boot-loader, -tee, -snp, -microcode and -fmc, or --min-tcb-any");
+}
+
+namespace {
+
+Status CheckTcb(const ReleasePolicy& policy, const SnpReport& report) {
+  const std::pair<const char*, const SnpTcb*> seen[] = {{"reported", &report.reported_tcb},
+                                                        {"launch", &report.launch_tcb},
+                                                        {"current", &report.current_tcb},
+                                                        {"committed", &report.committed_tcb}};
+  for (const auto& [which, tcb] : seen) {
+    for (const auto& [name, part] : kTcbParts) {
+      if (tcb->*part >= policy.min_tcb.*part) continue;
+      return Denied(std::string(which) + " TCB part " + name + " is " + std::to_string(tcb->*part) +
+                    ", at least " + std::to_string(policy.min_tcb.*part) + " is asked for");
+    }
+  }
+  return Ok();
+}
+
+Status CheckPlatform(const ReleasePolicy& policy, uint64_t platform_info) {
+  for (const auto& [name, bit] : kPlatformFlags) {
+    const bool set = (platform_info & bit) != 0;
+    if ((policy.platform_required & bit) != 0 && !set) {
+      return Denied("platform_info lacks " + std::string(name) + ", which is required");
+    }
+    if ((policy.platform_refused & bit) != 0 && set) {
+      return Denied("platform_info has " + std::string(name) + ", which is refused");
+    }
+  }
+  return Ok();
+}
+
+}  // namespace
 
 Status Evaluate(const ReleasePolicy& policy, const VerifiedSnp& guest) {
   const SnpReport& report = guest.report;
-  if (std::find(policy.tee.begin(), policy.tee.end(), guest.kind) == policy.tee.end()) {
+  if (!Names(policy, guest.kind)) {
     return Denied("TEE '" + std::string(TeeKindName(guest.kind)) + "' is not among the " +
                   std::to_string(policy.tee.size()) + " allowed");
   }
   LOCKET_TRY(CheckListed("measurement", report.measurement, policy.measurements));
   LOCKET_TRY(CheckListed("host_data", report.host_data, policy.host_data));
-  for (const auto& [name, part] : kTcbParts) {
-    if (report.reported_tcb.*part < policy.min_tcb.*part) {
-      return Denied("TCB part " + std::string(name) + " is " +
-                    std::to_string(report.reported_tcb.*part) + ", at least " +
-                    std::to_string(policy.min_tcb.*part) + " is asked for");
-    }
+  if (guest.kind == TeeKind::kSnp && !policy.any_tcb && policy.min_tcb == SnpTcb{}) {
+    return Denied(
+        "the release policy states no minimum TCB: set it again with `locket broker allow` and "
+        "the --min-tcb options");
   }
+  LOCKET_TRY(CheckTcb(policy, report));
+  LOCKET_TRY(CheckPlatform(policy, report.platform_info));
   if ((report.policy & kSnpPolicyDebug) != 0 && !policy.allow_debug) {
     return Denied("the guest's policy lets the host debug it");
   }

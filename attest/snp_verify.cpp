@@ -8,8 +8,10 @@
 #include <cstdint>
 
 #include "attest/hash.h"
+#include "attest/json.h"
 #include "attest/openssl_internal.h"
 #include "attest/snp_certificate_internal.h"
+#include "attest/snp_crl_internal.h"
 #include "base/encoding.h"
 
 namespace locket::attest {
@@ -167,8 +169,8 @@ Status CheckSigningKey(X509* leaf, const SnpReport& report) {
   const std::string expected = report.signing_key == SnpSigningKey::kVlek ? "SEV-VLEK" : "SEV-VCEK";
   const std::string name = CommonName(leaf);
   if (name != expected) {
-    return Refused("the report names a " + expected + " key, the certificate is for '" + name +
-                   "'");
+    return Refused("the report names a " + expected + " key, the certificate is for '" +
+                   Shortened(name) + "'");
   }
   return Ok();
 }
@@ -205,7 +207,7 @@ Result<TeeKind> ParseTeeKind(std::string_view name) {
   if (name == "snp") return TeeKind::kSnp;
   if (name == "emulated") return TeeKind::kEmulated;
   return Error(ErrorCode::kInvalidArgument,
-               "TEE '" + std::string(name) + "' is neither 'snp' nor 'emulated'");
+               "TEE '" + Shortened(name) + "' is neither 'snp' nor 'emulated'");
 }
 
 SnpRoot AmdMilanRoot() {
@@ -236,11 +238,15 @@ Result<std::string> CertificatePemFromDer(std::span<const std::byte> der) {
 }
 
 Result<VerifiedSnp> VerifySnp(const SnpEvidence& evidence, std::span<const SnpRoot> roots,
-                              std::chrono::system_clock::time_point now) {
+                              std::chrono::system_clock::time_point now,
+                              std::span<const SnpCrl> crls) {
   LOCKET_TRY_ASSIGN(const auto report, DecodeSnpReport(evidence.report));
   LOCKET_TRY_ASSIGN(const auto certificates, ReadCertificates(evidence.certificates));
   LOCKET_TRY_ASSIGN(const auto chain, FindChain(certificates, roots));
   LOCKET_TRY(CheckChain(chain, now));
+  if (!crls.empty() && chain.kind == TeeKind::kSnp) {
+    LOCKET_TRY(CheckNotRevoked(std::array{chain.root, chain.intermediate, chain.leaf}, now, crls));
+  }
   LOCKET_TRY(CheckSigningKey(chain.leaf, report));
   LOCKET_TRY(CheckSignature(chain.leaf, report, evidence.report));
   LOCKET_TRY(CheckPatchLevels(chain.leaf, report));

@@ -38,6 +38,16 @@ Result<SnpRoot> RootFromPem(std::string_view pem, TeeKind kind);
 // One DER certificate as PEM, for sources that have DER.
 Result<std::string> CertificatePemFromDer(std::span<const std::byte> der);
 
+inline constexpr size_t kMaxCrlBytes = 1U << 20;
+
+// A list of certificates that an ARK revoked, as AMD publishes one for each generation.
+struct SnpCrl {
+  std::vector<std::byte> der;
+};
+// PEM or DER. kInvalidArgument: neither, or larger than kMaxCrlBytes. Nobody's signature is checked
+// yet: the ARK comes with the evidence.
+Result<SnpCrl> ReadSnpCrl(std::span<const std::byte> bytes);
+
 struct VerifiedSnp {
   SnpReport report;
   TeeKind kind;
@@ -46,9 +56,11 @@ struct VerifiedSnp {
 // Checks, and names in its error what failed (kPermissionDenied throughout, kInvalidArgument for
 // bytes that are no report or certificate): the chain ARK > ASK > VCEK (or VLEK) under one of
 // `roots`, each signed with RSA-PSS SHA-384 and valid at `now`; the kind of key the report claims;
-// TCB and chip id in the VCEK against the report; the report's signature.
-// Revocation lists are not read.
+// TCB and chip id in the VCEK against the report; the report's signature. With `crls`, a root of
+// kind kSnp needs one that it signed and that is current at `now`, and none of the chain may be on
+// it. Without any, revocation is not looked at.
 Result<VerifiedSnp> VerifySnp(const SnpEvidence& evidence, std::span<const SnpRoot> roots,
-                              std::chrono::system_clock::time_point now);
+                              std::chrono::system_clock::time_point now,
+                              std::span<const SnpCrl> crls = {});
 
 }  // namespace locket::attest

@@ -173,28 +173,44 @@ Status CheckAllow(const AllowRequest& request) {
   if (request.initdata_files.empty() && request.host_data.empty()) {
     return Usage("say under which initdata: --initdata or --host-data");
   }
-  return Ok();
+  return CheckOptions(request);
 }
 
-void AddTcbOptions(CLI::App& command, attest::SnpTcb& tcb) {
-  const auto add = [&](const char* name, uint8_t& part, const char* what) {
+void AddTcbOptions(CLI::App& command, MinTcbOptions& tcb) {
+  const auto add = [&](const char* name, std::optional<uint8_t>& part, const char* what) {
     command
         .add_option_function<int>(
             name, [&part](const int& value) { part = static_cast<uint8_t>(value); }, what)
         ->check(CLI::Range(0, kMaxTcbPart));
   };
   add("--min-tcb-boot-loader", tcb.boot_loader, "Least patch level of SNP's boot loader");
-  add("--min-tcb-tee", tcb.tee, "... of the secure processor's OS");
-  add("--min-tcb-snp", tcb.snp, "... of the SNP firmware");
-  add("--min-tcb-microcode", tcb.microcode, "... of the microcode");
-  add("--min-tcb-fmc", tcb.fmc, "... of the FMC (Turin)");
+  add("--min-tcb-tee", tcb.tee, "Least patch level of the secure processor's OS");
+  add("--min-tcb-snp", tcb.snp, "Least patch level of the SNP firmware");
+  add("--min-tcb-microcode", tcb.microcode, "Least patch level of the microcode");
+  add("--min-tcb-fmc", tcb.fmc, "Least patch level of the FMC; 0 before Turin");
+  command.add_flag(
+      "--min-tcb-any", tcb.any,
+      "Any patch level, also one with known holes; snp needs this or all of the above");
+}
+
+void AddPlatformOptions(CLI::App& command, AllowRequest& request) {
+  command
+      .add_option("--require-platform", request.platform_required,
+                  "Setting that the report's platform_info must have: smt, tsme, ecc, "
+                  "rapl_disabled, ciphertext_hiding, alias_check_complete or tio")
+      ->allow_extra_args(false);
+  command
+      .add_option("--refuse-platform", request.platform_refused,
+                  "Setting that it must not have, by the same names")
+      ->allow_extra_args(false);
 }
 
 void AddAllow(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* command = group.add_subcommand("allow", "Say which guests may have a resource");
   command->footer(
       "Replaces the resource's release policy.\n\nExamples:\n  locket broker allow "
-      "kbs:///team/key/app --tee snp --measurement HEX --initdata app.toml --min-tcb-snp 8\n  "
+      "kbs:///team/key/app --tee snp --measurement HEX --initdata app.toml --min-tcb-boot-loader 4 "
+      "--min-tcb-tee 0 --min-tcb-snp 24 --min-tcb-microcode 219 --min-tcb-fmc 0\n  "
       "locket broker allow kbs:///team/key/app --tee emulated --guest-image guest-image.json "
       "--initdata app.toml");
   auto request = std::make_shared<AllowRequest>();
@@ -212,8 +228,10 @@ void AddAllow(CLI::App& group, Context& context, Selected& selected) {
   command->add_option("--host-data", request->host_data, "Its digest, 64 hex digits")
       ->allow_extra_args(false);
   AddTcbOptions(*command, request->min_tcb);
-  command->add_flag("--allow-debug", request->allow_debug,
-                    "Also guests whose memory the host may read");
+  AddPlatformOptions(*command, *request);
+  command->add_flag(
+      "--allow-debug", request->allow_debug,
+      "Release the resource to guests in debug mode too. The host can read their memory");
   const auto connection = AddConnection(*command, context);
   command->callback([&context, &selected, connection, request] {
     Select(

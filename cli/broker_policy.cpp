@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -64,6 +65,68 @@ Status AddHostData(const AllowRequest& request, attest::ReleasePolicy& policy) {
   return Ok();
 }
 
+// All parts or none: one that is left out would silently be zero.
+Status SetMinTcb(const MinTcbOptions& options, attest::ReleasePolicy& policy) {
+  const std::array<std::tuple<const char*, std::optional<uint8_t>, uint8_t*>, 5> parts{
+      {{"boot-loader", options.boot_loader, &policy.min_tcb.boot_loader},
+       {"tee", options.tee, &policy.min_tcb.tee},
+       {"snp", options.snp, &policy.min_tcb.snp},
+       {"microcode", options.microcode, &policy.min_tcb.microcode},
+       {"fmc", options.fmc, &policy.min_tcb.fmc}}};
+  std::string missing;
+  size_t given = 0;
+  for (const auto& [name, value, out] : parts) {
+    if (value) {
+      *out = *value;
+      ++given;
+    } else {
+      missing += std::string(" --min-tcb-") + name;
+    }
+  }
+  policy.any_tcb = options.any;
+  if (options.any && given > 0) {
+    return Error(ErrorCode::kInvalidArgument, "--min-tcb-any contradicts a least patch level");
+  }
+  if (given > 0 && given < parts.size()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "minimum TCB: give" + missing + ", too; 0 where any will do");
+  }
+  return Ok();
+}
+
+Result<uint64_t> PlatformBits(const std::vector<std::string>& names) {
+  uint64_t bits = 0;
+  for (const auto& name : names) {
+    LOCKET_TRY_ASSIGN(const uint64_t bit, attest::PlatformBit(name));
+    bits |= bit;
+  }
+  return bits;
+}
+
+Status SetOptions(const AllowRequest& request, attest::ReleasePolicy& policy) {
+  for (const auto& name : request.tees) {
+    LOCKET_TRY_ASSIGN(const auto tee, attest::ParseTeeKind(name));
+    AddOnce(policy.tee, tee);
+  }
+  LOCKET_TRY(SetMinTcb(request.min_tcb, policy));
+  LOCKET_TRY_ASSIGN(policy.platform_required, PlatformBits(request.platform_required));
+  LOCKET_TRY_ASSIGN(policy.platform_refused, PlatformBits(request.platform_refused));
+  return attest::CheckReleasePolicy(policy).While("release policy");
+}
+
+void DescribeTcb(const attest::ReleasePolicy& policy, std::ostream& text) {
+  const auto& tcb = policy.min_tcb;
+  if (tcb != attest::SnpTcb{}) {
+    text << "  min TCB      boot_loader " << int{tcb.boot_loader} << ", tee " << int{tcb.tee}
+         << ", snp " << int{tcb.snp} << ", microcode " << int{tcb.microcode} << ", fmc "
+         << int{tcb.fmc} << "\n";
+  } else if (policy.any_tcb) {
+    text << "  min TCB      any\n";
+  } else if (!attest::CheckReleasePolicy(policy).ok()) {
+    text << "  min TCB      not stated: snp guests get nothing; set the policy again\n";
+  }
+}
+
 }  // namespace
 
 Result<std::string> MeasurementFor(std::string_view guest_image_json, attest::TeeKind tee) {
@@ -80,18 +143,19 @@ Result<std::string> MeasurementFor(std::string_view guest_image_json, attest::Te
   return measurements[name].get<std::string>();
 }
 
+Status CheckOptions(const AllowRequest& request) {
+  attest::ReleasePolicy policy{.resource = {}, .tee = {}, .measurements = {}, .host_data = {}};
+  return SetOptions(request, policy);
+}
+
 Result<attest::ReleasePolicy> MakeReleasePolicy(const AllowRequest& request) {
   LOCKET_TRY_ASSIGN(auto resource, attest::ParseResourceUri(request.uri));
   attest::ReleasePolicy policy{.resource = std::move(resource),
                                .tee = {},
                                .measurements = {},
                                .host_data = {},
-                               .min_tcb = request.min_tcb,
                                .allow_debug = request.allow_debug};
-  for (const auto& name : request.tees) {
-    LOCKET_TRY_ASSIGN(const auto tee, attest::ParseTeeKind(name));
-    AddOnce(policy.tee, tee);
-  }
+  LOCKET_TRY(SetOptions(request, policy));
   LOCKET_TRY(AddMeasurements(request, policy));
   LOCKET_TRY(AddHostData(request, policy));
   // What the broker would refuse is refused here.
@@ -105,11 +169,10 @@ std::string DescribePolicy(const attest::ReleasePolicy& policy) {
   text << "\n";
   for (const auto& one : policy.measurements) text << "  measurement  " << HexEncode(one) << "\n";
   for (const auto& one : policy.host_data) text << "  host_data    " << HexEncode(one) << "\n";
-  const auto& tcb = policy.min_tcb;
-  if (tcb != attest::SnpTcb{}) {
-    text << "  min TCB      boot_loader " << int{tcb.boot_loader} << ", tee " << int{tcb.tee}
-         << ", snp " << int{tcb.snp} << ", microcode " << int{tcb.microcode} << ", fmc "
-         << int{tcb.fmc} << "\n";
+  DescribeTcb(policy, text);
+  if ((policy.platform_required | policy.platform_refused) != 0) {
+    const auto json = nlohmann::json::parse(attest::EncodeReleasePolicy(policy), nullptr, false);
+    text << "  platform     " << json["platform_info"].dump() << "\n";
   }
   if (policy.allow_debug) text << "  debugging    allowed\n";
   return text.str();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/encoding.h"
@@ -38,11 +39,16 @@ Result<Side> Read(image::ImageSource& source) {
 }
 
 bool KnownToBeSame(const Side& a, const Side& b, size_t layer) {
-  if (a.image.manifest.layers[layer].digest == b.image.manifest.layers[layer].digest) return true;
   const auto in_a = a.Stated(layer);
   const auto in_b = b.Stated(layer);
+  const auto& layers = a.image.manifest.layers;
+  if (in_a && layers[layer].digest == b.image.manifest.layers[layer].digest) return true;
   if (in_a && in_b) return in_a->root_hash == in_b->root_hash;
-  return !in_a && !in_b && a.image.config.diff_ids[layer] == b.image.config.diff_ids[layer];
+  // What an ordinary layer becomes may depend on those below it.
+  const auto ids_of = [&](const Side& side) {
+    return std::span(side.image.config.diff_ids).first(layer + 1);
+  };
+  return !in_a && !in_b && std::ranges::equal(ids_of(a), ids_of(b));
 }
 
 std::string WhyOf(const LayerComparison& compared, bool encrypted) {
@@ -57,7 +63,11 @@ std::string WhyOf(const LayerComparison& compared, bool encrypted) {
 class Comparer {
  public:
   Comparer(const Side& a, const Side& b, const DiffImageOptions& options, Progress& progress)
-      : a_(a), b_(b), options_(options), progress_(progress) {}
+      : a_(a),
+        b_(b),
+        layers_a_(a.source, a.image, options.layers, progress),
+        layers_b_(b.source, b.image, options.layers, progress),
+        options_(options) {}
 
   Result<LayerComparison> Compare(size_t layer) {
     if (layer >= a_.size()) return OnlyIn(b_, layer, "A");
@@ -69,8 +79,8 @@ class Comparer {
       compared.root_hash_b = compared.root_hash_a;
       return compared;
     }
-    LOCKET_TRY_ASSIGN(const auto image_a, Open(a_, layer).While("A"));
-    LOCKET_TRY_ASSIGN(const auto image_b, Open(b_, layer).While("B"));
+    LOCKET_TRY_ASSIGN(const auto image_a, layers_a_.Open(layer).While("A"));
+    LOCKET_TRY_ASSIGN(const auto image_b, layers_b_.Open(layer).While("B"));
     compared.root_hash_a = HexEncode(image_a.identity.root_hash);
     compared.root_hash_b = HexEncode(image_b.identity.root_hash);
     if (compared.same()) return compared;
@@ -90,10 +100,6 @@ class Comparer {
   }
 
  private:
-  Result<LayerImage> Open(const Side& side, size_t layer) {
-    return OpenLayerImageAlone(side.source, side.image, layer, options_.layers, progress_);
-  }
-
   static LayerComparison OnlyIn(const Side& side, size_t layer, const std::string& missing) {
     const auto stated = side.Stated(layer);
     const std::string hash = stated ? HexEncode(stated->root_hash) : "not computed";
@@ -104,8 +110,9 @@ class Comparer {
 
   const Side& a_;
   const Side& b_;
+  LayerStack layers_a_;
+  LayerStack layers_b_;
   const DiffImageOptions& options_;
-  Progress& progress_;
 };
 
 }  // namespace

@@ -71,13 +71,12 @@ Result<ImageDocuments> ReadChecked(image::ImageSource& source) {
 }
 
 Status ExtractInto(image::ImageSource& source, const ImageDocuments& image, int root,
-                   LayerImageOptions options, ExtractLayerOptions extract, Progress& progress,
-                   ExtractReport& report) {
+                   const LayerImageOptions& options, ExtractLayerOptions extract,
+                   Progress& progress, ExtractReport& report) {
   extract.stop = options.stop;
-  erofs::LowerDirectories lower;
-  options.lower = &lower;
+  LayerStack stack(source, image, options, progress);
   for (size_t i = 0; i < image.manifest.layers.size(); ++i) {
-    LOCKET_TRY_ASSIGN(const LayerImage layer, OpenLayerImage(source, image, i, options, progress));
+    LOCKET_TRY_ASSIGN(const LayerImage layer, stack.Open(i));
     const uint64_t before = report.files;
     const std::string name = LayerText(image.manifest, i);
     LOCKET_TRY_ASSIGN(const auto reader, layer.Reader().While(name));
@@ -141,9 +140,8 @@ Result<ExtractedLayer> ExtractLayerImage(image::ImageSource& source, int layer,
                                                   "; the image has " + std::to_string(count) +
                                                   " layers, 0 to " + std::to_string(count - 1));
   }
-  LOCKET_TRY_ASSIGN(
-      const LayerImage opened,
-      OpenLayerImageAlone(source, image, static_cast<size_t>(index), options, progress));
+  LOCKET_TRY_ASSIGN(const LayerImage opened,
+                    LayerStack(source, image, options, progress).Open(static_cast<size_t>(index)));
   LOCKET_TRY_ASSIGN(const TempDir holder, TempDir::Create(ParentOf(file), ".locket-extract-"));
   const fs::path whole = holder.path() / "layer";
   {

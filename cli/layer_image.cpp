@@ -89,18 +89,17 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
   return std::move(opened).While(LayerText(image.manifest, layer));
 }
 
-Result<LayerImage> OpenLayerImageAlone(image::ImageSource& source, const ImageDocuments& image,
-                                       size_t layer, LayerImageOptions options,
-                                       Progress& progress) {
-  erofs::LowerDirectories lower;
-  options.lower = &lower;
-  if (!image::ClaimsToBeSealed(image.manifest)) {
-    for (size_t i = 0; i < layer; ++i) {
-      LOCKET_TRY(OpenLayerImage(source, image, i, options, progress));
-      progress.Clear();
+Result<LayerImage> LayerStack::Open(size_t layer) {
+  LayerImageOptions options = options_;
+  options.lower = &lower_;
+  if (!image::ClaimsToBeSealed(image_.manifest)) {
+    for (; next_ < layer; ++next_) {
+      LOCKET_TRY(OpenLayerImage(source_, image_, next_, options, progress_));
+      progress_.Clear();
     }
   }
-  return OpenLayerImage(source, image, layer, options, progress);
+  next_ = layer + 1;
+  return OpenLayerImage(source_, image_, layer, options, progress_);
 }
 
 std::string LayerText(const image::Manifest& manifest, size_t layer) {

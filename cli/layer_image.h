@@ -42,10 +42,25 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
                                   size_t layer, const LayerImageOptions& options,
                                   Progress& progress);
 
-// As OpenLayerImage, with the layers below an ordinary layer opened first to know their
-// directories.
-Result<LayerImage> OpenLayerImageAlone(image::ImageSource& source, const ImageDocuments& image,
-                                       size_t layer, LayerImageOptions options, Progress& progress);
+// Opens layers of one image, each as it is over those below it, of which it fetches what it has to.
+// Everything outlives it.
+class LayerStack {
+ public:
+  LayerStack(image::ImageSource& source, const ImageDocuments& image,
+             const LayerImageOptions& options, Progress& progress)
+      : source_(source), image_(image), options_(options), progress_(progress) {}
+
+  // As OpenLayerImage. `layer` is above all that were opened before.
+  Result<LayerImage> Open(size_t layer);
+
+ private:
+  image::ImageSource& source_;
+  const ImageDocuments& image_;
+  const LayerImageOptions& options_;
+  Progress& progress_;
+  erofs::LowerDirectories lower_{};
+  size_t next_ = 0;  // the lowest layer that `lower_` does not know
+};
 
 // "layer 3 (sha256:...)"
 std::string LayerText(const image::Manifest& manifest, size_t layer);

@@ -24,8 +24,11 @@ class DmControl {
   // kFailedPrecondition: the device is open.
   virtual Status Remove(const std::string& name) = 0;
 
-  // What the kernel says of `name`'s first target, for verity "V" (valid so far) or "C" (found
-  // corruption). kNotFound: no such device.
+  // Removes `name` now, or, if it is open, as soon as its last user has closed it. Succeeds when it
+  // is already gone.
+  virtual Status RemoveWhenClosed(const std::string& name) = 0;
+
+  // What the kernel says of `name`'s first target. kNotFound: no such device.
   virtual Result<std::string> TargetStatus(const std::string& name) = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "device/dm_control.h"
@@ -16,6 +17,12 @@ class FakeDmControl final : public DmControl {
   void FailCall(int nth) { countdown_ = nth; }
   // What TargetStatus says of verity devices from now on.
   void SetVerityStatus(std::string status) { verity_status_ = std::move(status); }
+  // As if a process had every device open, from now on, or had not any more.
+  void SetOpen(bool open) {
+    open_ = open;
+    if (open_) return;
+    for (const std::string& name : std::exchange(removed_when_closed_, {})) Erase(name);
+  }
 
   const std::map<std::string, std::vector<DmTarget>>& devices() const { return devices_; }
   bool writable(const std::string& name) const { return writable_.contains(name); }
@@ -31,8 +38,20 @@ class FakeDmControl final : public DmControl {
 
   Status Remove(const std::string& name) override {
     if (Trip()) return Error(ErrorCode::kFailedPrecondition, "injected");
-    devices_.erase(name);
-    writable_.erase(name);
+    if (open_ && devices_.contains(name)) {
+      return Error(ErrorCode::kFailedPrecondition, "device is open");
+    }
+    Erase(name);
+    return Ok();
+  }
+
+  Status RemoveWhenClosed(const std::string& name) override {
+    if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
+    if (open_) {
+      removed_when_closed_.insert(name);
+    } else {
+      Erase(name);
+    }
     return Ok();
   }
 
@@ -44,11 +63,17 @@ class FakeDmControl final : public DmControl {
   }
 
  private:
+  void Erase(const std::string& name) {
+    devices_.erase(name);
+    writable_.erase(name);
+  }
   bool Trip() { return countdown_ > 0 && --countdown_ == 0; }
 
   std::map<std::string, std::vector<DmTarget>> devices_;
   std::set<std::string> writable_;
+  std::set<std::string> removed_when_closed_;
   std::string verity_status_ = "V";
+  bool open_ = false;
   int countdown_ = 0;
 };
 

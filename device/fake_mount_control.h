@@ -17,24 +17,39 @@ class FakeMountControl final : public MountControl {
 
   const std::vector<MountSpec>& mounts() const { return mounts_; }  // oldest first
 
+  // As if a process had a file open in every mount, from now on, or had not any more.
+  void SetInUse(bool in_use) { in_use_ = in_use; }
+
   Status Mount(const MountSpec& spec) override {
     if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
+    LOCKET_TRY(CheckMountData(spec));
     mounts_.push_back(spec);
     return Ok();
   }
 
   Status Unmount(const std::string& target) override {
     if (Trip()) return Error(ErrorCode::kFailedPrecondition, "injected");
+    if (in_use_) return Error(ErrorCode::kFailedPrecondition, "unmount: it is in use");
+    TakeOut(target);
+    return Ok();
+  }
+
+  Status Detach(const std::string& target) override {
+    if (Trip()) return Error(ErrorCode::kUnavailable, "injected");
+    TakeOut(target);
+    return Ok();
+  }
+
+ private:
+  void TakeOut(const std::string& target) {
     for (auto it = mounts_.rbegin(); it != mounts_.rend(); ++it) {
       if (it->target != target) continue;
       mounts_.erase(std::next(it).base());
       Empty(target);
       break;
     }
-    return Ok();
   }
 
- private:
   // What was written into a file system goes out of sight with it.
   static void Empty(const std::string& target) {
     std::error_code ignored;
@@ -46,6 +61,7 @@ class FakeMountControl final : public MountControl {
   bool Trip() { return countdown_ > 0 && --countdown_ == 0; }
 
   std::vector<MountSpec> mounts_;
+  bool in_use_ = false;
   int countdown_ = 0;
 };
 

@@ -136,6 +136,14 @@ class KernelDmControl final : public DmControl {
     }
   }
 
+  Status RemoveWhenClosed(const std::string& name) override {
+    Request request(name);
+    request.header().flags = DM_DEFERRED_REMOVE;
+    const int error = request.Send(control_.get(), DM_DEV_REMOVE);
+    if (error == 0 || error == ENXIO) return Ok();
+    return Error::FromErrno(error, "remove once it is closed");
+  }
+
   Result<std::string> TargetStatus(const std::string& name) override {
     Request request(name);
     request.header().flags = DM_NOFLUSH_FLAG;

@@ -9,6 +9,7 @@ class KernelMountControl final : public MountControl {
  public:
   Status Mount(const MountSpec& spec) override;
   Status Unmount(const std::string& target) override;
+  Status Detach(const std::string& target) override;
 };
 
 }  // namespace locket::device

@@ -12,8 +12,15 @@ Result<MappedDevice> MappedDevice::Create(DmControl& dm, std::string name,
 }
 
 MappedDevice::~MappedDevice() {
-  const Status removed = Remove();
-  if (!removed.ok()) log::Warning(removed.error().message() + ", leaving it");
+  DmControl* const dm = dm_;
+  Status removed = Remove();
+  if (removed.ok()) return;
+  // Whoever has it open, a mount namespace that is slow to go at most, closes it some time.
+  if (removed.error().code() == ErrorCode::kFailedPrecondition) {
+    removed = dm->RemoveWhenClosed(name_).While("remove mapped device '" + name_ + "'");
+    if (removed.ok()) return;
+  }
+  log::Warning(removed.error().message() + ", leaving it");
 }
 
 Result<std::string> MappedDevice::TargetStatus() const {

@@ -9,7 +9,8 @@
 
 namespace locket::device {
 
-// A device-mapper device that lives exactly as long as this object.
+// A device-mapper device that lives exactly as long as this object, or, if somebody has it open
+// when this object ends, until they close it.
 class MappedDevice {
  public:
   // `dm` must outlive the device.

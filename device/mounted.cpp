@@ -21,7 +21,13 @@ Result<Mounted> Mounted::Create(MountControl& control, const MountSpec& spec) {
 }
 
 Mounted::~Mounted() {
-  const Status done = Unmount();
+  MountControl* const control = control_;
+  Status done = Unmount();
+  // Whoever uses it lets go some time, and then it goes.
+  if (!done.ok() && done.error().code() == ErrorCode::kFailedPrecondition) {
+    done = control->Detach(target_);
+    if (done.ok()) done = RemoveDirectory();
+  }
   if (!done.ok()) log::Warning(done.error().message() + ", leaving it");
 }
 
@@ -29,6 +35,10 @@ Status Mounted::Unmount() {
   MountControl* control = std::exchange(control_, nullptr);
   if (control == nullptr) return Ok();
   LOCKET_TRY(control->Unmount(target_));
+  return RemoveDirectory();
+}
+
+Status Mounted::RemoveDirectory() const {
   if (::rmdir(target_.c_str()) != 0 && errno != ENOENT) {
     return Error::FromErrno(errno, "remove directory '" + target_ + "'");
   }

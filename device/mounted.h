@@ -8,7 +8,8 @@
 
 namespace locket::device {
 
-// A mounted file system, and the directory made for it, that live exactly as long as this object.
+// A mounted file system, and the directory made for it, that live exactly as long as this object. A
+// mount that is in use when this object ends is out of sight then, and goes with its last user.
 class Mounted {
  public:
   // Makes directory spec.target (its parent exists; it itself must not) and mounts there. On
@@ -27,6 +28,8 @@ class Mounted {
   Status Unmount();
 
  private:
+  Status RemoveDirectory() const;
+
   Mounted(MountControl& control, std::string target)
       : control_(&control), target_(std::move(target)) {}
 

@@ -1,9 +1,6 @@
 #include "guest-agent/guest_initdata.h"
 
-#include <fcntl.h>
-
 #include "base/encoding.h"
-#include "base/file.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -69,8 +66,7 @@ Result<std::optional<GuestInitdata>> ReadInitdataDisk(device::BlockDevices& disk
     return NotOfThisLaunch("there is none, and this guest's report has host_data " +
                            HexEncode(*host_data));
   }
-  LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(disk->path, O_RDONLY));
-  LOCKET_TRY_ASSIGN(auto toml, image::ReadInitdataDevice(file.get()).While("initdata disk"));
+  LOCKET_TRY_ASSIGN(auto toml, image::ReadInitdataDevice(disk->file.get()).While("initdata disk"));
   LOCKET_TRY_ASSIGN(auto initdata,
                     AcceptInitdata(std::move(toml), host_data).While("initdata disk"));
   return std::optional(std::move(initdata));

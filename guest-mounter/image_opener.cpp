@@ -4,8 +4,10 @@
 
 #include <cerrno>
 #include <optional>
+#include <set>
 
 #include "base/encoding.h"
+#include "guest-mounter/overlay.h"
 #include "image/key_packet.h"
 
 namespace locket::guest_mounter {
@@ -17,6 +19,25 @@ std::string PoolKey(const AcceptedLayer& layer) {
   const auto& identity = layer.info.identity;
   return layer.digest.Hex() + HexEncode(identity.root_hash) + HexEncode(identity.salt) +
          std::to_string(identity.data_size) + (layer.info.encrypted() ? "c" : "p");
+}
+
+Status CheckLayerCount(const AcceptedImage& image) {
+  std::set<std::string> different;
+  for (const AcceptedLayer& layer : image.layers) different.insert(PoolKey(layer));
+  if (different.size() <= kMaxLowerLayers) return Ok();
+  return Error(ErrorCode::kInvalidArgument,
+               "image " + image.manifest_digest.ToText() + " has " +
+                   std::to_string(different.size()) + " different layers; overlayfs takes " +
+                   std::to_string(kMaxLowerLayers) + ". Build it from fewer layers");
+}
+
+// "0", "z", "10": short, as mount options have room for few bytes a layer.
+std::string Base36(uint64_t number) {
+  std::string text;
+  do {
+    text.insert(text.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[number % 36]);
+  } while ((number /= 36) > 0);
+  return text;
 }
 
 // One request to the broker for each key, however many layers it wraps.
@@ -64,11 +85,12 @@ Status OpenImage::CheckIntact() const {
   return Ok();
 }
 
-std::string ImageOpener::NextName(const char* kind) { return kind + std::to_string(next_++); }
+std::string ImageOpener::NextName(const char* kind) { return kind + Base36(next_++); }
 
 Result<std::unique_ptr<OpenImage>> ImageOpener::Open(const OpenRequest& request) {
   const MutexLock lock(mutex_);
   LOCKET_TRY_ASSIGN(auto image, CheckImage(policy_, request.manifest, request.config));
+  LOCKET_TRY(CheckLayerCount(image));
   std::error_code error;
   std::filesystem::create_directories(options_.directory, error);
   if (error) return Error::FromErrno(error.value(), "make '" + options_.directory.string() + "'");
@@ -126,7 +148,8 @@ Result<WritableLayer> ImageOpener::MakeWritable(const std::string& name,
                                      {.source = "tmpfs",
                                       .target = (options_.directory / (name + "-scratch")).string(),
                                       .type = "tmpfs",
-                                      .data = "mode=0700"}));
+                                      .data = "mode=0700",
+                                      .nodev = true}));
   return WritableLayer(std::move(memory));
 }
 
@@ -137,16 +160,15 @@ Result<std::unique_ptr<OpenImage>> ImageOpener::Stack(AcceptedImage image, Layer
   const std::string top = PathOf(writable);
   LOCKET_TRY(MakeDirectory(top + "/upper"));
   LOCKET_TRY(MakeDirectory(top + "/work"));
-  std::string lower;
-  for (auto it = layers.rbegin(); it != layers.rend(); ++it) {  // overlayfs: topmost first
-    lower += (lower.empty() ? "" : ":") + (*it)->path();
+  std::vector<std::string> names;
+  for (const auto& layer : layers) {
+    names.push_back(std::filesystem::path(layer->path()).filename().string());
   }
-  auto rootfs = device::Mounted::Create(
-      seams_.mounts,
-      {.source = "overlay",
-       .target = (options_.directory / name).string(),
-       .type = "overlay",
-       .data = "lowerdir=" + lower + ",upperdir=" + top + "/upper,workdir=" + top + "/work"});
+  auto rootfs =
+      device::Mounted::Create(seams_.mounts, OverlayMount({.directory = options_.directory,
+                                                           .layers = std::move(names),
+                                                           .writable = top,
+                                                           .target = options_.directory / name}));
   if (!rootfs.ok()) {
     for (const auto& layer : layers) LOCKET_TRY(layer->CheckIntact());
     return std::move(rootfs).error();

@@ -67,7 +67,8 @@ class ImageOpener {
   ImageOpener(const Seams& seams, image::GuestPolicy policy, KeySource* keys, OpenerOptions options)
       : seams_(seams), policy_(std::move(policy)), keys_(keys), options_(std::move(options)) {}
 
-  // Policy, keys, layers, overlay. On failure nothing is left behind.
+  // Policy, keys, layers, overlay. On failure nothing is left behind. kInvalidArgument: more than
+  // kMaxLowerLayers different layers. A layer that the image has several times is opened once.
   Result<std::unique_ptr<OpenImage>> Open(const OpenRequest& request);
 
  private:

@@ -5,13 +5,9 @@
 namespace locket::guest_mounter {
 namespace {
 
-Status CheckAllowed(const image::GuestPolicy& policy, const AcceptedImage& image) {
-  if (image.pinned) return Ok();
+// Every layer has a key packet, which vouches for it once it is opened.
+Status CheckKeyed(const AcceptedImage& image) {
   const std::string digest = image.manifest_digest.ToText();
-  if (!policy.allow_keyed) {
-    return Error(ErrorCode::kPermissionDenied,
-                 "image " + digest + " is not among the allowed digests of the initdata");
-  }
   for (const AcceptedLayer& layer : image.layers) {
     if (layer.info.encrypted()) continue;
     return Error(ErrorCode::kPermissionDenied,
@@ -33,6 +29,12 @@ Result<AcceptedImage> CheckImage(const image::GuestPolicy& policy, std::string_v
   const auto digest = image::Digest::Of(manifest_bytes);
   const auto& allowed = policy.allowed_digests;
   const bool pinned = std::find(allowed.begin(), allowed.end(), digest) != allowed.end();
+  // First: what the policy refuses by its digest alone is not even decoded.
+  if (!pinned && !policy.allow_keyed) {
+    return Error(ErrorCode::kPermissionDenied, "image " + digest.ToText() +
+                                                   " is not among the allowed digests of the "
+                                                   "initdata");
+  }
   LOCKET_TRY_ASSIGN(const auto manifest, image::DecodeManifest(manifest_bytes));
   if (image::Digest::Of(config_bytes) != manifest.config.digest) {
     return Error(ErrorCode::kDataLoss, "the config is not the one of manifest " + digest.ToText());
@@ -46,7 +48,7 @@ Result<AcceptedImage> CheckImage(const image::GuestPolicy& policy, std::string_v
                             .blob_size = manifest.layers[i].size,
                             .info = std::move(infos[i])});
   }
-  LOCKET_TRY(CheckAllowed(policy, image));
+  if (!pinned) LOCKET_TRY(CheckKeyed(image));
   return image;
 }
 

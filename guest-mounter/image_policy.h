@@ -28,7 +28,8 @@ struct AcceptedImage {
   bool pinned;
 };
 
-// kPermissionDenied: the policy does not let it run. kDataLoss: the config is not the manifest's.
+// kPermissionDenied: the policy does not let it run. Without allow_keyed that is said of any digest
+// that is not pinned before a byte is decoded. kDataLoss: the config is not the manifest's.
 // kInvalidArgument: not a sound sealed image.
 Result<AcceptedImage> CheckImage(const image::GuestPolicy& policy, std::string_view manifest,
                                  std::string_view config);

@@ -34,17 +34,24 @@ struct LayerPlace {
 
 class OpenLayer {
  public:
-  // `key` is present exactly if the layer is encrypted. Waits for the disk. kDataLoss: the message
-  // says "dm-verity found corrupted data". On failure nothing is left behind.
+  // `key` is present exactly if the layer is encrypted. Waits for the disk, and for another with
+  // the serial if that one leaves or fails while it is opened, until `device_timeout` is over.
+  // kDataLoss: the message says "dm-verity found corrupted data". On failure nothing is left
+  // behind.
   static Result<OpenLayer> Open(const Seams& seams, const AcceptedLayer& layer, const Secret* key,
                                 const LayerPlace& place);
 
   const std::string& path() const { return mount_.target(); }
 
-  // An error of kDataLoss once any read of this layer has failed its check.
+  // kDataLoss once any read of this layer has failed its check. kInternal: the kernel's word on it
+  // is one we do not know.
   Status CheckIntact() const;
 
  private:
+  static Result<OpenLayer> OpenOn(const device::BlockDevice& disk, const Seams& seams,
+                                  const AcceptedLayer& layer, const Secret* key,
+                                  const LayerPlace& place);
+
   OpenLayer(std::string digest, device::MappedDevice verity,
             std::optional<device::MappedDevice> crypt, device::Mounted mount)
       : digest_(std::move(digest)),

@@ -38,7 +38,7 @@ Result<device::BlockDevice> AwaitDisk(const Seams& seams, const ScratchOptions& 
 Result<std::unique_ptr<Scratch>> OpenOn(const device::BlockDevice& disk, const Seams& seams,
                                         const MakeFileSystem& make, const ScratchOptions& options) {
   const std::array integrity_table{device::IntegrityTarget(
-      disk.path, {.num_bytes = disk.size_bytes, .tag_device = options.tag_device})};
+      disk.number, {.num_bytes = disk.size_bytes, .tag_device = options.tag_device})};
   LOCKET_TRY_ASSIGN(auto integrity,
                     device::MappedDevice::Create(seams.dm, "scratch-integrity", integrity_table,
                                                  device::DmAccess::kReadWrite));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,10 +21,17 @@ struct ConvertedLayer {
   Digest diff_id;  // of the ordinary layer
   Digest blob_digest;
   verity::LayerIdentity identity;
+  // Set if the layer is another one than sealed alone, because of directories below it: the chain
+  // ID of the layers below, or of the bottom layer the digest of nothing.
+  std::optional<Digest> over{};
   LayerAccounts accounts{};  // which a named USER is resolved with, together with other layers'
 
   bool operator==(const ConvertedLayer&) const = default;
 };
+
+// What a record is found by: the diff ID of a layer that does not depend on others, else a digest
+// of it and of `over`.
+Digest RecordKey(const Digest& diff_id, const std::optional<Digest>& over);
 
 // As it stands in the sealed image's manifest. kInvalidArgument: a data size no layer has.
 Result<Descriptor> DescriptorOf(const ConvertedLayer& layer);

@@ -44,7 +44,9 @@ Result<std::vector<DockerArchiveImage>> DecodeDockerArchiveManifest(std::string_
     images.push_back({.config = reader.RequiredText("Config"),
                       .layers = reader.TextList("Layers"),
                       .repo_tags = reader.TextList("RepoTags")});
-    if (images.back().layers.size() > kMaxLayers) reader.Fail("Layers", "more than 128 entries");
+    if (images.back().layers.size() > kMaxLayers) {
+      reader.Fail("Layers", "more than " + std::to_string(kMaxLayers) + " entries");
+    }
     LOCKET_TRY(Status(reader.status()).While(kDoing));
   }
   return images;

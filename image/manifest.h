@@ -19,7 +19,7 @@ namespace locket::image {
 
 inline constexpr size_t kMaxManifestBytes = 4U << 20;  // also indexes
 inline constexpr size_t kMaxConfigBytes = 4U << 20;
-inline constexpr size_t kMaxLayers = 128;  // overlayfs takes no more from one mount
+inline constexpr size_t kMaxLayers = 1024;  // to bound a decoder; a guest runs fewer
 
 struct Platform {
   std::string architecture;

@@ -29,7 +29,9 @@ std::vector<RootfsLayer> ReadLayers(FieldReader& parent) {
   json list = parent.Required("layers");
   std::vector<RootfsLayer> layers;
   if (!list.is_array() || list.empty()) parent.Fail("layers", "not a list with entries");
-  if (list.size() > kMaxLayers) parent.Fail("layers", "more than 128 entries");
+  if (list.size() > kMaxLayers) {
+    parent.Fail("layers", "more than " + std::to_string(kMaxLayers) + " entries");
+  }
   for (size_t i = 0; parent.status().ok() && i < list.size(); ++i) {
     FieldReader reader(list[i], "layers[" + std::to_string(i) + "]");
     layers.push_back({.digest = reader.RequiredDigest("digest"),

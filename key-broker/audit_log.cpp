@@ -1,15 +1,11 @@
 #include "key-broker/audit_log.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <ctime>
+#include <optional>
 
 #include "attest/json.h"
-#include "base/encoding.h"
-#include "base/file.h"
 
 namespace locket::key_broker {
 namespace {
@@ -23,22 +19,41 @@ std::string TimeText(std::chrono::system_clock::time_point now) {
   return {text.data(), size};
 }
 
+// Nobody's words make a line long, or hide in it.
+std::string Cut(std::string_view text) {
+  constexpr size_t kMaxTextBytes = 512;
+  std::string out(text.substr(0, kMaxTextBytes));
+  std::ranges::replace_if(
+      out, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
+  if (text.size() > kMaxTextBytes) out += "...";
+  return out;
+}
+
 class FileAuditLog final : public AuditLog {
  public:
-  FileAuditLog(UniqueFd fd, const Clock& clock) : fd_(std::move(fd)), clock_(clock) {}
+  FileAuditLog(AuditFile decisions, std::optional<AuditFile> refusals, const Clock& clock)
+      : clock_(clock), decisions_(std::move(decisions)), refusals_(std::move(refusals)) {}
 
   Status Record(const AuditEntry& entry) override {
     const std::string line = AuditLine(entry, clock_.Now());
     const MutexLock lock(mutex_);
-    LOCKET_TRY(WriteFull(fd_.get(), AsBytes(line)).While("audit log"));
-    if (::fdatasync(fd_.get()) != 0) return Error::FromErrno(errno, "audit log: fdatasync");
+    const bool refusal = !entry.allowed && refusals_.has_value();
+    return (refusal ? *refusals_ : decisions_).Append(line, /*durable=*/entry.allowed);
+  }
+
+  Status Reopen() override {
+    const MutexLock lock(mutex_);
+    LOCKET_TRY(decisions_.Reopen());
+    if (refusals_) LOCKET_TRY(refusals_->Reopen());
     return Ok();
   }
 
  private:
-  const UniqueFd fd_;
   const Clock& clock_;
   Mutex mutex_;  // lines never mix
+  AuditFile decisions_ LOCKET_GUARDED_BY(mutex_);
+  // None where the log is not a regular file: then everything goes there.
+  std::optional<AuditFile> refusals_ LOCKET_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -47,18 +62,27 @@ std::string AuditLine(const AuditEntry& entry, std::chrono::system_clock::time_p
   nlohmann::json line{{"time", TimeText(now)},
                       {"action", entry.action},
                       {"decision", entry.allowed ? "allow" : "deny"},
-                      {"peer", entry.peer}};
-  if (!entry.resource.empty()) line["resource"] = entry.resource;
-  if (!entry.reason.empty()) line["reason"] = entry.reason;
-  for (const auto& [name, value] : entry.details) line[name] = value;
+                      {"peer", Cut(entry.peer)}};
+  if (!entry.resource.empty()) line["resource"] = Cut(entry.resource);
+  if (!entry.reason.empty()) line["reason"] = Cut(entry.reason);
+  for (const auto& [name, value] : entry.details) line[name] = Cut(value);
   return attest::DumpJson(line) + "\n";
 }
 
+std::string RefusalLogPath(const std::filesystem::path& path) { return path.string() + ".refused"; }
+
 Result<std::unique_ptr<AuditLog>> OpenAuditLog(const std::filesystem::path& path,
-                                               const Clock& clock) {
-  LOCKET_TRY_ASSIGN(auto fd, OpenFile(path, O_WRONLY | O_CREAT | O_APPEND, 0600)
-                                 .While("open audit log '" + path.string() + "'"));
-  return std::unique_ptr<AuditLog>(std::make_unique<FileAuditLog>(std::move(fd), clock));
+                                               const Clock& clock,
+                                               const AuditFileOptions& options) {
+  AuditFileOptions with_reserve = options;
+  with_reserve.reserve = true;
+  LOCKET_TRY_ASSIGN(auto decisions, AuditFile::Open(path, with_reserve));
+  std::optional<AuditFile> refusals;
+  if (decisions.regular()) {
+    LOCKET_TRY_ASSIGN(refusals, AuditFile::Open(RefusalLogPath(path), options));
+  }
+  return std::unique_ptr<AuditLog>(
+      std::make_unique<FileAuditLog>(std::move(decisions), std::move(refusals), clock));
 }
 
 }  // namespace locket::key_broker

@@ -1,4 +1,5 @@
-// What the broker decided, for later: one JSON object a line, and no secret in it.
+// What the broker decided, for later: one JSON object a line, and no secret in it. What it refused
+// is in a file of its own, so that strangers never push a release out of the log.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +11,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/result.h"
-#include "base/unique_fd.h"
+#include "key-broker/audit_file.h"
 
 namespace locket::key_broker {
 
@@ -26,15 +27,25 @@ struct AuditEntry {
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
-  // Thread-safe. Durable once it returns. A broker that cannot write this down releases nothing.
+  // Thread-safe. What was allowed is durable once it returns, and a broker that cannot write it
+  // down releases nothing. What was refused is written and not waited for.
   virtual Status Record(const AuditEntry& entry) = 0;
+  // After somebody moved the files away.
+  virtual Status Reopen() = 0;
 };
 
-// Appends to `path`, made with mode 0600. `clock` outlives the object.
-Result<std::unique_ptr<AuditLog>> OpenAuditLog(const std::filesystem::path& path,
-                                               const Clock& clock);
+// How the file of refusals is called.
+std::string RefusalLogPath(const std::filesystem::path& path);
 
-// The line for an entry, with its line feed.
+// Appends to `path` and RefusalLogPath(path), made with mode 0600. `clock` outlives the object.
+Result<std::unique_ptr<AuditLog>> OpenAuditLog(const std::filesystem::path& path,
+                                               const Clock& clock,
+                                               const AuditFileOptions& options = {});
+
+// The longest line there is, however long what strangers say.
+inline constexpr size_t kMaxAuditLineBytes = 4096;
+
+// The line for an entry, with its line feed. Texts are cut, and written in printable characters.
 std::string AuditLine(const AuditEntry& entry, std::chrono::system_clock::time_point now);
 
 class FakeAuditLog final : public AuditLog {
@@ -45,6 +56,7 @@ class FakeAuditLog final : public AuditLog {
     entries_.push_back(entry);
     return Ok();
   }
+  Status Reopen() override { return Ok(); }
   void Break() {
     const MutexLock lock(mutex_);
     broken_ = true;

@@ -9,6 +9,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "image/initdata.h"
+#include "key-broker/admin_routes.h"
 #include "key-broker/problems.h"
 
 namespace locket::key_broker {
@@ -18,6 +19,7 @@ using attest::Problem;
 
 constexpr std::string_view kPrefix = "/kbs/v0/";
 constexpr size_t kNonceBytes = 32;
+constexpr size_t kMaxAuthBytes = 4096;  // a version, a TEE's name, a few names of hashes
 
 std::optional<std::string> BearerOf(const Request& request) {
   constexpr std::string_view kBearer = "Bearer ";
@@ -80,7 +82,8 @@ Broker::Broker(BrokerOptions options, Store& store, AuditLog& audit, const Clock
       clock_(clock),
       signing_key_(std::move(signing_key)),
       verification_key_(std::move(verification_key)),
-      sessions_(options_.sessions, clock) {}
+      sessions_(options_.sessions, clock),
+      refusals_(options_.refusals_per_minute, clock) {}
 
 Result<std::unique_ptr<Broker>> Broker::Create(BrokerOptions options, Store& store, AuditLog& audit,
                                                const Clock& clock) {
@@ -119,21 +122,44 @@ Response Broker::Route(const Request& request) {
   return Administer(request);
 }
 
+Admission Broker::Admit(const Request& head, size_t max_body_bytes) {
+  if (head.path == std::string(kPrefix) + "auth" && head.method == "POST") {
+    return {.max_body_bytes = std::min(kMaxAuthBytes, max_body_bytes)};
+  }
+  const bool attests = head.path == std::string(kPrefix) + "attest" && head.method == "POST";
+  if (attests || (IsAdministration(head) && CheckAdmin(head).ok())) {
+    return {.max_body_bytes = max_body_bytes};
+  }
+  if (head.method == "GET") return {};
+  return {.refusal = Handle(head)};
+}
+
+// A refusal releases nothing, so it is answered whether or not it could be written down.
+void Broker::NoteRefusal(AuditEntry entry, const Error& why) {
+  const auto omitted = refusals_.Take(entry.peer);
+  if (!omitted) return;
+  if (*omitted > 0) entry.details.emplace_back("omitted_before", std::to_string(*omitted));
+  entry.reason = why.message();
+  log::Info("refused", {{"action", entry.action}, {"peer", entry.peer}, log::Field(why)});
+  const auto written = audit_.Record(entry);
+  if (!written.ok()) log::Error("a refusal is not in the audit log", {log::Field(written.error())});
+}
+
 Response Broker::Auth(const Request& request) {
   const auto auth = attest::DecodeAuthRequest(AsText(request.body.Reveal()));
   if (!auth.ok()) return Refuse(attest::kInvalidRequest, auth.error());
   if (auth->tee != "snp") {
-    return Refuse(attest::kAttestationError,
-                  Error(ErrorCode::kPermissionDenied,
-                        "TEE '" + auth->tee + "' is not supported by this broker; 'snp' is"));
+    return Refuse(
+        attest::kAttestationError,
+        Error(ErrorCode::kPermissionDenied, "TEE '" + attest::Shortened(auth->tee) +
+                                                "' is not supported by this broker; 'snp' is"));
   }
   std::array<std::byte, kNonceBytes> nonce{};
   attest::FillRandom(nonce);
   const attest::Challenge challenge{.nonce = Base64Encode(nonce), .hash = ChooseHash(*auth)};
-  const auto session = sessions_.Begin(challenge);
-  if (!session.ok()) return Refuse(attest::kInternalError, session.error());
+  const std::string session = sessions_.Begin(challenge);
   return {.body = attest::EncodeChallenge(challenge),
-          .set_cookie = std::string(attest::kKbsSessionCookie) + "=" + *session +
+          .set_cookie = std::string(attest::kKbsSessionCookie) + "=" + session +
                         "; Path=/kbs; HttpOnly; Secure; SameSite=Strict"};
 }
 
@@ -142,8 +168,8 @@ Result<attest::VerifiedSnp> Broker::CheckEvidence(const attest::Challenge& chall
   if (attest.nonce != challenge.nonce) {
     return Error(ErrorCode::kPermissionDenied, "the nonce is not this session's");
   }
-  LOCKET_TRY_ASSIGN(const auto guest,
-                    attest::VerifySnp(attest.evidence, options_.roots, clock_.Now()));
+  LOCKET_TRY_ASSIGN(const auto guest, attest::VerifySnp(attest.evidence, options_.roots,
+                                                        clock_.Now(), options_.crls));
   if (guest.kind == attest::TeeKind::kEmulated && !options_.allow_emulated) {
     return Error(ErrorCode::kPermissionDenied, "emulated TEE is not allowed by this broker");
   }
@@ -180,18 +206,18 @@ Response Broker::Attest(const Request& request) {
   const auto attest = attest::DecodeAttestRequest(AsText(request.body.Reveal()));
   if (!attest.ok()) return Refuse(attest::kInvalidRequest, attest.error());
   const auto guest = CheckEvidence(*challenge, *attest);
-  const auto written =
-      audit_.Record({.action = "attest",
-                     .allowed = guest.ok(),
-                     .resource = {},
-                     .reason = guest.ok() ? "" : guest.error().message(),
-                     .peer = request.peer,
-                     .details = guest.ok() ? DetailsOf(*guest) : decltype(DetailsOf(*guest))()});
-  if (!written.ok()) return Broken(written.error());
+  AuditEntry entry{.action = "attest",
+                   .allowed = guest.ok(),
+                   .resource = {},
+                   .reason = {},
+                   .peer = request.peer};
   if (!guest.ok()) {
-    log::Info("attestation refused", {{"peer", request.peer}, log::Field(guest.error())});
+    NoteRefusal(std::move(entry), guest.error());
     return Refuse(attest::kAttestationError, guest.error());
   }
+  entry.details = DetailsOf(*guest);
+  const auto written = audit_.Record(entry);
+  if (!written.ok()) return Broken(written.error());
   const auto token = MakeToken(*guest, attest->tee_pubkey);
   if (!token.ok()) return Broken(token.error());
   sessions_.Complete(*id, *token);
@@ -242,17 +268,19 @@ Response Broker::GetResource(const Request& request, const std::string& path_tex
   const auto guest = GuestOf(*token);
   if (!guest.ok()) return Refuse(attest::kTokenVerifierError, guest.error());
   auto released = Release(*path, *guest);
-  const auto written = audit_.Record({.action = "get-resource",
-                                      .allowed = released.ok(),
-                                      .resource = path->ToText(),
-                                      .reason = released.ok() ? "" : released.error().message(),
-                                      .peer = request.peer,
-                                      .details = DetailsOf(guest->evidence)});
-  // What nobody wrote down does not leave.
-  if (!written.ok()) return Broken(written.error());
-  if (released.ok()) return {.body = *std::move(released)};
-  log::Info("resource refused",
-            {{"resource", path->ToText()}, {"peer", request.peer}, log::Field(released.error())});
+  AuditEntry entry{.action = "get-resource",
+                   .allowed = released.ok(),
+                   .resource = path->ToText(),
+                   .reason = {},
+                   .peer = request.peer,
+                   .details = DetailsOf(guest->evidence)};
+  if (released.ok()) {
+    // What nobody wrote down does not leave.
+    const auto written = audit_.Record(entry);
+    if (!written.ok()) return Broken(written.error());
+    return {.body = *std::move(released)};
+  }
+  NoteRefusal(std::move(entry), released.error());
   switch (released.error().code()) {
     case ErrorCode::kPermissionDenied:
       return Refuse(attest::kPolicyDeny, released.error());

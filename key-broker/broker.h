@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "key-broker/audit_log.h"
+#include "key-broker/refusals.h"
 #include "key-broker/sessions.h"
 #include "key-broker/store.h"
 
@@ -21,10 +22,12 @@ namespace locket::key_broker {
 
 struct BrokerOptions {
   std::vector<attest::SnpRoot> roots;
+  std::vector<attest::SnpCrl> crls{};             // none: revocation is not looked at
   bool allow_emulated = false;                    // else reports under an emulated root are refused
   std::optional<std::string> admin_public_pem{};  // none: every administrator is refused
   SessionLimits sessions{};
   std::chrono::seconds token_lifetime{300};
+  size_t refusals_per_minute = 60;  // written to audit log and journal
 };
 
 struct Request {
@@ -42,6 +45,12 @@ struct Response {
   std::string set_cookie{};
 };
 
+// What a request's head decides before any of its body is read.
+struct Admission {
+  size_t max_body_bytes = 0;
+  std::optional<Response> refusal{};  // what Handle would answer whatever the body is
+};
+
 // Thread-safe. The references outlive the broker.
 class Broker {
  public:
@@ -50,6 +59,9 @@ class Broker {
 
   // Every failure is an answer, too: RFC 7807, with the status codes of Trustee.
   Response Handle(const Request& request);
+
+  // `head` is a request without its body. Only who may send a large body is let.
+  Admission Admit(const Request& head, size_t max_body_bytes);
 
  private:
   struct Denial;
@@ -73,6 +85,7 @@ class Broker {
   Result<Guest> GuestOf(const std::string& token) const;
   Result<std::string> Release(const attest::ResourcePath& path, const Guest& guest);
   Status CheckAdmin(const Request& request) const;
+  void NoteRefusal(AuditEntry entry, const Error& why);
   Answer AdminCall(const Request& request);
   Answer ListPolicies();
 
@@ -83,6 +96,7 @@ class Broker {
   const attest::SigningKey signing_key_;  // born with the broker: a restart ends all tokens
   const attest::VerificationKey verification_key_;
   Sessions sessions_;
+  RefusalBudget refusals_;
 };
 
 }  // namespace locket::key_broker

@@ -3,7 +3,7 @@
 #include "attest/json.h"
 #include "attest/kbs_messages.h"
 #include "base/encoding.h"
-#include "base/log.h"
+#include "key-broker/admin_routes.h"
 #include "key-broker/broker.h"
 #include "key-broker/problems.h"
 
@@ -39,6 +39,8 @@ std::optional<AdminRoute> RouteOf(const Request& request) {
 Response Done() { return {.body = "{}"}; }
 
 }  // namespace
+
+bool IsAdministration(const Request& request) { return RouteOf(request).has_value(); }
 
 Status Broker::CheckAdmin(const Request& request) const {
   if (!options_.admin_public_pem) {
@@ -76,6 +78,7 @@ Broker::Answer Broker::AdminCall(const Request& request) {
   if (route->action == "set-policy") {
     LOCKET_TRY_ASSIGN(const auto policy,
                       attest::DecodeReleasePolicy(AsText(request.body.Reveal())));
+    LOCKET_TRY(attest::CheckReleasePolicy(policy).While("release policy"));
     LOCKET_TRY(store_.Put(Table::kPolicy, policy.resource.ToText(),
                           AsBytes(attest::EncodeReleasePolicy(policy))));
     return Done();
@@ -97,18 +100,18 @@ Response Broker::Administer(const Request& request) {
   const auto route = RouteOf(request);
   if (!route) return NoSuchPath(request.path);
   const auto admin = CheckAdmin(request);
-  // Before it happens: a change nobody wrote down must not be.
-  const auto written = audit_.Record({.action = route->action,
-                                      .allowed = admin.ok(),
-                                      .resource = route->resource.substr(0, 512),
-                                      .reason = admin.ok() ? "" : admin.error().message(),
-                                      .peer = request.peer});
-  if (!written.ok()) return Broken(written.error());
+  AuditEntry entry{.action = route->action,
+                   .allowed = admin.ok(),
+                   .resource = route->resource,
+                   .reason = {},
+                   .peer = request.peer};
   if (!admin.ok()) {
-    log::Warning("administrator refused",
-                 {{"action", route->action}, {"peer", request.peer}, log::Field(admin.error())});
+    NoteRefusal(std::move(entry), admin.error());
     return Refuse(attest::kAdminAuthError, admin.error());
   }
+  // Before it happens: a change nobody wrote down must not be.
+  const auto written = audit_.Record(entry);
+  if (!written.ok()) return Broken(written.error());
   auto answer = AdminCall(request);
   if (answer.ok()) return *std::move(answer);
   switch (answer.error().code()) {

@@ -21,6 +21,8 @@ constexpr std::string_view kUsage =
     "\n"
     "Exit status: 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n";
 
+constexpr off_t kLeastAuditBytes = 64 << 10;
+
 Error Bad(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
 
 Status TakeRequired(TomlTable& table, const char* key, std::string* out) {
@@ -59,10 +61,18 @@ Status TakeLimits(TomlTable& top, Config& config) {
   LOCKET_TRY_ASSIGN(auto limits, top.TakeTable("limits"));
   LOCKET_TRY(limits.Take("session_seconds", 1, kDay, &config.session_lifetime));
   LOCKET_TRY(limits.Take("token_seconds", 1, kDay, &config.token_lifetime));
-  LOCKET_TRY(limits.Take("idle_seconds", 1, 600, &config.idle_timeout));
+  std::optional<std::string> replaced;
+  if (!limits.Take("idle_seconds", &replaced).ok() || replaced) {
+    return limits.Wrong("idle_seconds",
+                        "replaced by request_seconds, the time for a whole request; remove it");
+  }
+  LOCKET_TRY(limits.Take("request_seconds", 1, 600, &config.request_timeout));
+  LOCKET_TRY(limits.Take("max_connections", 8, 10000, &config.max_connections));
+  LOCKET_TRY(limits.Take("max_connections_per_peer", 1, 10000, &config.max_connections_per_peer));
+  LOCKET_TRY(limits.Take("refusals_per_minute", 1, 10000, &config.refusals_per_minute));
   LOCKET_TRY(limits.Take("max_sessions", 1, 1000000, &config.max_sessions));
   LOCKET_TRY(limits.Take("max_body_bytes", 1, 1 << 20, &config.max_body_bytes));
-  LOCKET_TRY(limits.Take("threads", 1, 1024, &config.threads));
+  LOCKET_TRY(limits.Take("threads", 1, 256, &config.threads));
   return limits.Finish();
 }
 
@@ -74,8 +84,16 @@ Status TakeTables(TomlTable& top, Config& config) {
   LOCKET_TRY_ASSIGN(auto admin, top.TakeTable("admin"));
   LOCKET_TRY(TakeOptional(admin, "public_key", &config.admin_public_key));
   LOCKET_TRY(admin.Finish());
+  LOCKET_TRY_ASSIGN(auto audit, top.TakeTable("audit"));
+  LOCKET_TRY(audit.Take("max_bytes", 0, int64_t{1} << 40, &config.audit_max_bytes));
+  LOCKET_TRY(audit.Take("keep", 0, 1000, &config.audit_keep));
+  LOCKET_TRY(audit.Finish());
+  if (config.audit_max_bytes != 0 && config.audit_max_bytes < kLeastAuditBytes) {
+    return audit.Wrong("max_bytes", "must be 0 or at least 65536");
+  }
   LOCKET_TRY_ASSIGN(auto snp, top.TakeTable("snp"));
   LOCKET_TRY(snp.Take("roots", &config.snp_roots));
+  LOCKET_TRY(snp.Take("crls", &config.snp_crls));
   LOCKET_TRY(snp.Finish());
   LOCKET_TRY_ASSIGN(auto emulated, top.TakeTable("emulated"));
   LOCKET_TRY(emulated.Take("allow", &config.allow_emulated));

@@ -20,11 +20,12 @@ int Fail(const Error& error, int status) {
 }
 
 // Before other threads start, so that they inherit it.
-Result<UniqueFd> CatchStopSignals() {
+Result<UniqueFd> CatchSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   if (failed != 0) return Error::FromErrno(failed, "block signals");
   ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
@@ -36,7 +37,7 @@ Result<UniqueFd> CatchStopSignals() {
 Status Main(const key_broker::CommandLine& line) {
   LOCKET_TRY_ASSIGN(const auto config, key_broker::LoadConfig(line.config_file));
   if (line.check_config) return key_broker::CheckConfig(config);
-  LOCKET_TRY_ASSIGN(const auto stop, CatchStopSignals());
+  LOCKET_TRY_ASSIGN(const auto stop, CatchSignals());
   return key_broker::Run(config, stop.get());
 }
 

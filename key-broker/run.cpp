@@ -1,11 +1,14 @@
 #include "key-broker/run.h"
 
-#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <cerrno>
 
 #include "attest/jwt.h"
 #include "base/clock.h"
+#include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "key-broker/audit_log.h"
@@ -23,16 +26,26 @@ Result<attest::SnpRoot> ReadRoot(const std::string& file, attest::TeeKind kind) 
   return attest::RootFromPem(pem, kind).While("root '" + file + "'");
 }
 
+Result<attest::SnpCrl> ReadCrl(const std::string& file) {
+  LOCKET_TRY_ASSIGN(const auto bytes, ReadFile(file, attest::kMaxCrlBytes));
+  return attest::ReadSnpCrl(AsBytes(bytes)).While("revocation list '" + file + "'");
+}
+
 Result<BrokerOptions> MakeBrokerOptions(const Config& config) {
   BrokerOptions options{
       .roots = {attest::AmdMilanRoot()},
       .allow_emulated = config.allow_emulated,
       .admin_public_pem = {},
       .sessions = {.lifetime = config.session_lifetime, .max_sessions = config.max_sessions},
-      .token_lifetime = config.token_lifetime};
+      .token_lifetime = config.token_lifetime,
+      .refusals_per_minute = config.refusals_per_minute};
   for (const auto& file : config.snp_roots) {
     LOCKET_TRY_ASSIGN(const auto root, ReadRoot(file, attest::TeeKind::kSnp));
     options.roots.push_back(root);
+  }
+  for (const auto& file : config.snp_crls) {
+    LOCKET_TRY_ASSIGN(auto crl, ReadCrl(file));
+    options.crls.push_back(std::move(crl));
   }
   // Known even where it is not allowed, so that a refusal says what it refuses. It must be first
   // of its kind: a root listed as genuine by mistake stays an emulated one.
@@ -57,13 +70,38 @@ void Announce(const Config& config) {
   }
 }
 
-Status WaitFor(int fd) {
+// The number of the signal that ends the wait.
+Result<uint32_t> NextSignal(int signal_fd) {
   for (;;) {
-    pollfd polled{.fd = fd, .events = POLLIN, .revents = 0};
-    const int ready = ::poll(&polled, 1, -1);
-    if (ready > 0) return Ok();
-    if (ready < 0 && errno != EINTR) return Error::FromErrno(errno, "poll");
+    signalfd_siginfo info{};
+    const ssize_t got = ::read(signal_fd, &info, sizeof info);
+    if (got == ssize_t{sizeof info}) return info.ssi_signo;
+    if (got < 0 && errno != EINTR) return Error::FromErrno(errno, "wait for a signal");
   }
+}
+
+// Returns when the broker shall end.
+Status ServeSignals(int signal_fd, AuditLog& audit) {
+  for (;;) {
+    LOCKET_TRY_ASSIGN(const uint32_t signal, NextSignal(signal_fd));
+    if (signal != SIGHUP) return Ok();
+    const Status reopened = audit.Reopen();
+    if (reopened.ok()) log::Info("audit log opened again");
+    // The former file takes the lines until the next SIGHUP.
+    if (!reopened.ok()) log::Error("audit log not opened again", {log::Field(reopened.error())});
+  }
+}
+
+ServerOptions MakeServerOptions(const Config& config) {
+  return {.host = config.host,
+          .port = config.port,
+          .certificate_file = config.tls_certificate,
+          .key_file = config.tls_key,
+          .max_body_bytes = config.max_body_bytes,
+          .connections = {.max_connections = config.max_connections,
+                          .max_per_peer = config.max_connections_per_peer,
+                          .request_timeout = config.request_timeout},
+          .threads = config.threads};
 }
 
 }  // namespace
@@ -84,23 +122,18 @@ Status CheckConfig(const Config& config) {
   return Server::CheckCertificate(config.tls_certificate, config.tls_key);
 }
 
-Status Run(const Config& config, int stop_fd) {
+Status Run(const Config& config, int signal_fd) {
   const SystemClock clock;
   LOCKET_TRY_ASSIGN(auto options, MakeBrokerOptions(config));
-  LOCKET_TRY_ASSIGN(const auto audit, OpenAuditLog(config.audit_log, clock));
+  LOCKET_TRY_ASSIGN(const auto audit,
+                    OpenAuditLog(config.audit_log, clock,
+                                 {.max_bytes = config.audit_max_bytes, .keep = config.audit_keep}));
   LOCKET_TRY_ASSIGN(const auto store, OpenRocksDbStore(config.store_dir));
   LOCKET_TRY_ASSIGN(const auto broker, Broker::Create(std::move(options), *store, *audit, clock));
-  LOCKET_TRY_ASSIGN(const auto server, Server::Start({.host = config.host,
-                                                      .port = config.port,
-                                                      .certificate_file = config.tls_certificate,
-                                                      .key_file = config.tls_key,
-                                                      .max_body_bytes = config.max_body_bytes,
-                                                      .idle_timeout = config.idle_timeout,
-                                                      .threads = config.threads},
-                                                     *broker));
+  LOCKET_TRY_ASSIGN(const auto server, Server::Start(MakeServerOptions(config), *broker));
   Announce(config);
   log::Info("listening on " + config.host + ":" + std::to_string(server->port()));
-  LOCKET_TRY(WaitFor(stop_fd));
+  LOCKET_TRY(ServeSignals(signal_fd, *audit));
   log::Info("stopping");
   return Ok();
 }

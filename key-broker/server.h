@@ -1,4 +1,5 @@
-// The broker's network: HTTPS over cpp-httplib, bounded in body size, time and threads.
+// The broker's network: HTTPS by libmicrohttpd, one request a connection, bounded in memory, time
+// and connections (docs/decisions/0036).
 #pragma once
 
 #include <chrono>
@@ -8,18 +9,22 @@
 
 #include "base/result.h"
 #include "key-broker/broker.h"
+#include "key-broker/connections.h"
 
 namespace locket::key_broker {
 
 struct ServerOptions {
-  std::string host;
+  std::string host;              // an address in numbers
   int port = 0;                  // 0: any free one
   std::string certificate_file;  // PEM, with its chain
   std::string key_file;          // PEM
   size_t max_body_bytes = 1U << 20;
-  std::chrono::seconds idle_timeout{10};  // for each read and write, the handshake's included
-  size_t threads = 16;
+  ConnectionLimits connections{};
+  size_t threads = 8;
 };
+
+inline constexpr size_t kMaxHeadBytes = 32U << 10;  // of one request; a chunk's line counts
+inline constexpr size_t kMemoryBudget = 32U << 20;  // for bodies and answers beyond kFreeBytes
 
 class Server {
  public:
@@ -28,7 +33,8 @@ class Server {
 
   // Listens when this returns. `broker` outlives the server.
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options, Broker& broker);
-  // Takes no more connections, lets the requests under way finish, and returns then.
+  // Takes no more connections, lets the requests under way finish within their time, and returns
+  // then.
   ~Server();
   Server(const Server&) = delete;
 

@@ -1,5 +1,6 @@
 #include "key-broker/sessions.h"
 
+#include <algorithm>
 #include <array>
 
 #include "attest/hash.h"
@@ -7,30 +8,27 @@
 
 namespace locket::key_broker {
 
-Status Sessions::MakeRoom() {
+void Sessions::MakeRoom() {
   const auto now = clock_.Steady();
   std::erase_if(sessions_, [&](const auto& entry) { return entry.second.ends <= now; });
-  if (sessions_.size() < limits_.max_sessions) return Ok();
-  auto oldest = sessions_.end();
-  for (auto at = sessions_.begin(); at != sessions_.end(); ++at) {
-    if (!at->second.token.empty()) continue;
-    if (oldest == sessions_.end() || at->second.number < oldest->second.number) oldest = at;
-  }
-  if (oldest == sessions_.end()) {
-    return Error(ErrorCode::kResourceExhausted,
-                 "all " + std::to_string(limits_.max_sessions) + " sessions are in use");
-  }
+  if (sessions_.size() < limits_.max_sessions) return;
+  // Who has attested comes first: those who have not are free to make.
+  const auto oldest = std::ranges::min_element(sessions_, [](const auto& a, const auto& b) {
+    const auto rank = [](const Session& session) {
+      return std::pair(!session.token.empty(), session.number);
+    };
+    return rank(a.second) < rank(b.second);
+  });
   sessions_.erase(oldest);
-  return Ok();
 }
 
-Result<std::string> Sessions::Begin(const attest::Challenge& challenge) {
+std::string Sessions::Begin(const attest::Challenge& challenge) {
   std::array<std::byte, 32> random{};
   attest::FillRandom(random);
   std::string id = HexEncode(random);
   const MutexLock lock(mutex_);
   // Looking for old ones costs a walk, so only when it matters.
-  if (sessions_.size() >= limits_.max_sessions) LOCKET_TRY(MakeRoom());
+  if (sessions_.size() >= limits_.max_sessions) MakeRoom();
   sessions_[id] = Session{
       .ends = clock_.Steady() + limits_.lifetime, .number = next_number_++, .challenge = challenge};
   return id;

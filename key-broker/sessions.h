@@ -27,8 +27,8 @@ class Sessions {
   Sessions(const SessionLimits& limits, const Clock& clock) : limits_(limits), clock_(clock) {}
 
   // A new session, named by 32 random bytes in hex. When all places are taken, the oldest session
-  // that has not attested makes room. kResourceExhausted: all have.
-  Result<std::string> Begin(const attest::Challenge& challenge);
+  // that has not attested makes room; when all have, the oldest. Its guest has its token.
+  std::string Begin(const attest::Challenge& challenge);
   // The challenge of a session that has not tried to attest yet; there is no second time.
   // kPermissionDenied: no such session, too old, or its nonce was used.
   Result<attest::Challenge> TakeChallenge(const std::string& id);
@@ -49,7 +49,7 @@ class Sessions {
   using Map = std::map<std::string, Session>;
 
   Result<Map::iterator> Find(const std::string& id) LOCKET_REQUIRES(mutex_);
-  Status MakeRoom() LOCKET_REQUIRES(mutex_);
+  void MakeRoom() LOCKET_REQUIRES(mutex_);
 
   const SessionLimits limits_;
   const Clock& clock_;

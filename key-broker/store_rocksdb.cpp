@@ -106,6 +106,7 @@ Result<std::unique_ptr<Store>> OpenRocksDbStore(const std::filesystem::path& dir
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.keep_log_file_num = 2;
   options.max_total_wal_size = 4U << 20;
+  options.write_buffer_size = 4U << 20;  // RocksDB would keep 64 MiB of what was written
   rocksdb::DB* db = nullptr;
   const auto opened = rocksdb::DB::Open(options, directory.string(), &db);
   if (opened.IsIOError() && opened.ToString().find("lock") != std::string::npos) {

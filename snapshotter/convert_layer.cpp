@@ -74,13 +74,14 @@ void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
 }
 
 Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const LayerJob& job) {
-  if (auto pin = FindConverted(job.diff_id)) {
+  const image::Digest key = image::RecordKey(job.diff_id, job.over);
+  if (auto pin = FindConverted(key)) {
     const std::lock_guard lock(mutex_);
     ++figures_.layers_known;
     return pin;
   }
   const std::string source = job.blob.digest.ToText();
-  const fs::path path = deps_.root.converting() / job.diff_id.Hex();
+  const fs::path path = deps_.root.converting() / key.Hex();
   Result<std::shared_ptr<const BlobCache::Pin>> adopted =
       Error(ErrorCode::kInternal, "not converted");
   {
@@ -103,8 +104,8 @@ Result<std::shared_ptr<const BlobCache::Pin>> Converter::ConvertLayer(const Laye
 }
 
 // nullptr: it was not converted, or its blob is gone.
-std::shared_ptr<const BlobCache::Pin> Converter::FindConverted(const image::Digest& diff_id) {
-  const auto layer = records_->Find(diff_id);
+std::shared_ptr<const BlobCache::Pin> Converter::FindConverted(const image::Digest& key) {
+  const auto layer = records_->Find(key);
   if (!layer) return nullptr;
   const auto descriptor = image::DescriptorOf(*layer);
   if (!descriptor.ok()) return nullptr;
@@ -132,10 +133,15 @@ Result<image::ConvertedLayer> Converter::TrySealing(const LayerJob& job, const f
     }
     return ReadSome(fd.get(), out);
   };
+  // A copy, as sealing adds the layer's own; the image that is written says them once more.
+  erofs::LowerDirectories lower;
+  if (job.lower != nullptr) lower = *job.lower;
   const uint64_t room = RoomFor(deps_.root.converting());
   const image::SealLayerOptions how{.durable = false,  // the blob cache sees to that
-                                    .max_data_size = room};
+                                    .max_data_size = room,
+                                    .lower = job.lower == nullptr ? nullptr : &lower};
   auto layer = image::ConvertLayer(how, read, job.diff_id, path);
+  if (layer.ok()) layer->over = job.over;
   // A layer meets other limits, too; this one is named in the message.
   const bool is_full = !layer.ok() && layer.error().code() == ErrorCode::kResourceExhausted &&
                        layer.error().message().find(std::to_string(room)) != std::string::npos;

@@ -30,55 +30,55 @@ Result<std::unique_ptr<ConvertRecords>> ConvertRecords::Open(const fs::path& dir
 }
 
 bool ConvertRecords::Take(const fs::path& path) {
-  const auto diff_id = image::Digest::FromText("sha256:" + path.filename().string());
-  if (!diff_id.ok()) return false;  // what a crash in Put left
-  const auto layer = Read(*diff_id);
+  const auto key = image::Digest::FromText("sha256:" + path.filename().string());
+  if (!key.ok()) return false;  // what a crash in Put left
+  const auto layer = Read(*key);
   if (!layer.ok()) {
     log::Warning("forgetting a converted layer, which will be converted again",
                  {{"file", path.string()}, log::Field(layer.error())});
     return false;
   }
-  blobs_.emplace(layer->diff_id, layer->blob_digest);
-  diff_ids_.emplace(layer->blob_digest, layer->diff_id);
+  blobs_.emplace(*key, layer->blob_digest);
+  keys_.emplace(layer->blob_digest, *key);
   return true;
 }
 
-Result<image::ConvertedLayer> ConvertRecords::Read(const image::Digest& diff_id) const {
-  LOCKET_TRY_ASSIGN(const std::string text,
-                    ReadFile(PathOf(diff_id), image::kMaxConvertedLayerBytes));
+Result<image::ConvertedLayer> ConvertRecords::Read(const image::Digest& key) const {
+  LOCKET_TRY_ASSIGN(const std::string text, ReadFile(PathOf(key), image::kMaxConvertedLayerBytes));
   LOCKET_TRY_ASSIGN(auto layer, image::DecodeConvertedLayer(text));
-  if (layer.diff_id == diff_id) return layer;
+  if (image::RecordKey(layer.diff_id, layer.over) == key) return layer;
   return Error(ErrorCode::kDataLoss, "the record is that of another layer");
 }
 
-std::optional<image::ConvertedLayer> ConvertRecords::Find(const image::Digest& diff_id) const {
+std::optional<image::ConvertedLayer> ConvertRecords::Find(const image::Digest& key) const {
   {
     const std::lock_guard lock(mutex_);
-    if (!blobs_.contains(diff_id)) return std::nullopt;
+    if (!blobs_.contains(key)) return std::nullopt;
   }
-  auto layer = Read(diff_id);
+  auto layer = Read(key);
   if (!layer.ok()) return std::nullopt;
   return std::move(*layer);
 }
 
 std::optional<image::ConvertedLayer> ConvertRecords::FindBlob(
     const image::Digest& blob_digest) const {
-  std::optional<image::Digest> diff_id;
+  std::optional<image::Digest> key;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = diff_ids_.find(blob_digest);
-    if (found == diff_ids_.end()) return std::nullopt;
-    diff_id = found->second;
+    const auto found = keys_.find(blob_digest);
+    if (found == keys_.end()) return std::nullopt;
+    key = found->second;
   }
-  return Find(*diff_id);
+  return Find(*key);
 }
 
 Status ConvertRecords::Put(const image::ConvertedLayer& layer) {
+  const image::Digest key = image::RecordKey(layer.diff_id, layer.over);
   // Held over the write, so that a Prune which found the old blob gone does not take the new file.
   const std::lock_guard lock(mutex_);
-  LOCKET_TRY(ReplaceFileDurably(PathOf(layer.diff_id), image::EncodeConvertedLayer(layer)));
-  blobs_.insert_or_assign(layer.diff_id, layer.blob_digest);
-  diff_ids_.insert_or_assign(layer.blob_digest, layer.diff_id);
+  LOCKET_TRY(ReplaceFileDurably(PathOf(key), image::EncodeConvertedLayer(layer)));
+  blobs_.insert_or_assign(key, layer.blob_digest);
+  keys_.insert_or_assign(layer.blob_digest, key);
   return Ok();
 }
 
@@ -93,7 +93,7 @@ Status ConvertRecords::Prune(const std::function<bool(const image::Digest&)>& is
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
       return Error::FromErrno(errno, "remove '" + path.string() + "'");
     }
-    diff_ids_.erase(it->second);
+    keys_.erase(it->second);
     it = blobs_.erase(it);
   }
   return Ok();

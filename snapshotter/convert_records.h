@@ -1,5 +1,5 @@
-// Which sealed blob each ordinary layer became: one small file for each, named after the diff ID
-// (docs/formats/converted-layer.md).
+// Which sealed blob each ordinary layer became: one small file for each, named after its key, which
+// is the diff ID unless the layer depends on those below it (docs/formats/converted-layer.md).
 #pragma once
 
 #include <filesystem>
@@ -21,7 +21,7 @@ class ConvertRecords {
   // What is no record of this version is removed.
   static Result<std::unique_ptr<ConvertRecords>> Open(const std::filesystem::path& directory);
 
-  std::optional<image::ConvertedLayer> Find(const image::Digest& diff_id) const;
+  std::optional<image::ConvertedLayer> Find(const image::Digest& key) const;  // image::RecordKey
   std::optional<image::ConvertedLayer> FindBlob(const image::Digest& blob_digest) const;
 
   // Durable once it returns success.
@@ -33,15 +33,13 @@ class ConvertRecords {
  private:
   explicit ConvertRecords(std::filesystem::path directory) : directory_(std::move(directory)) {}
   bool Take(const std::filesystem::path& path);  // false: it is no record
-  std::filesystem::path PathOf(const image::Digest& diff_id) const {
-    return directory_ / diff_id.Hex();
-  }
-  Result<image::ConvertedLayer> Read(const image::Digest& diff_id) const;
+  std::filesystem::path PathOf(const image::Digest& key) const { return directory_ / key.Hex(); }
+  Result<image::ConvertedLayer> Read(const image::Digest& key) const;
 
   const std::filesystem::path directory_;
-  mutable std::mutex mutex_;                         // guards what follows
-  std::map<image::Digest, image::Digest> blobs_;     // by diff ID
-  std::map<image::Digest, image::Digest> diff_ids_;  // by blob
+  mutable std::mutex mutex_;                      // guards what follows
+  std::map<image::Digest, image::Digest> blobs_;  // by key
+  std::map<image::Digest, image::Digest> keys_;   // by blob
 };
 
 }  // namespace locket::snapshotter

@@ -212,18 +212,14 @@ void Converter::FinishImage(const std::shared_ptr<ImageJob>& job) {
 }
 
 // Only the worker that got the last layer is here, so nobody else has the job's pins.
-Converter::ImageResult Converter::MakeImage(const ImageJob& job) {
+Converter::ImageResult Converter::MakeImage(ImageJob& job) {
   const image::ImageConfig& config = *job.config;
   image::ImageAccounts accounts;
   std::vector<image::Descriptor> layers;
-  for (const image::Digest& diff_id : config.diff_ids) {
-    const auto layer = records_->Find(diff_id);
-    if (!layer) {
-      return Error(ErrorCode::kUnavailable,
-                   "the record of layer " + diff_id.ToText() + " is gone already: pull it again");
-    }
-    accounts.AddLayer(layer->accounts);
-    LOCKET_TRY_ASSIGN(auto descriptor, image::DescriptorOf(*layer));
+  LOCKET_TRY_ASSIGN(const auto converted, StackLayers(job));
+  for (const image::ConvertedLayer& layer : converted) {
+    accounts.AddLayer(layer.accounts);
+    LOCKET_TRY_ASSIGN(auto descriptor, image::DescriptorOf(layer));
     layers.push_back(std::move(descriptor));
   }
   LOCKET_TRY_ASSIGN(const std::string user, accounts.Resolve(config.user));

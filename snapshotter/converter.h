@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "erofs/lower_directories.h"
 #include "image/manifest.h"
 #include "snapshotter/blob_cache.h"
 #include "snapshotter/convert_records.h"
@@ -114,13 +115,20 @@ class Converter {
   void PlanImage(const std::shared_ptr<ImageJob>& job);
   Result<image::ImageConfig> ReadConfig(const OrdinaryImage& image);
   void FinishImage(const std::shared_ptr<ImageJob>& job);
-  ImageResult MakeImage(const ImageJob& job);
+  ImageResult MakeImage(ImageJob& job);
   void Conclude(ImageJob& job, ImageResult outcome);  // mutex_ is held
+
+  // convert_stack.cpp
+  Result<std::vector<image::ConvertedLayer>> StackLayers(ImageJob& job);
+  Result<image::ConvertedLayer> RecordOf(const image::Digest& key,
+                                         const image::Digest& diff_id) const;
+  Result<image::ConvertedLayer> Restack(ImageJob& job, size_t index, const image::Digest& below,
+                                        const erofs::LowerDirectories& lower);
 
   void WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id);
   void RunLayer(const std::shared_ptr<LayerJob>& job);
   Result<std::shared_ptr<const BlobCache::Pin>> ConvertLayer(const LayerJob& job);
-  std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& diff_id);
+  std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& key);
   Result<image::ConvertedLayer> SealBlob(const LayerJob& job, const std::filesystem::path& path);
   Result<image::ConvertedLayer> TrySealing(const LayerJob& job, const std::filesystem::path& path);
   Result<std::shared_ptr<const BlobCache::Pin>> Adopt(const image::ConvertedLayer& layer,

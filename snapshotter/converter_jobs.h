@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "erofs/lower_directories.h"
 #include "snapshotter/converter.h"
 
 namespace locket::snapshotter {
@@ -30,6 +31,9 @@ struct Converter::LayerJob {
   const std::string reference;   // whose registry is asked
   const image::Descriptor blob;  // as it is there
   const image::Digest diff_id;
+  // Of a layer that depends on those below it: what identifies them, and their directories.
+  const std::optional<image::Digest> over{};
+  const erofs::LowerDirectories* const lower = nullptr;
   std::vector<std::shared_ptr<ImageJob>> wanted_by{};  // guarded by the converter's mutex
 };
 

@@ -1,4 +1,4 @@
-// KBS messages, HTTP messages and release policies as values.
+// KBS messages and HTTP messages as values.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,6 @@
 #include "attest/https_client.h"
 #include "attest/kbs_client.h"
 #include "attest/kbs_messages.h"
-#include "attest/release_policy.h"
 #include "base/encoding.h"
 #include "tests/attest/testing.h"
 
@@ -102,6 +101,26 @@ TEST(KbsMessagesTest, TokenMayNotSmuggleAHeaderIn) {
   EXPECT_EQ(DecodeAttestAnswer(EncodeAttestAnswer("a.b.c")).value(), "a.b.c");
   EXPECT_FALSE(DecodeAttestAnswer(EncodeAttestAnswer("a\r\nX: y")).ok());
   EXPECT_FALSE(DecodeAttestAnswer(EncodeAttestAnswer("")).ok());
+  EXPECT_FALSE(DecodeAttestAnswer(EncodeAttestAnswer(std::string(70000, 'a'))).ok());
+}
+
+TEST(KbsMessagesTest, AKeyThatTheBrokerWouldKeepForEachSessionIsShort) {
+  AttestRequest request{.nonce = "n",
+                        .tee_pubkey = R"({"x":")" + std::string(3000, 'x') + "\"}",
+                        .additional_evidence = {},
+                        .evidence = {.report = {}, .certificates = {}}};
+  EXPECT_THAT(DecodeAttestRequest(EncodeAttestRequest(request)).error().message(),
+              HasSubstr("'tee-pubkey' is too long"));
+  request.tee_pubkey = kJwk;
+  request.nonce = std::string(513, 'n');
+  EXPECT_THAT(DecodeAttestRequest(EncodeAttestRequest(request)).error().message(),
+              HasSubstr("'nonce' is too long"));
+}
+
+TEST(KbsMessagesTest, AMemberThatIsNamedTwiceIsRefused) {
+  EXPECT_THAT(
+      DecodeAuthRequest(R"({"version":"0.4.0","tee":"snp","tee":"sample"})").error().message(),
+      HasSubstr("names the member 'tee' twice"));
 }
 
 TEST(KbsMessagesTest, ProblemsAreTrustees) {
@@ -168,6 +187,32 @@ TEST(HttpMessageTest, NonsenseIsRefused) {
   EXPECT_FALSE(ParseHttpResponse(std::string(70000, 'x'), /*ended=*/false).ok());
 }
 
+// A broker, or who stands in for it, that never comes to an end.
+TEST(HttpMessageTest, AnswersWithoutEndAreRefusedAtALimit) {
+  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const auto repeat = [](const std::string& text, size_t times) {
+    std::string out;
+    for (size_t i = 0; i < times; ++i) out += text;
+    return out;
+  };
+  const std::pair<std::string, const char*> table[] = {
+      {"HTTP/1.1 200 OK\r\n" + repeat("a: b\r\n", 20000), "headers above the limit"},
+      {"HTTP/1.1 200 OK\r\n\r\n" + std::string(kMaxHttpBodyBytes + 1, 'x'),
+       "a body above the limit"},
+      {chunked + "1;" + std::string(2000, 'x'), "a chunk without length"},
+      {chunked + "1;" + std::string(2000, 'x') + "\r\nx\r\n", "a chunk without length"},
+      {chunked + repeat("10000\r\n" + std::string(0x10000, 'x') + "\r\n", 65),
+       "a body above the limit"},
+      {chunked + repeat("1;" + std::string(900, 'e') + "\r\nx\r\n", 10000),
+       "an answer above the limit"},
+      {chunked + "0\r\n" + repeat("a: b\r\n", 20000), "trailers above the limit"}};
+  for (const auto& [bytes, reason] : table) {
+    const auto answer = ParseHttpResponse(bytes, /*ended=*/false);
+    ASSERT_FALSE(answer.ok()) << reason;
+    EXPECT_THAT(answer.error().message(), HasSubstr(reason));
+  }
+}
+
 TEST(HttpsClientTest, RefusesAUrlOrCaThatIsNone) {
   const auto create = [](const std::string& url, const std::string& ca) {
     return HttpsClient::Create({.url = url,
@@ -180,92 +225,6 @@ TEST(HttpsClientTest, RefusesAUrlOrCaThatIsNone) {
   };
   EXPECT_THAT(create("http://a", ReadText(TestTlsDirectory() / "ca.pem")), HasSubstr("https://"));
   EXPECT_THAT(create("https://a", "no certificate"), HasSubstr("CA: no certificate"));
-}
-
-TEST(ResourcePathTest, HasThreeSegments) {
-  EXPECT_EQ(ParseResourceUri("kbs:///a/b/c.d")->ToText(), "a/b/c.d");
-  EXPECT_EQ(ParseResourceUri("kbs://host:1/a/b/c")->ToUri(), "kbs:///a/b/c");
-  for (const char* uri : {"kbs:///a/b", "kbs:///a/b/c/d", "kbs:///a//c", "kbs:///.a/b/c", "a/b/c",
-                          "kbs:///a/b/sha256:c", "kbs:///a/b/c?x=y", "kbs:///a/../c", "kbs:///",
-                          "kbs://", "kbs:///a/b/c "}) {
-    EXPECT_FALSE(ParseResourceUri(uri).ok()) << uri;
-  }
-}
-
-ReleasePolicy SomePolicy() {
-  ReleasePolicy policy{.resource = {.repository = "a", .type = "b", .tag = "c"},
-                       .tee = {TeeKind::kSnp},
-                       .measurements = {{}},
-                       .host_data = {{}}};
-  policy.measurements[0].fill(std::byte{1});
-  policy.host_data[0].fill(std::byte{2});
-  policy.min_tcb = {.boot_loader = 3, .snp = 8, .microcode = 115};
-  return policy;
-}
-
-VerifiedSnp MatchingGuest() {
-  VerifiedSnp guest{.report = {}, .kind = TeeKind::kSnp};
-  guest.report.measurement.fill(std::byte{1});
-  guest.report.host_data.fill(std::byte{2});
-  guest.report.reported_tcb = {.boot_loader = 3, .snp = 9, .microcode = 115};
-  return guest;
-}
-
-TEST(ReleasePolicyTest, ComesBackWhole) {
-  ReleasePolicy policy = SomePolicy();
-  policy.tee.push_back(TeeKind::kEmulated);
-  policy.allow_debug = true;
-  EXPECT_EQ(DecodeReleasePolicy(EncodeReleasePolicy(policy)).value(), policy);
-}
-
-TEST(ReleasePolicyTest, NamesWhatIsMalformed) {
-  const auto change = [](const std::string& from, const std::string& to) {
-    std::string json = EncodeReleasePolicy(SomePolicy());
-    const size_t at = json.find(from);
-    EXPECT_NE(at, std::string::npos) << from;
-    return DecodeReleasePolicy(json.replace(at, from.size(), to)).error().message();
-  };
-  EXPECT_THAT(change(R"("allow_debug":false)", R"("allow_debug":1)"), HasSubstr("allow_debug"));
-  EXPECT_THAT(change(R"("tee":["snp"])", R"("tee":[])"), HasSubstr("'tee' must list"));
-  EXPECT_THAT(change(R"(["snp"])", R"(["sgx"])"), HasSubstr("'sgx'"));
-  EXPECT_THAT(change(R"("resource":"a/b/c")", R"("resource":"a")"), HasSubstr("'a'"));
-  EXPECT_THAT(change(R"("snp":8)", R"("snp":256)"), HasSubstr("'snp' is not 0 to 255"));
-  EXPECT_THAT(change("0101", "01"), HasSubstr("'measurements'"));
-  EXPECT_THAT(change("0202", "GG02"), HasSubstr("'host_data'"));
-  EXPECT_THAT(change(R"("min_tcb")", R"("min_tbc")"), HasSubstr("unknown key 'min_tbc'"));
-}
-
-TEST(ReleasePolicyTest, ReleasesOnlyOnAFullMatchAndNamesWhatDiffers) {
-  const ReleasePolicy policy = SomePolicy();
-  EXPECT_TRUE(Evaluate(policy, MatchingGuest()).ok());
-  const auto refusal = [&](const std::function<void(VerifiedSnp&)>& change) {
-    VerifiedSnp guest = MatchingGuest();
-    change(guest);
-    const auto decided = Evaluate(policy, guest);
-    return decided.ok() ? "released" : decided.error().message();
-  };
-  EXPECT_THAT(refusal([](auto& g) { g.kind = TeeKind::kEmulated; }), HasSubstr("TEE 'emulated'"));
-  EXPECT_EQ(refusal([](auto& g) { g.report.measurement.fill(std::byte{0xAB}); }),
-            "measurement " + HexEncode(std::vector<std::byte>(48, std::byte{0xAB})) +
-                " is not among the 1 allowed");
-  EXPECT_THAT(refusal([](auto& g) { g.report.host_data[31] = std::byte{0}; }),
-              HasSubstr("host_data 0202"));
-  EXPECT_THAT(refusal([](auto& g) { g.report.reported_tcb.snp = 7; }),
-              HasSubstr("snp is 7, at least 8"));
-  EXPECT_THAT(refusal([](auto& g) { g.report.reported_tcb.microcode = 114; }),
-              HasSubstr("microcode is 114"));
-  EXPECT_THAT(refusal([](auto& g) { g.report.policy |= kSnpPolicyDebug; }), HasSubstr("debug"));
-  EXPECT_THAT(refusal([](auto& g) { g.report.policy |= kSnpPolicyMigrate; }),
-              HasSubstr("migration agent"));
-  EXPECT_THAT(refusal([](auto& g) { g.report.vmpl = 3; }), HasSubstr("VMPL 3"));
-}
-
-TEST(ReleasePolicyTest, AllowsDebugOnlyWhenItSaysSo) {
-  ReleasePolicy policy = SomePolicy();
-  policy.allow_debug = true;
-  VerifiedSnp guest = MatchingGuest();
-  guest.report.policy |= kSnpPolicyDebug;
-  EXPECT_TRUE(Evaluate(policy, guest).ok());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Any bytes are refused, or are a report that encodes to one that decodes to the same. What follows
 // the report counts as its certificates, for which nobody vouches.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -24,5 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const attest::SnpEvidence evidence{.report = {report.begin(), report.end()},
                                      .certificates = certificates};
   if (attest::VerifySnp(evidence, {}, now).ok()) std::abort();
+  if (const auto crl = attest::ReadSnpCrl(bytes); crl.ok()) {
+    const auto again = attest::ReadSnpCrl(crl->der);
+    if (!again.ok() || again->der != crl->der) std::abort();
+    (void)attest::VerifySnp(evidence, std::array{attest::AmdMilanRoot()}, now, std::array{*crl});
+  }
   return 0;
 }

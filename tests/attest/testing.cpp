@@ -1,6 +1,7 @@
 #include "tests/attest/testing.h"
 
 #include <openssl/ecdsa.h>
+#include <openssl/rsa.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -101,10 +102,54 @@ std::string TestRootCertificates() {
          ReadText(directory / "ark.pem");
 }
 
-SnpReport TestReport() {
-  const std::string pem = ReadText(TestRootDirectory() / "vcek.pem");
+namespace {
+
+X509Ptr CertificateOf(const std::string& name) {
+  const std::string pem = ReadText(TestRootDirectory() / (name + ".pem"));
   const BioPtr bio = ReadOnlyBio(pem);
-  const X509Ptr vcek(PEM_read_bio_X509(bio.get(), nullptr, NoPassPhrase, nullptr));
+  return X509Ptr(PEM_read_bio_X509(bio.get(), nullptr, NoPassPhrase, nullptr));
+}
+
+PkeyPtr KeyOf(const std::string& name) {
+  const std::string pem = ReadText(TestRootDirectory() / (name + ".key"));
+  const BioPtr bio = ReadOnlyBio(pem);
+  return PkeyPtr(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassPhrase, nullptr));
+}
+
+}  // namespace
+
+std::vector<std::byte> MakeCrl(const CrlContent& content) {
+  const X509Ptr issuer = CertificateOf(content.issuer);
+  const PkeyPtr key = KeyOf(content.issuer);
+  const std::unique_ptr<X509_CRL, OpenSslFree<X509_CRL_free>> crl(X509_CRL_new());
+  X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
+  X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.get()));
+  const std::unique_ptr<ASN1_TIME, OpenSslFree<ASN1_TIME_free>> at(
+      X509_gmtime_adj(nullptr, content.starts_in_seconds));
+  X509_CRL_set1_lastUpdate(crl.get(), at.get());
+  for (const auto& name : content.revoked) {
+    X509_REVOKED* revoked = X509_REVOKED_new();
+    X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(CertificateOf(name).get()));
+    X509_REVOKED_set_revocationDate(revoked, at.get());
+    X509_CRL_add0_revoked(crl.get(), revoked);
+  }
+  X509_gmtime_adj(at.get(), content.ends_in_seconds);
+  X509_CRL_set1_nextUpdate(crl.get(), at.get());
+  const DigestContextPtr context(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* key_context = nullptr;  // owned by `context`
+  EVP_DigestSignInit(context.get(), &key_context, EVP_sha384(), nullptr, key.get());
+  EVP_PKEY_CTX_set_rsa_padding(key_context,
+                               content.pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING);
+  if (content.pss) EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_DIGEST);
+  if (X509_CRL_sign_ctx(crl.get(), context.get()) == 0) std::abort();
+  std::vector<std::byte> der(static_cast<size_t>(i2d_X509_CRL(crl.get(), nullptr)));
+  unsigned char* out = Out(der);
+  i2d_X509_CRL(crl.get(), &out);
+  return der;
+}
+
+SnpReport TestReport() {
+  const X509Ptr vcek = CertificateOf("vcek");
   SnpReport report;
   report.reported_tcb = Must(VcekTcb(vcek.get()));
   report.chip_id = Must(VcekChipId(vcek.get()));
@@ -112,9 +157,7 @@ SnpReport TestReport() {
 }
 
 std::vector<std::byte> SignReport(SnpReport report) {
-  const std::string pem = ReadText(TestRootDirectory() / "vcek.key");
-  const BioPtr bio = ReadOnlyBio(pem);
-  const PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassPhrase, nullptr));
+  const PkeyPtr key = KeyOf("vcek");
   const auto bytes = EncodeSnpReport(report);
   const DigestContextPtr context(EVP_MD_CTX_new());
   std::vector<std::byte> der(256);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "attest/emulated_tee.h"
 #include "attest/snp_report.h"
@@ -22,6 +23,16 @@ const std::filesystem::path& TestTlsDirectory();
 
 std::string ReadText(const std::filesystem::path& path);
 std::vector<std::byte> ReadBytes(const std::filesystem::path& path);
+
+struct CrlContent {
+  std::string issuer = "ark";        // of the emulated root: whose name and key
+  std::vector<std::string> revoked;  // "ask", "vcek"
+  long starts_in_seconds = -3600;
+  long ends_in_seconds = 3600;
+  bool pss = true;  // else RSA with PKCS #1 padding, which AMD does not use
+};
+// DER.
+std::vector<std::byte> MakeCrl(const CrlContent& content);
 
 // As the emulated TEE reports, with tcb and chip id of its VCEK.
 SnpReport TestReport();

@@ -13,6 +13,7 @@ using ::testing::SizeIs;
 
 const std::string kMeasurement(96, '1');
 const std::string kHostData(64, '2');
+const MinTcbOptions kMinTcb{.boot_loader = 4, .tee = 0, .snp = 24, .microcode = 219, .fmc = 0};
 const std::string kUri = "kbs:///team/key/app";
 
 class BrokerPolicyTest : public CliTest {
@@ -34,14 +35,19 @@ TEST_F(BrokerPolicyTest, TakesValuesAsTheyAre) {
                                          .tees = {"snp", "snp"},
                                          .measurements = {kMeasurement, kMeasurement},
                                          .host_data = {kHostData},
-                                         .min_tcb = {.snp = 8}});
+                                         .min_tcb = kMinTcb,
+                                         .platform_required = {"alias_check_complete"},
+                                         .platform_refused = {"smt"}});
   ASSERT_TRUE(policy.ok()) << policy.error().message();
   EXPECT_EQ(policy->resource.ToText(), "team/key/app");
   EXPECT_THAT(policy->tee, SizeIs(1));
   ASSERT_THAT(policy->measurements, SizeIs(1));
   EXPECT_EQ(HexEncode(policy->measurements[0]), kMeasurement);
   EXPECT_EQ(HexEncode(policy->host_data.at(0)), kHostData);
-  EXPECT_EQ(policy->min_tcb.snp, 8);
+  EXPECT_EQ(policy->min_tcb, (attest::SnpTcb{.boot_loader = 4, .snp = 24, .microcode = 219}));
+  EXPECT_THAT(DescribePolicy(*policy),
+              AllOf(HasSubstr("min TCB      boot_loader 4, tee 0, snp 24, microcode 219, fmc 0"),
+                    HasSubstr(R"("refused":["smt"],"required":["alias_check_complete"])")));
   EXPECT_FALSE(policy->allow_debug);
   EXPECT_THAT(DescribePolicy(*policy), HasSubstr("measurement  " + kMeasurement));
 }
@@ -64,8 +70,11 @@ TEST_F(BrokerPolicyTest, RefusesWhatWouldMeanSomethingElse) {
     const auto policy = MakeReleasePolicy(request);
     return policy.ok() ? std::string("accepted") : policy.error().message();
   };
-  const AllowRequest good{
-      .uri = kUri, .tees = {"snp"}, .measurements = {kMeasurement}, .host_data = {kHostData}};
+  const AllowRequest good{.uri = kUri,
+                          .tees = {"snp"},
+                          .measurements = {kMeasurement},
+                          .host_data = {kHostData},
+                          .min_tcb = kMinTcb};
   ASSERT_EQ(refusal(good), "accepted");
   AllowRequest bad = good;
   bad.measurements = {"11"};
@@ -86,6 +95,29 @@ TEST_F(BrokerPolicyTest, RefusesWhatWouldMeanSomethingElse) {
   EXPECT_THAT(refusal(bad), HasSubstr("initdata '" + Path("bad.toml") + "'"));
 }
 
+TEST_F(BrokerPolicyTest, AsksForTheLeastTcbOfSnpGuestsInFull) {
+  const auto made = [](const std::vector<std::string>& tees, const MinTcbOptions& min_tcb) {
+    const auto policy = MakeReleasePolicy({.uri = kUri,
+                                           .tees = tees,
+                                           .measurements = {kMeasurement},
+                                           .host_data = {kHostData},
+                                           .min_tcb = min_tcb});
+    return policy.ok() ? DescribePolicy(*policy) : policy.error().message();
+  };
+  EXPECT_THAT(made({"snp"}, {}), HasSubstr("states no minimum TCB"));
+  EXPECT_THAT(made({"snp"}, {}), HasSubstr("or --min-tcb-any"));
+  EXPECT_THAT(made({"emulated", "snp"}, {}), HasSubstr("states no minimum TCB"));
+  EXPECT_THAT(made({"snp"}, {.boot_loader = 0, .tee = 0, .snp = 0, .microcode = 0, .fmc = 0}),
+              HasSubstr("states no minimum TCB"))
+      << "zero throughout is any, and has to be said";
+  EXPECT_EQ(made({"snp"}, {.boot_loader = 4, .snp = 24}),
+            "minimum TCB: give --min-tcb-tee --min-tcb-microcode --min-tcb-fmc, too; 0 where any "
+            "will do");
+  EXPECT_THAT(made({"snp"}, {.snp = 24, .any = true}), HasSubstr("contradicts"));
+  EXPECT_THAT(made({"snp"}, {.any = true}), HasSubstr("min TCB      any"));
+  EXPECT_THAT(made({"emulated"}, {}), ::testing::Not(HasSubstr("TCB")));
+}
+
 TEST_F(BrokerPolicyTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"allow", kUri, "--tee", "snp", "--host-data", kHostData}, "say what may run"},
@@ -93,6 +125,11 @@ TEST_F(BrokerPolicyTest, RefusesWrongUsage) {
       {{"allow", kUri, "--measurement", kMeasurement}, "--tee is required"},
       {{"allow", kUri, "--tee", "sgx"}, "--tee"},
       {{"allow", kUri, "--tee", "snp", "--min-tcb-snp", "256"}, "--min-tcb-snp"},
+      {{"allow", kUri, "--tee", "snp", "--measurement", kMeasurement, "--host-data", kHostData},
+       "states no minimum TCB"},
+      {{"allow", kUri, "--tee", "snp", "--measurement", kMeasurement, "--host-data", kHostData,
+        "--min-tcb-any", "--require-platform", "quiet"},
+       "'quiet' is none of platform_info's names"},
       {{"deny", "kbs:///a/b"}, "URI: "},
       {{"set-resource", "a/b/c", "x"}, "URI: "},
       {{"set-resource", kUri}, "FILE is required"}};

@@ -72,9 +72,26 @@ TEST_F(BrokerTest, ResourceAndPolicyComeAndGo) {
   EXPECT_THAT(Broker({"list"}).out,
               AllOf(HasSubstr(kUri + "  (no release policy"), Not(HasSubstr("the key itself"))));
   const std::string measurement(96, '1');
-  const auto allow =
-      Broker({"allow", kUri, "--tee", "snp", "--tee", "emulated", "--measurement", measurement,
-              "--host-data", std::string(64, '2'), "--min-tcb-snp", "8"});
+  const auto allow = Broker({"allow",
+                             kUri,
+                             "--tee",
+                             "snp",
+                             "--tee",
+                             "emulated",
+                             "--measurement",
+                             measurement,
+                             "--host-data",
+                             std::string(64, '2'),
+                             "--min-tcb-boot-loader",
+                             "4",
+                             "--min-tcb-tee",
+                             "0",
+                             "--min-tcb-snp",
+                             "8",
+                             "--min-tcb-microcode",
+                             "115",
+                             "--min-tcb-fmc",
+                             "0"});
   ASSERT_EQ(allow.exit_code, 0) << allow.err;
   const json list = json::parse(Broker({"list", "--json"}).out);
   EXPECT_EQ(list["resources"], json::array({kUri}));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "image/digest.h"
+#include "image/manifest.h"
 #include "tests/cli/image_fixture.h"
 #include "tests/erofs/tar_maker.h"
 
@@ -67,9 +68,9 @@ class HostileImageTest : public ImageTest {
 
 TEST_F(HostileImageTest, ManifestsAndConfigsAreRefusedByWhatIsWrong) {
   const std::vector<std::pair<std::string, Change>> cases = {
-      {"'layers': more than 128 entries",
+      {"'layers': more than 1024 entries",
        [](json& manifest, json&) {
-         while (manifest["layers"].size() < 200) {
+         while (manifest["layers"].size() <= image::kMaxLayers) {
            manifest["layers"].push_back(manifest["layers"][0]);
          }
        }},

@@ -47,6 +47,13 @@ TEST_P(DmControlConformanceTest, RemovingAnAbsentDeviceSucceeds) {
   EXPECT_TRUE(dm_->Remove("locket-test-absent").ok());
 }
 
+TEST_P(DmControlConformanceTest, WhatNobodyHasOpenIsRemovedAtOnceByEitherWay) {
+  ASSERT_TRUE(dm_->Create("locket-test", table_, DmAccess::kReadOnly).ok());
+  EXPECT_TRUE(dm_->RemoveWhenClosed("locket-test").ok());
+  EXPECT_EQ(dm_->TargetStatus("locket-test").error().code(), ErrorCode::kNotFound);
+  EXPECT_TRUE(dm_->RemoveWhenClosed("locket-test").ok());
+}
+
 TEST_P(DmControlConformanceTest, AnAbsentDeviceHasNoStatus) {
   const auto status = dm_->TargetStatus("locket-test-absent");
   ASSERT_FALSE(status.ok());

@@ -47,6 +47,18 @@ TEST(MappedDeviceTest, IsRemovedOnceWhateverRemoveReturned) {
   EXPECT_EQ(dm.devices().size(), 1U);
 }
 
+TEST(MappedDeviceTest, ADeviceThatIsOpenGoesWithItsLastUser) {
+  FakeDmControl dm;
+  {
+    const auto device = MappedDevice::Create(dm, "one", kTable);
+    ASSERT_TRUE(device.ok());
+    dm.SetOpen(true);
+  }
+  EXPECT_TRUE(dm.devices().contains("one"));
+  dm.SetOpen(false);
+  EXPECT_THAT(dm.devices(), IsEmpty());
+}
+
 TEST(MappedDeviceTest, TellsTheTargetsStatusUntilItIsRemoved) {
   FakeDmControl dm;
   auto device = MappedDevice::Create(dm, "one", kTable);

@@ -1,10 +1,14 @@
 // One suite for the fake and the kernel's mount(2); the kernel's needs root and a namespace of its
 // own.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -16,6 +20,8 @@
 
 namespace locket::device {
 namespace {
+
+using ::testing::HasSubstr;
 
 struct Maker {
   const char* name;
@@ -67,6 +73,26 @@ TEST_P(MountControlConformanceTest, UnmountingWhatIsNotMountedSucceeds) {
   EXPECT_TRUE(control_->Unmount(target_ + "/absent").ok());
 }
 
+TEST_P(MountControlConformanceTest, OptionsThatTheKernelWouldCutOffAreRefused) {
+  MountSpec spec{.source = "tmpfs", .target = target_, .type = "tmpfs", .data = "mode=0700"};
+  while (spec.data.size() <= kMaxMountDataBytes) spec.data += ",mode=0700";
+  const Status mounted = control_->Mount(spec);
+  ASSERT_FALSE(mounted.ok());
+  EXPECT_EQ(mounted.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(mounted.error().message(), HasSubstr("bytes; the kernel takes 4095"));
+  spec.data.resize(kMaxMountDataBytes - kMaxMountDataBytes % 10 - 1);
+  EXPECT_TRUE(control_->Mount(spec).ok());
+  EXPECT_TRUE(control_->Unmount(target_).ok());
+}
+
+TEST_P(MountControlConformanceTest, DetachingTakesTheMountOutOfSight) {
+  ASSERT_TRUE(control_->Mount({.source = "tmpfs", .target = target_, .type = "tmpfs"}).ok());
+  std::ofstream(target_ + "/file") << "text";
+  EXPECT_TRUE(control_->Detach(target_).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(target_));
+  EXPECT_TRUE(control_->Detach(target_).ok()) << "twice is fine";
+}
+
 INSTANTIATE_TEST_SUITE_P(Fake, MountControlConformanceTest, ::testing::Values(kFake));
 INSTANTIATE_TEST_SUITE_P(Kernel, MountControlConformanceTest, ::testing::Values(kKernel));
 
@@ -89,6 +115,45 @@ TEST_P(KernelMountControlTest, AMountInUseIsAPrecondition) {
     ASSERT_FALSE(unmounted.ok());
     EXPECT_EQ(unmounted.error().code(), ErrorCode::kFailedPrecondition);
   }
+  EXPECT_TRUE(control_->Unmount(target_).ok());
+}
+
+TEST_P(KernelMountControlTest, AMountInUseCanBeDetached) {
+  ASSERT_TRUE(control_->Mount({.source = "tmpfs", .target = target_, .type = "tmpfs"}).ok());
+  std::ofstream open(target_ + "/file");
+  EXPECT_TRUE(control_->Detach(target_).ok());
+  EXPECT_TRUE(std::filesystem::is_empty(target_));
+  EXPECT_TRUE((open << "still there" << std::flush).good());
+}
+
+TEST_P(KernelMountControlTest, OptionsMayNamePathsFromADirectoryAndNobodyElseIsMovedThere) {
+  const auto base = directory_->path() / "tree";
+  ASSERT_TRUE(control_->Mount({.source = "tmpfs", .target = target_, .type = "tmpfs"}).ok());
+  std::filesystem::create_directories(target_ + "/upper");
+  std::filesystem::create_directories(target_ + "/work");
+  std::filesystem::create_directories(base / "low");
+  std::filesystem::create_directories(base / "root");
+  std::ofstream(base / "low/file") << "text";
+  const auto before = std::filesystem::current_path();
+  const Status mounted = control_->Mount(
+      {.source = "overlay",
+       .target = (base / "root").string(),
+       .type = "overlay",
+       .data = "lowerdir=low,upperdir=" + target_ + "/upper,workdir=" + target_ + "/work",
+       .relative_to = base.string()});
+  ASSERT_TRUE(mounted.ok()) << mounted.error().message();
+  EXPECT_TRUE(std::filesystem::exists(base / "root/file"));
+  EXPECT_EQ(std::filesystem::current_path(), before);
+  EXPECT_TRUE(control_->Unmount((base / "root").string()).ok());
+  EXPECT_TRUE(control_->Unmount(target_).ok());
+}
+
+TEST_P(KernelMountControlTest, NodevMeansThatNoDeviceOpens) {
+  ASSERT_TRUE(
+      control_->Mount({.source = "tmpfs", .target = target_, .type = "tmpfs", .nodev = true}).ok());
+  ASSERT_EQ(::mknod((target_ + "/zero").c_str(), S_IFCHR | 0600, makedev(1, 5)), 0);
+  EXPECT_EQ(::open((target_ + "/zero").c_str(), O_RDONLY | O_CLOEXEC), -1);
+  EXPECT_EQ(errno, EACCES);
   EXPECT_TRUE(control_->Unmount(target_).ok());
 }
 

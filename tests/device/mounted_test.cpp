@@ -48,6 +48,16 @@ TEST_F(MountedTest, RefusesADirectoryThatIsNotItsOwn) {
   EXPECT_TRUE(std::filesystem::exists(Spec().target));
 }
 
+TEST_F(MountedTest, AMountInUseGoesOutOfSightWithItsObject) {
+  {
+    const auto mounted = Mounted::Create(control_, Spec());
+    ASSERT_TRUE(mounted.ok());
+    control_.SetInUse(true);
+  }
+  EXPECT_THAT(control_.mounts(), IsEmpty());
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
 TEST_F(MountedTest, UnmountIsDoneOnceWhateverItReturned) {
   auto mounted = Mounted::Create(control_, Spec());
   ASSERT_TRUE(mounted.ok());

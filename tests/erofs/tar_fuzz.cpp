@@ -1,5 +1,6 @@
-// Any bytes end in an error, or in an image whose superblock says how long it is. Checksums of what
-// looks like a header are put right first: the fuzzer would not get past them.
+// Any bytes end in an error, or in an image whose superblock says how long it is and which our
+// reader takes, whatever lies below. Checksums of what looks like a header are put right first: the
+// fuzzer would not get past them.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -7,6 +8,8 @@
 #include <vector>
 
 #include "erofs/image_builder.h"
+#include "erofs/image_reader.h"
+#include "erofs/merge_directories.h"
 
 namespace {
 
@@ -66,11 +69,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return std::as_bytes(piece);
   };
   if (!builder->AddTar(pieces).ok()) return 0;
-  const auto image = builder->Finish({});
+  LowerDirectories lower;
+  const auto root = lower.PutRoot({.mode = 0040555, .uid = 7, .xattrs = {{"user.below", "1"}}});
+  if (!root.ok() || !lower.Put(*root, "etc", {.mode = 0040700, .mtime = -5}).ok()) std::abort();
+  const auto image = builder->Finish({}, &lower);
   if (!image.ok()) return 0;
   const bool right = sink.bytes().size() == image->size_bytes &&
                      Get32(sink.bytes(), 1024) == 0xe0f5e1e2 &&
                      uint64_t{Get32(sink.bytes(), 1024 + 36)} * kBlockSize == image->size_bytes;
   if (!right) std::abort();
+  const auto read = [&](uint64_t offset, std::span<std::byte> out) -> locket::Status {
+    std::ranges::copy(std::span(sink.bytes()).subspan(offset, out.size()), out.begin());
+    return locket::Ok();
+  };
+  const auto reader = ImageReader::Open(read, image->size_bytes);
+  if (!reader.ok() || !DependsOnLower(*reader, lower).ok()) std::abort();
+  if (!MergeDirectories(*reader, lower).ok()) std::abort();
   return 0;
 }

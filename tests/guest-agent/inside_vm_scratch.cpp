@@ -100,7 +100,7 @@ class ScratchInVmTest : public ::testing::Test {
   device::KernelMountControl mounts_;
   std::unique_ptr<device::SysfsBlockDevices> disks_ = std::move(*device::SysfsBlockDevices::Open());
   SystemClock clock_;
-  UniqueFd disk_ = std::move(*OpenFile((*disks_->Find(kScratchSerial))->path, O_RDWR));
+  UniqueFd disk_ = std::move(*OpenFile("/dev/" + (*disks_->Find(kScratchSerial))->name, O_RDWR));
   std::unique_ptr<Scratch> scratch_;
 };
 
@@ -178,8 +178,8 @@ TEST_F(ScratchInVmTest, ADiskThatVanishesGivesErrorsAndCanBeTakenDown) {
   ASSERT_TRUE(scratch_ != nullptr);
   WriteMarked("-soon gone", 16);
   DropCaches();
-  const auto disk = std::filesystem::path((*disks_->Find(kScratchSerial))->path).filename();
-  auto remove = OpenFile("/sys/block" / disk / "device/delete", O_WRONLY);
+  const std::string disk = (*disks_->Find(kScratchSerial))->name;
+  auto remove = OpenFile("/sys/block/" + disk + "/device/delete", O_WRONLY);
   ASSERT_TRUE(remove.ok() && WriteFull(remove->get(), AsBytes("1")).ok());
   auto file = OpenFile(File(), O_RDWR);
   if (file.ok()) {  // its inode was still known

@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "device/fake_block_devices.h"
 #include "device/fake_dm_control.h"
 #include "device/fake_mount_control.h"
 #include "guest-mounter/fake_key_source.h"
+#include "guest-mounter/overlay.h"
 #include "tests/guest-mounter/test_image.h"
 
 namespace locket::guest_mounter {
@@ -19,6 +22,7 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Ne;
+using ::testing::StartsWith;
 
 // A machine of fakes with two layers' disks in it: 1 is verify-only, 2 is encrypted.
 class ImageOpenerTest : public ::testing::Test {
@@ -83,11 +87,20 @@ TEST_F(ImageOpenerTest, StacksVerityUnderCryptUnderErofsUnderOverlay) {
   EXPECT_EQ(mounts_.mounts()[0], (device::MountSpec{.source = "/dev/fake-l0-verity",
                                                     .target = base + "/l0",
                                                     .type = "erofs",
-                                                    .read_only = true}));
+                                                    .read_only = true,
+                                                    .nodev = true}));
   EXPECT_EQ(mounts_.mounts()[1].source, "/dev/fake-l1-crypt");
   EXPECT_EQ(mounts_.mounts()[2].type, "tmpfs");
-  EXPECT_EQ(mounts_.mounts()[3].data, "lowerdir=" + base + "/l1:" + base + "/l0,upperdir=" + base +
-                                          "/i2-scratch/upper,workdir=" + base + "/i2-scratch/work");
+  EXPECT_EQ(mounts_.mounts()[3],
+            (device::MountSpec{.source = "overlay",
+                               .target = base + "/i2",
+                               .type = "overlay",
+                               .data = "lowerdir=l1:l0,upperdir=" + base +
+                                       "/i2-scratch/upper,workdir=" + base +
+                                       "/i2-scratch/work,redirect_dir=nofollow,metacopy=off,"
+                                       "index=off,xino=off,nfs_export=off",
+                               .relative_to = base,
+                               .nodev = true}));
   EXPECT_EQ((*open)->rootfs(), base + "/i2");
   open->reset();
   EXPECT_TRUE(NothingIsLeft());
@@ -104,6 +117,20 @@ TEST_F(ImageOpenerTest, OneLayerInTwoContainersIsOneStackUntilTheLastIsGone) {
   EXPECT_EQ(dm_.devices().size(), 1U);
   EXPECT_TRUE(dm_.devices().contains("l0-verity"));
   second->reset();
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+// overlayfs refuses a directory that it has among its layers already.
+TEST_F(ImageOpenerTest, OfALayerThatIsThereSeveralTimesTheTopmostCounts) {
+  const auto third = TestLayer(3);
+  Plug(third);
+  const TestImage image = MakeTestImage({plain_, encrypted_, plain_, third, encrypted_, third});
+  ImageOpener opener = Opener(Pinning({image}));
+  auto open = opener.Open(Request(image));
+  ASSERT_TRUE(open.ok()) << open.error().message();
+  EXPECT_EQ(dm_.devices().size(), 4U) << "one stack for each layer, however often it is there";
+  EXPECT_THAT(mounts_.mounts().back().data, StartsWith("lowerdir=l2:l1:l0,upperdir="));
+  open->reset();
   EXPECT_TRUE(NothingIsLeft());
 }
 
@@ -162,6 +189,91 @@ TEST_F(ImageOpenerTest, ADiskOfAnotherSizeIsRefused) {
   EXPECT_TRUE(NothingIsLeft());
 }
 
+TEST_F(ImageOpenerTest, ADiskThatLeavesWhileItIsOpenedIsLetGoForTheOneThatComes) {
+  const std::string serial = plain_.digest.Hex().substr(0, 32);
+  const TestImage one = MakeTestImage({plain_});
+  for (const bool at_mount : {false, true}) {
+    if (at_mount) {
+      mounts_.FailCall(1);
+    } else {
+      dm_.FailCall(1);
+    }
+    // The disk that is found first has left by the time that the kernel's answer is judged.
+    disks_.OnFound([&] { disks_.Unplug(serial); });
+    disks_.OnAwait([&](std::chrono::milliseconds at_most) {
+      clock_.Advance(at_most);
+      disks_.OnFound({});
+      disks_.Plug(serial, {.path = "/dev/sd-new", .size_bytes = plain_.size});
+    });
+    ImageOpener opener = Opener(Pinning({one}));
+    auto open = opener.Open(Request(one));
+    ASSERT_TRUE(open.ok()) << open.error().message();
+    EXPECT_THAT(dm_.devices().begin()->second.front().params, HasSubstr(" /dev/sd-new "));
+    open->reset();
+    EXPECT_TRUE(NothingIsLeft());
+  }
+}
+
+TEST_F(ImageOpenerTest, ADiskThatLeavesForGoodIsToldWithWhatItFailedAt) {
+  const TestImage one = MakeTestImage({plain_});
+  dm_.FailCall(1);
+  disks_.OnFound([&] { disks_.Unplug(plain_.digest.Hex().substr(0, 32)); });
+  ImageOpener opener = Opener(Pinning({one}));
+  const auto open = opener.Open(Request(one));
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().message(), "layer " + plain_.digest.ToText() +
+                                        ": create mapped device 'l0-verity': injected; disk '" +
+                                        plain_.digest.Hex().substr(0, 32) +
+                                        "' has left or cannot be read");
+  EXPECT_TRUE(NothingIsLeft());
+}
+
+TEST_F(ImageOpenerTest, WhatFailsOnADiskThatIsThereIsNotTriedAgain) {
+  dm_.FailCall(1);
+  disks_.OnAwait([](std::chrono::milliseconds) { ADD_FAILURE() << "nothing to wait for"; });
+  ImageOpener opener = Opener(Pinning({image_}));
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_THAT(open.error().message(), EndsWith("create mapped device 'l0-verity': injected"));
+}
+
+TEST_F(ImageOpenerTest, CorruptionIsNotTriedAgainEvenIfTheDiskLeaves) {
+  dm_.SetVerityStatus("C");
+  mounts_.FailCall(1);
+  disks_.OnFound([&] { disks_.Unplug(plain_.digest.Hex().substr(0, 32)); });
+  disks_.OnAwait([](std::chrono::milliseconds) { ADD_FAILURE() << "nothing to wait for"; });
+  ImageOpener opener = Opener(Pinning({image_}));
+  const auto open = opener.Open(Request(image_));
+  ASSERT_FALSE(open.ok());
+  EXPECT_EQ(open.error().code(), ErrorCode::kDataLoss);
+}
+
+TEST_F(ImageOpenerTest, FiveHundredLayersFitAndOneMoreIsRefusedBeforeAnyDevice) {
+  std::vector<image::Descriptor> layers;
+  for (size_t i = 0; i < kMaxLowerLayers; ++i) {
+    layers.push_back(TestLayer(i));
+    Plug(layers.back());
+  }
+  layers.push_back(layers.front());
+  const TestImage most = MakeTestImage(layers);
+  layers.push_back(TestLayer(kMaxLowerLayers));
+  const TestImage more = MakeTestImage(layers);
+  ImageOpener opener = Opener(Pinning({most, more}));
+  {
+    const auto open = opener.Open(Request(most));
+    ASSERT_TRUE(open.ok()) << open.error().message();
+    const std::string data = mounts_.mounts().back().data;
+    EXPECT_EQ(std::ranges::count(data, ':'), kMaxLowerLayers - 1);
+  }
+  const auto refused = opener.Open(Request(more));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().message(),
+            "image " + more.digest().ToText() +
+                " has 501 different layers; overlayfs takes 500. Build it from fewer layers");
+  EXPECT_TRUE(NothingIsLeft());
+}
+
 TEST_F(ImageOpenerTest, ADiskThatDoesNotComeIsWaitedForAndNamed) {
   const auto absent = TestLayer(9);
   const TestImage one = MakeTestImage({absent});
@@ -189,11 +301,31 @@ TEST_F(ImageOpenerTest, CorruptionFoundLaterNamesTheLayer) {
   auto open = opener.Open(Request(image_));
   ASSERT_TRUE(open.ok());
   EXPECT_TRUE((*open)->CheckIntact().ok());
-  dm_.SetVerityStatus("C");
-  const Status intact = (*open)->CheckIntact();
-  ASSERT_FALSE(intact.ok());
-  EXPECT_EQ(intact.error().message(),
-            "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
+  for (const char* status : {"C", "C -", "C 0"}) {
+    dm_.SetVerityStatus(status);
+    const Status intact = (*open)->CheckIntact();
+    ASSERT_FALSE(intact.ok()) << status;
+    EXPECT_EQ(intact.error().code(), ErrorCode::kDataLoss);
+    EXPECT_EQ(intact.error().message(),
+              "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
+  }
+}
+
+TEST_F(ImageOpenerTest, OnlyAFirstWordOfVIsIntact) {
+  ImageOpener opener = Opener(Pinning({image_}));
+  auto open = opener.Open(Request(image_));
+  ASSERT_TRUE(open.ok());
+  for (const char* status : {"V", "V -", "V 0"}) {  // Linux up to 6.12, and after it
+    dm_.SetVerityStatus(status);
+    EXPECT_TRUE((*open)->CheckIntact().ok()) << status;
+  }
+  for (const char* status : {"", "Valid", "v", " V", "0 V"}) {
+    dm_.SetVerityStatus(status);
+    const Status intact = (*open)->CheckIntact();
+    ASSERT_FALSE(intact.ok()) << status;
+    EXPECT_EQ(intact.error().code(), ErrorCode::kInternal);
+    EXPECT_THAT(intact.error().message(), HasSubstr("neither V nor C"));
+  }
 }
 
 TEST_F(ImageOpenerTest, WhatIsWrittenGoesToTheScratchIfThereIsOne) {

@@ -31,6 +31,21 @@ TEST(ImagePolicyTest, AnotherDigestIsRefusedByName) {
                                          " is not among the allowed digests of the initdata");
 }
 
+// What a host sends for an image that nobody allowed is not parsed: its digest is enough.
+TEST(ImagePolicyTest, AnUnpinnedManifestIsRefusedBeforeItIsDecoded) {
+  const TestImage allowed = MakeTestImage({TestLayer(1)});
+  for (const std::string text : {"", "{", "not json", "[[[[[[[["}) {
+    const auto image = CheckImage(Pinning({allowed}), text, allowed.config);
+    ASSERT_FALSE(image.ok()) << text;
+    EXPECT_EQ(image.error().code(), ErrorCode::kPermissionDenied) << image.error().message();
+    EXPECT_THAT(image.error().message(), HasSubstr("is not among the allowed digests"));
+    // Where a key packet may vouch for it, it has to be read.
+    const auto keyed = CheckImage({.allow_keyed = true}, text, allowed.config);
+    ASSERT_FALSE(keyed.ok()) << text;
+    EXPECT_EQ(keyed.error().code(), ErrorCode::kInvalidArgument) << keyed.error().message();
+  }
+}
+
 TEST(ImagePolicyTest, OneByteMoreIsAnotherImage) {
   const TestImage one = MakeTestImage({TestLayer(1)});
   EXPECT_FALSE(CheckImage(Pinning({one}), one.manifest + " ", one.config).ok());

@@ -30,6 +30,7 @@ class KeyCopyingDm final : public device::DmControl {
     return fake_.Create(name, table, access);
   }
   Status Remove(const std::string& name) override { return fake_.Remove(name); }
+  Status RemoveWhenClosed(const std::string& name) override { return fake_.RemoveWhenClosed(name); }
   Result<std::string> TargetStatus(const std::string& name) override {
     return fake_.TargetStatus(name);
   }

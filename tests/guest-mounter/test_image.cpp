@@ -7,9 +7,9 @@
 
 namespace locket::guest_mounter {
 
-image::Descriptor TestLayer(uint8_t seed, const std::vector<std::byte>* kek) {
+image::Descriptor TestLayer(size_t seed, const std::vector<std::byte>* kek) {
   image::SealedLayerInfo info{.identity = {.root_hash = {}, .salt = {}, .data_size = 65536}};
-  info.identity.root_hash.fill(std::byte{seed});
+  info.identity.root_hash.fill(static_cast<std::byte>(seed));
   info.identity.salt.fill(std::byte{7});
   if (kek != nullptr) {
     Secret wrapping(kek->size());
@@ -19,7 +19,7 @@ image::Descriptor TestLayer(uint8_t seed, const std::vector<std::byte>* kek) {
                             {.key = Secret(image::kLayerKeyBytes), .identity = info.identity});
     info.key_packet = image::EncodeKeyPacket(packet.value());
   }
-  return image::SealedLayerDescriptor(info, image::Digest::Of(std::string(1, char(seed)))).value();
+  return image::SealedLayerDescriptor(info, image::Digest::Of(std::to_string(seed))).value();
 }
 
 TestImage MakeTestImage(const std::vector<image::Descriptor>& layers,

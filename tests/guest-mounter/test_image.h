@@ -16,7 +16,7 @@ inline constexpr char kTestKeyId[] = "kbs:///test/key/one";
 
 // A verify-only layer, or one whose key packet is wrapped by `kek`. `seed` makes it a different
 // one.
-image::Descriptor TestLayer(uint8_t seed, const std::vector<std::byte>* kek = nullptr);
+image::Descriptor TestLayer(size_t seed, const std::vector<std::byte>* kek = nullptr);
 
 struct TestImage {
   std::string manifest;

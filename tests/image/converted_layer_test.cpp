@@ -35,6 +35,15 @@ TEST(ConvertedLayerTest, RoundTrips) {
   }
 }
 
+TEST(ConvertedLayerTest, OneThatDependsOnOthersHasAKeyOfItsOwn) {
+  ConvertedLayer layer = Some();
+  layer.over = Digest::Of("below");
+  EXPECT_EQ(*DecodeConvertedLayer(EncodeConvertedLayer(layer)), layer);
+  EXPECT_EQ(RecordKey(layer.diff_id, std::nullopt), layer.diff_id);
+  EXPECT_NE(RecordKey(layer.diff_id, layer.over), layer.diff_id);
+  EXPECT_NE(RecordKey(layer.diff_id, layer.over), RecordKey(layer.diff_id, Digest::Of("other")));
+}
+
 TEST(ConvertedLayerTest, HasTheDescriptorOfASealedLayer) {
   const auto descriptor = DescriptorOf(Some());
   ASSERT_TRUE(descriptor.ok());
@@ -51,7 +60,7 @@ TEST(ConvertedLayerTest, RefusesWithTheReason) {
     json value;
     std::string why;
   };
-  const Case cases[] = {{"/version", 2, "only 1 is known"},
+  const Case cases[] = {{"/version", 1, "only 2 is known"},
                         {"/diff_id", "md5:1", "not a digest"},
                         {"/root_hash", "00", "64 lower-case hex digits"},
                         {"/salt", std::string(64, 'G'), "64 lower-case hex digits"},
@@ -62,6 +71,7 @@ TEST(ConvertedLayerTest, RefusesWithTheReason) {
                         {"/passwd/content", 1, "'passwd.content': not a string"},
                         {"/group/hides_lower", 1, "neither true nor false"},
                         {"/group/more", 1, "'group.more': unknown"},
+                        {"/over", "md5:1", "'over': "},
                         {"/more", 1, "'more': unknown"}};
   for (const auto& [pointer, value, why] : cases) {
     json document = json::parse(EncodeConvertedLayer(Some()));

@@ -135,6 +135,18 @@ TEST(LayerKeyTest, EveryChangedBitIsNoticed) {
   EXPECT_THAT(wrong_key.error().message(), HasSubstr("authentication failed"));
 }
 
+TEST(LayerKeyTest, AResourceOfAnotherLengthLooksLikeAnyOtherWrongKey) {
+  const auto packet = *WrapLayerKey(Filled(kKekBytes, 1), kKid, SomeKey());
+  const auto wrong = UnwrapLayerKey(Filled(kKekBytes, 2), packet);
+  ASSERT_FALSE(wrong.ok());
+  for (const size_t length : {0, 1, 31, 33, 4096}) {
+    const auto key = UnwrapLayerKey(Filled(length, 2), packet);
+    ASSERT_FALSE(key.ok()) << length;
+    EXPECT_EQ(key.error().code(), wrong.error().code()) << length;
+    EXPECT_EQ(key.error().message(), wrong.error().message()) << length;
+  }
+}
+
 TEST(LayerKeyTest, OpensOnlyItsOwnLayer) {
   const Secret kek = Filled(kKekBytes, 1);
   const auto packet = *WrapLayerKey(kek, kKid, SomeKey());

@@ -74,7 +74,7 @@ TEST(ManifestTest, BoundsLayersAndSize) {
   for (size_t i = 1; i <= kMaxLayers; ++i) layers += "," + layer;
   const std::string text =
       R"({"schemaVersion":2,"config":)" + layer + R"(,"layers":[)" + layers + "]}";
-  EXPECT_THAT(DecodeManifest(text).error().message(), HasSubstr("more than 128 entries"));
+  EXPECT_THAT(DecodeManifest(text).error().message(), HasSubstr("more than 1024 entries"));
   EXPECT_THAT(DecodeManifest(std::string(kMaxManifestBytes + 1, ' ')).error().message(),
               HasSubstr("larger than"));
 }

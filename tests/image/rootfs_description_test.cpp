@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "image/manifest.h"
 #include "image/media_type.h"
 
 namespace locket::image {
@@ -59,9 +60,9 @@ TEST(RootfsDescriptionTest, RefusesWithTheReason) {
 
 TEST(RootfsDescriptionTest, BoundsLayersAndFile) {
   auto description = Some();
-  description.layers.resize(129, description.layers[0]);
+  description.layers.resize(kMaxLayers + 1, description.layers[0]);
   EXPECT_THAT(DecodeRootfsDescription(EncodeRootfsDescription(description)).error().message(),
-              HasSubstr("more than 128"));
+              HasSubstr("more than 1024"));
   EXPECT_THAT(
       DecodeRootfsDescription(std::string(kMaxRootfsDescriptionBytes + 1, ' ')).error().message(),
       HasSubstr("larger than"));

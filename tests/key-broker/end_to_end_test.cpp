@@ -1,12 +1,10 @@
-// Broker, guest's client and administrator's client over real TLS on loopback, and the program.
+// Broker, guest's client and administrator's client over real TLS on loopback.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <thread>
 
 #include "attest/broker_admin_client.h"
@@ -15,10 +13,11 @@
 #include "attest/kbs_client.h"
 #include "base/encoding.h"
 #include "base/file.h"
-#include "base/subprocess.h"
 #include "key-broker/fake_store.h"
 #include "key-broker/server.h"
 #include "tests/key-broker/guest.h"
+#include "tests/key-broker/program.h"
+#include "tests/key-broker/raw_tls.h"
 
 namespace locket::key_broker {
 namespace {
@@ -27,14 +26,6 @@ using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 const std::filesystem::path& Tls() { return attest::TestTlsDirectory(); }
-std::string TlsText(const std::string& name) { return attest::ReadText(Tls() / name); }
-
-Secret SecretOf(const std::string& text) {
-  Secret out(text.size());
-  std::copy_n(AsBytes(text).begin(), text.size(), out.Reveal().begin());
-  return out;
-}
-
 class EndToEndTest : public ::testing::Test {
  protected:
   EndToEndTest() { StartServer("server.pem"); }
@@ -241,31 +232,42 @@ TEST_F(EndToEndTest, AnAdministratorManagesResourcesAndPolicies) {
   EXPECT_THAT(misled.ListResources().error().message(), HasSubstr("certificate is refused"));
 }
 
-TEST_F(EndToEndTest, BodiesAboveTheLimitAreRefused) {
-  const std::string large((1U << 20) + 1, 'x');
-  for (const char* path : {"/kbs/v0/auth", "/kbs/v0/resource/a/b/c", "/nowhere"}) {
-    const auto response = Raw({.method = "POST", .path = path, .body = AsBytes(large)});
-    // The broker may hang up before it has read all of it.
-    if (!response.ok()) {
-      EXPECT_EQ(response.error().code(), ErrorCode::kUnavailable) << response.error().message();
-      continue;
-    }
-    EXPECT_EQ(response->status, 413) << path;
-    EXPECT_THAT(response->body, HasSubstr("above the limit of 1048576 bytes"));
-  }
+TEST_F(EndToEndTest, BodiesAboveTheLimitAreRefusedAndSmallerForStrangers) {
+  const auto answer = [&](const std::string& path, size_t size) {
+    RawTls raw(server_->port());
+    EXPECT_TRUE(raw.Send("POST " + path + " HTTP/1.1\r\nHost: b\r\nContent-Length: " +
+                         std::to_string(size) + "\r\n\r\n"));
+    if (size <= 8192) raw.Send(std::string(size, 'x'));
+    return raw.ReceiveAll();
+  };
+  constexpr size_t kLarge = (1U << 20) + 1;
+  EXPECT_THAT(answer("/kbs/v0/attest", kLarge), HasSubstr("above the limit of 1048576 bytes"));
+  EXPECT_THAT(answer("/kbs/v0/auth", kLarge), HasSubstr("above the limit of 4096 bytes"));
+  EXPECT_THAT(answer("/kbs/v0/auth", 4097), HasSubstr(" 413 "));
+  EXPECT_THAT(answer("/kbs/v0/resource/a/b/c", kLarge), HasSubstr("token is missing"));
+  EXPECT_THAT(answer("/nowhere", kLarge), HasSubstr(" 404 "));
   EXPECT_EQ(Raw({.method = "GET", .path = "/kbs/v0/none"})->status, 404) << "and it lives";
 }
 
-TEST_F(EndToEndTest, ChunkedBodiesCountAsWell) {
-  std::string chunks;
-  for (int i = 0; i < 20; ++i) chunks += "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
-  chunks += "0\r\n\r\n";
+TEST_F(EndToEndTest, AStrangersUploadIsReadBeforeItIsRefusedSoThatTheReasonArrives) {
+  const std::string body(200000, 'x');
   const auto response = Raw({.method = "POST",
-                             .path = "/kbs/v0/auth",
-                             .headers = {{"Transfer-Encoding", "chunked"}},
-                             .body = AsBytes(chunks)});
-  if (response.ok()) {
-    EXPECT_NE(response->status, 200);
+                             .path = "/kbs/v0/resource/a/b/c",
+                             .headers = {{"Authorization", "Bearer x"}},
+                             .body = AsBytes(body)});
+  ASSERT_TRUE(response.ok()) << response.error().message();
+  EXPECT_EQ(response->status, 401);
+  EXPECT_THAT(response->body, HasSubstr("three parts"));
+}
+
+TEST_F(EndToEndTest, ChunkedBodiesCountAsWell) {
+  for (const char* path : {"/kbs/v0/auth", "/kbs/v0/attest", "/nowhere"}) {
+    RawTls raw(server_->port());
+    raw.Send("POST " + std::string(path) + " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
+    size_t sent = 0;
+    while (sent < 1000 && raw.Send(chunk)) ++sent;
+    EXPECT_LT(sent, 1000U) << path << ": 64 MiB were taken";
   }
   EXPECT_THAT(audit_.entries(), ::testing::IsEmpty());
   EXPECT_EQ(Raw({.method = "GET", .path = "/kbs/v0/none"})->status, 404) << "and it lives";
@@ -293,115 +295,6 @@ TEST_F(EndToEndTest, GarbageInsteadOfTlsHarmsNoOneElse) {
   const auto fd = attest::TcpDialerTo(address_)("", 5s);
   ASSERT_TRUE(WriteFull(fd->get(), AsBytes("GET / HTTP/1.1\r\n\r\n")).ok());
   EXPECT_TRUE(Get(Options(), "kbs:///a/b/c").ok());
-}
-
-TEST(ServerTest, NamesTheTlsFileThatIsWrong) {
-  FakeStore store;
-  FakeAuditLog audit;
-  const SystemClock clock;
-  const auto broker = Broker::Create({.roots = {}}, store, audit, clock);
-  const auto refusal = [&](const std::string& certificate, const std::string& key) {
-    return Server::Start({.host = "127.0.0.1", .certificate_file = certificate, .key_file = key},
-                         **broker)
-        .error()
-        .message();
-  };
-  EXPECT_THAT(refusal("/absent", Tls() / "server.key"), HasSubstr("certificate '/absent'"));
-  EXPECT_THAT(refusal(Tls() / "server.pem", Tls() / "ca.key"), HasSubstr("key values mismatch"));
-}
-
-// The program itself.
-class ProgramTest : public ::testing::Test {
- protected:
-  ProgramTest() : directory_(TempDir::Create("/tmp", "broker").value()) {}
-
-  std::string Configure(const std::string& listen, const std::string& more = "") const {
-    const std::string file = directory_.path() / "broker.toml";
-    std::ofstream(file) << "listen = \"" << listen
-                        << "\"\nstore_dir = " << directory_.path() / "store"
-                        << "\naudit_log = " << directory_.path() / "audit.jsonl"
-                        << "\n[tls]\ncertificate = " << Tls() / "server.pem"
-                        << "\nkey = " << Tls() / "server.key"
-                        << "\n[admin]\npublic_key = " << Tls() / "admin.pub"
-                        << "\n[emulated]\nallow = true\nroot = "
-                        << attest::TestRootDirectory() / "ark.pem"
-                        << "\n"
-                        << more;
-    return file;
-  }
-  static CommandOutput Run(const std::vector<std::string>& arguments) {
-    std::vector<std::string> argv{std::string(LOCKET_BINARY_DIR) + "/bin/locket-broker"};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    return RunCommand(argv).value();
-  }
-  TempDir directory_;
-};
-
-TEST_F(ProgramTest, ServesKeepsWhatItWasToldAndStopsOnSigterm) {
-  const SystemClock clock;
-  const std::string config = Configure("127.0.0.1:0");
-  for (int round = 0; round < 2; ++round) {
-    std::array<int, 2> log{};
-    ASSERT_EQ(::pipe2(log.data(), O_CLOEXEC), 0);
-    const UniqueFd read_end(log[0]);
-    UniqueFd write_end(log[1]);
-    auto broker = Subprocess::Start(
-        {std::string(LOCKET_BINARY_DIR) + "/bin/locket-broker", "--config", config},
-        {.stderr_fd = write_end.get()});
-    ASSERT_TRUE(broker.ok());
-    write_end.reset();
-    std::string text;
-    const std::string words = "listening on 127.0.0.1:";
-    size_t at = std::string::npos;
-    while (at == std::string::npos || text.find('\n', at) == std::string::npos) {
-      std::array<char, 512> buffer{};
-      const ssize_t got = ::read(read_end.get(), buffer.data(), buffer.size());
-      ASSERT_GT(got, 0) << text;
-      text.append(buffer.data(), static_cast<size_t>(got));
-      at = text.find(words);
-    }
-    EXPECT_THAT(text, HasSubstr("EMULATED TEE ALLOWED"));
-    const int port = std::stoi(text.substr(at + words.size()));
-    auto admin =
-        attest::BrokerAdminClient::Create({.url = "https://127.0.0.1:" + std::to_string(port),
-                                           .ca_pem = TlsText("ca.pem"),
-                                           .private_key_pem = SecretOf(TlsText("admin.key"))},
-                                          clock);
-    ASSERT_TRUE(admin.ok());
-    const auto path = *attest::ParseResourcePath("a/b/c");
-    if (round == 0) {
-      ASSERT_TRUE(admin->SetResource(path, AsBytes("kept secret")).ok());
-    }
-    EXPECT_THAT(admin->ListResources().value(), ::testing::ElementsAre(path)) << round;
-    ASSERT_TRUE(broker->Kill(SIGTERM).ok());
-    EXPECT_EQ(broker->Wait(30s).value(), 0);
-  }
-  const std::string audit = attest::ReadText(directory_.path() / "audit.jsonl");
-  EXPECT_THAT(audit, HasSubstr("set-resource"));
-  EXPECT_THAT(audit, ::testing::Not(HasSubstr("kept secret")));
-}
-
-TEST_F(ProgramTest, ChecksItsConfiguration) {
-  EXPECT_EQ(Run({"--check-config", "--config", Configure("127.0.0.1:0")}).exit_status, 0);
-  const auto unknown = Run({"--check-config", "--config", Configure("127.0.0.1:0", "x = 1\n")});
-  EXPECT_EQ(unknown.exit_status, 1);
-  EXPECT_THAT(unknown.standard_error, HasSubstr("key 'emulated.x': unknown"));
-  const std::string file = Configure("127.0.0.1:0");
-  std::string text = attest::ReadText(file);
-  text.replace(text.find("server.key"), std::string_view("server.key").size(), "admin.key");
-  std::ofstream(file) << text;
-  const auto no_pair = Run({"--check-config", "--config", file});
-  EXPECT_EQ(no_pair.exit_status, 1);
-  EXPECT_THAT(no_pair.standard_error, HasSubstr("tls: key '" + (Tls() / "admin.key").string()));
-  EXPECT_THAT(Run({"--config", "/absent"}).standard_error, HasSubstr("/absent"));
-  EXPECT_EQ(Run({"--nonsense"}).exit_status, 2);
-  EXPECT_EQ(Run({"--version"}).standard_output, "locket-broker " LOCKET_VERSION "\n");
-}
-
-TEST_F(ProgramTest, NamesAnAddressItCannotHave) {
-  const auto refused = Run({"--config", Configure("192.0.2.1:1")});
-  EXPECT_EQ(refused.exit_status, 1);
-  EXPECT_THAT(refused.standard_error, HasSubstr("listen on 192.0.2.1:1"));
 }
 
 }  // namespace

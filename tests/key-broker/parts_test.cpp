@@ -1,11 +1,8 @@
-// Sessions, the audit log, the configuration.
+// Sessions and the configuration.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
-#include "attest/json.h"
 #include "base/file.h"
-#include "key-broker/audit_log.h"
 #include "key-broker/config.h"
 #include "key-broker/sessions.h"
 
@@ -20,7 +17,7 @@ const attest::Challenge kChallenge{.nonce = "n", .hash = attest::HashAlgorithm::
 TEST(SessionsTest, GiveAChallengeOnceAndATokenOnceComplete) {
   FakeClock clock;
   Sessions sessions({}, clock);
-  const std::string id = sessions.Begin(kChallenge).value();
+  const std::string id = sessions.Begin(kChallenge);
   EXPECT_THAT(sessions.Token(id).error().message(), HasSubstr("has not attested"));
   const auto challenge = sessions.TakeChallenge(id);
   ASSERT_TRUE(challenge.ok());
@@ -35,7 +32,7 @@ TEST(SessionsTest, GiveAChallengeOnceAndATokenOnceComplete) {
 TEST(SessionsTest, EndByAge) {
   FakeClock clock;
   Sessions sessions({.lifetime = 300s, .max_sessions = 8}, clock);
-  const std::string id = sessions.Begin(kChallenge).value();
+  const std::string id = sessions.Begin(kChallenge);
   clock.Advance(299999ms);
   sessions.Complete(id, "token");
   EXPECT_TRUE(sessions.Token(id).ok());
@@ -47,64 +44,27 @@ TEST(SessionsTest, EndByAge) {
 TEST(SessionsTest, AreBoundedAndNeverPushOutAttestedOnes) {
   FakeClock clock;
   Sessions sessions({.lifetime = 300s, .max_sessions = 3}, clock);
-  const std::string attested = sessions.Begin(kChallenge).value();
+  const std::string attested = sessions.Begin(kChallenge);
   sessions.Complete(attested, "token");
-  const std::string oldest = sessions.Begin(kChallenge).value();
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(sessions.Begin(kChallenge).ok());
+  const std::string oldest = sessions.Begin(kChallenge);
+  for (int i = 0; i < 100; ++i) sessions.Begin(kChallenge);
   EXPECT_EQ(sessions.size(), 3U);
   EXPECT_TRUE(sessions.Token(attested).ok());
   EXPECT_FALSE(sessions.TakeChallenge(oldest).ok());
 }
 
-TEST(SessionsTest, AreRefusedWhenAllAreAttestedUntilOneEnds) {
+TEST(SessionsTest, MakeRoomOldestFirstWhenAllHaveAttested) {
   FakeClock clock;
   Sessions sessions({.lifetime = 300s, .max_sessions = 2}, clock);
-  for (int i = 0; i < 2; ++i) sessions.Complete(sessions.Begin(kChallenge).value(), "token");
-  const auto refused = sessions.Begin(kChallenge);
-  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
-  EXPECT_THAT(refused.error().message(), HasSubstr("all 2 sessions"));
-  clock.Advance(300s);
-  EXPECT_TRUE(sessions.Begin(kChallenge).ok());
-}
-
-TEST(AuditLogTest, AppendsOneObjectALine) {
-  const auto directory = TempDir::Create("/tmp", "audit");
-  const auto path = directory->path() / "audit.jsonl";
-  FakeClock clock;
-  clock.Set(std::chrono::system_clock::from_time_t(1750000000));
-  for (int i = 0; i < 2; ++i) {  // a second broker goes on where the first ended
-    const auto audit = OpenAuditLog(path, clock);
-    ASSERT_TRUE(audit.ok());
-    ASSERT_TRUE((*audit)
-                    ->Record({.action = "get-resource",
-                              .allowed = false,
-                              .resource = "a/b/c",
-                              .reason = "line\nfeed \"quoted\" \xff",
-                              .peer = "127.0.0.1",
-                              .details = {{"tee", "snp"}}})
-                    .ok());
-  }
-  const std::string text = ReadFile(path, 1U << 16).value();
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
-  const auto line = attest::ParseJsonObject(text.substr(0, text.find('\n')));
-  ASSERT_TRUE(line.ok()) << text;
-  EXPECT_EQ((*line)["time"], "2025-06-15T15:06:40Z");
-  EXPECT_EQ((*line)["decision"], "deny");
-  EXPECT_EQ((*line)["tee"], "snp");
-  struct stat found {};
-  ASSERT_EQ(::stat(path.c_str(), &found), 0);
-  EXPECT_EQ(found.st_mode & 0777U, 0600U);
-}
-
-TEST(AuditLogTest, ThatCannotBeWrittenSaysSo) {
-  const SystemClock clock;
-  const auto audit = OpenAuditLog("/dev/full", clock);
-  ASSERT_TRUE(audit.ok());
-  const auto written =
-      (*audit)->Record({.action = "x", .allowed = true, .resource = {}, .reason = {}, .peer = {}});
-  ASSERT_FALSE(written.ok());
-  EXPECT_THAT(written.error().message(), HasSubstr("No space left"));
-  EXPECT_THAT(OpenAuditLog("/absent/audit", clock).error().message(), HasSubstr("/absent/audit"));
+  const std::string oldest = sessions.Begin(kChallenge);
+  sessions.Complete(oldest, "token");
+  const std::string newer = sessions.Begin(kChallenge);
+  sessions.Complete(newer, "token");
+  const std::string newest = sessions.Begin(kChallenge);
+  EXPECT_EQ(sessions.size(), 2U);
+  EXPECT_THAT(sessions.Token(oldest).error().message(), HasSubstr("no such session"));
+  EXPECT_TRUE(sessions.Token(newer).ok());
+  EXPECT_TRUE(sessions.TakeChallenge(newest).ok());
 }
 
 constexpr std::string_view kGood =
@@ -130,7 +90,12 @@ TEST(ConfigTest, TheDeployedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(deployed->allow_emulated, plain->allow_emulated);
   EXPECT_EQ(deployed->session_lifetime, plain->session_lifetime);
   EXPECT_EQ(deployed->token_lifetime, plain->token_lifetime);
-  EXPECT_EQ(deployed->idle_timeout, plain->idle_timeout);
+  EXPECT_EQ(deployed->request_timeout, plain->request_timeout);
+  EXPECT_EQ(deployed->max_connections, plain->max_connections);
+  EXPECT_EQ(deployed->max_connections_per_peer, plain->max_connections_per_peer);
+  EXPECT_EQ(deployed->refusals_per_minute, plain->refusals_per_minute);
+  EXPECT_EQ(deployed->audit_max_bytes, plain->audit_max_bytes);
+  EXPECT_EQ(deployed->audit_keep, plain->audit_keep);
   EXPECT_EQ(deployed->max_sessions, plain->max_sessions);
   EXPECT_EQ(deployed->max_body_bytes, plain->max_body_bytes);
   EXPECT_EQ(deployed->threads, plain->threads);
@@ -152,6 +117,9 @@ TEST(ConfigTest, NamesTheKeyThatIsWrong) {
       {good + "[limits]\nmax_body_bytes = 0\n",
        "key 'limits.max_body_bytes': must be a whole number from 1 to 1048576"},
       {good + "[limits]\nthreads = \"many\"\n", "'limits.threads'"},
+      {good + "[limits]\nidle_seconds = 10\n", "replaced by request_seconds"},
+      {good + "[audit]\nmax_bytes = 100\n", "key 'audit.max_bytes': must be 0 or at least 65536"},
+      {good + "[snp]\ncrls = 7\n", "key 'snp.crls': must be a list of texts"},
       {good + "[admin]\npublic_key = \"\"\n", "key 'admin.public_key': must not be empty"},
       {good + "[snp]\nroots = \"x\"\n", "key 'snp.roots': must be a list of texts"},
       {"snp = 1\n" + good, "key 'snp': must be a table"},

@@ -39,11 +39,10 @@ CONFINED = {
     r"openssl/": r"(verity|image|attest|key-broker|cli)/.*",
     r"grpc": r"(snapshotter|cli)/.*|rpc/grpc_server\.cpp|device-plugin/(kubelet_client|plugin_service)\.cpp",
     r"prometheus/": r"snapshotter/metrics\.cpp",
-    r"microhttpd\.h": r"snapshotter/metrics_server\.cpp",
+    r"microhttpd\.h": r"snapshotter/metrics_server\.cpp|key-broker/server\.cpp",
     r"isa-l/": r"erofs/decompressor\.cpp",
     r"lz4\.h": r"erofs/lz4_[a-z]+\.cpp",
     r"netlink/": r"device/kernel_network_control\.cpp",
-    r"httplib\.h": r"(attest|key-broker|cli)/.*",
 }
 
 root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")

@@ -67,6 +67,26 @@ TEST_F(ConverterTest, MakesTheImageThatSealingWouldHavePushed) {
   EXPECT_TRUE(NothingIsBeingSealed());
 }
 
+TEST_F(ConverterTest, ALayerThatDependsOnThoseBelowIsTheOneThatSealingMakesOverThem) {
+  std::set<std::string> top_layers;
+  for (const uint32_t mode : {01777U, 0700U}) {
+    const TestImage image = MakeDependentImage("r.example/stack:" + std::to_string(mode), mode);
+    image.AddTo(fetcher_);
+    const TestImage expected = Sealed(image, "0:0");
+    const auto converted = Convert(image);
+    ASSERT_TRUE(converted.ok()) << converted.error().message();
+    EXPECT_EQ((*converted)->manifest_digest.ToText(), expected.manifest_digest());
+    EXPECT_EQ(*ReadFile(root_.blob(expected.layer_digests[1]), 64 << 20), expected.layers[1]);
+    top_layers.insert(expected.layer_digests[1]);
+  }
+  EXPECT_EQ(top_layers.size(), 2U) << "the same tar over two bases";
+  EXPECT_TRUE(NothingIsBeingSealed());
+  const int fetches = fetcher_.num_blob_fetches();
+  Restart();
+  ASSERT_TRUE(Convert(MakeDependentImage("r.example/stack:1023", 01777)).ok());
+  EXPECT_EQ(fetcher_.num_blob_fetches(), fetches) << "both are remembered";
+}
+
 TEST_F(ConverterTest, KeepsTheSealedBlobsAndNotTheOrdinaryOnes) {
   const auto converted = Convert(image_);
   ASSERT_TRUE(converted.ok());

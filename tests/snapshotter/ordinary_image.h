@@ -64,6 +64,16 @@ inline std::string TopTar(const std::string& content = "top") {
   tar.File("bin/.wh.link", "").File("data/.wh..wh..opq", "").File("data/file", content);
   return tar.Finish();
 }
+// Its top layer depends on the one below: it names neither the root nor /tmp, and
+// deletes a file in a directory that is not there.
+inline TestImage MakeDependentImage(const std::string& reference, uint32_t mode_of_tmp) {
+  TarMaker base;
+  base.Add({.name = "./", .type = '5', .mode = 0555, .uid = 3, .mtime = 7});
+  base.Add({.name = "tmp/", .type = '5', .mode = mode_of_tmp, .uid = 1, .gid = 2, .mtime = 9});
+  TarMaker top;
+  top.File("tmp/x", "x").File("new/.wh.gone", "").File("new/y", "y");
+  return MakeOrdinaryImage(reference, {Gzip(base.Finish()), Gzip(top.Finish())});
+}
 // Plain, gzip and zstd; whiteouts, a hard link, a named user.
 inline TestImage MakeVariedImage(const std::string& reference) {
   return MakeOrdinaryImage(
@@ -77,6 +87,7 @@ inline TestImage Sealed(const TestImage& ordinary, const std::string& user) {
   const auto config = image::DecodeImageConfig(ordinary.config);
   const TempDir temp = TempDir::Create("/tmp", "sealed-").value();
   std::vector<image::Descriptor> layers;
+  erofs::LowerDirectories lower;
   for (size_t i = 0; i < ordinary.layers.size(); ++i) {
     std::span<const std::byte> rest = std::as_bytes(std::span(ordinary.layers[i]));
     const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
@@ -85,7 +96,7 @@ inline TestImage Sealed(const TestImage& ordinary, const std::string& user) {
       rest = rest.subspan(size);
       return size;
     };
-    const auto layer = image::SealLayer({}, read, temp.path() / "layer");
+    const auto layer = image::SealLayer({.lower = &lower}, read, temp.path() / "layer");
     const image::SealedLayerInfo info{.identity = {.root_hash = layer->root_hash,
                                                    .salt = layer->salt,
                                                    .data_size = layer->data_size}};

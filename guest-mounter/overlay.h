@@ -1,0 +1,27 @@
+// How layers are laid over one another: the overlayfs mount of a container's root directory.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "device/mount_control.h"
+
+namespace locket::guest_mounter {
+
+// What overlayfs takes as lower layers (Linux, fs/overlayfs/super.c, OVL_MAX_STACK).
+inline constexpr size_t kMaxLowerLayers = 500;
+
+struct OverlayPlace {
+  std::filesystem::path directory;  // the layers' mount points are directories in it
+  std::vector<std::string> layers;  // their names, bottom first; a name may be there several times
+  std::filesystem::path writable;   // has the directories upper and work
+  std::filesystem::path target;
+};
+
+// The mount. Pure. What a layer says in trusted.overlay.* about other places of the image is not
+// followed, and no device opens under `target`.
+device::MountSpec OverlayMount(const OverlayPlace& place);
+
+}  // namespace locket::guest_mounter

@@ -1,0 +1,75 @@
+// Who is connected, so that slow ones end and nobody takes all places. Knows sockets by their
+// descriptors and reads nothing from them; the HTTP library does (server.cpp).
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+
+namespace locket::key_broker {
+
+struct ConnectionLimits {
+  size_t max_connections = 512;
+  size_t max_per_peer = 128;
+  // For handshake, head and body together; as long again for the answer.
+  std::chrono::milliseconds request_timeout = std::chrono::seconds(10);
+  // Older ones without a whole request may have to make room.
+  std::chrono::milliseconds grace = std::chrono::seconds(2);
+};
+
+// Thread-safe. Hanging up is shutdown(2): whoever owns the socket sees its end, calls Remove and
+// closes it. `clock` outlives the object.
+class Connections {
+ public:
+  Connections(const ConnectionLimits& limits, const Clock& clock)
+      : limits_(limits), clock_(clock) {}
+
+  // A new connection from `peer`. When its peer, or everybody together, has all places, the oldest
+  // that is slow makes room: among the peer's own, or among those of the peer that has the most.
+  // When none is slow, the new one is hung up on.
+  void Add(int fd, const std::string& peer);
+  // Its request's head is there: Stop waits for it.
+  void Begin(int fd);
+  // Its request is whole: it makes room for nobody, and its time starts again.
+  void Answer(int fd);
+  // Before the descriptor is closed.
+  void Remove(int fd);
+
+  // Hangs up on all whose time is over.
+  void EndLate();
+  // Hangs up on whoever has not begun a request, and waits until the others are gone; their time
+  // ends, too.
+  void Stop();
+
+  size_t size() const;                                     // those hung up on do not count
+  static std::string PeerKey(const std::string& address);  // a place's owner: IPv6 by /64
+
+ private:
+  enum class Stage { kConnected, kBegun, kAnswering, kHungUp };
+  struct Connection {
+    std::string peer;
+    std::chrono::steady_clock::time_point since;
+    std::chrono::steady_clock::time_point ends;
+    Stage stage = Stage::kConnected;
+  };
+  using Map = std::map<int, Connection>;
+
+  void HangUp(Map::value_type& connection);
+  void HangUpLate();
+  bool MakeRoom(const std::string& peer);
+  std::string PeerWithMost() const;
+  size_t Count(const std::string& peer) const;
+
+  const ConnectionLimits limits_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;  // for the condition variable; guards what follows
+  std::condition_variable removed_;
+  Map connections_;
+};
+
+}  // namespace locket::key_broker
