@@ -44,45 +44,49 @@ Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOption
     return Error(ErrorCode::kNotFound,
                  "credentials file '" + options.creds_file + "' is not there");
   }
-  const auto files = options.creds_file.empty()
-                         ? registry::DefaultCredentialFiles()
-                         : std::vector<std::filesystem::path>{options.creds_file};
-  LOCKET_TRY_ASSIGN(auto credentials, registry::CredentialStore::Load(files));
-  registry::ClientOptions client_options;
-  client_options.certs_directory = options.hosts_dir;
-  client_options.credentials = std::move(credentials);
-  LOCKET_TRY_ASSIGN(auto client, registry::RegistryClient::Create(std::move(client_options)));
   return std::unique_ptr<ImageAccess>(
-      new ImageAccess(std::move(client), std::move(platform), options, std::move(stop), progress));
+      new ImageAccess(std::move(platform), options, std::move(stop), progress));
 }
 
-ImageAccess::ImageAccess(std::unique_ptr<registry::RegistryClient> client, image::Platform platform,
-                         const ImageAccessOptions& options, std::stop_token stop,
-                         Progress* progress)
-    : client_(std::move(client)),
+ImageAccess::ImageAccess(image::Platform platform, const ImageAccessOptions& options,
+                         std::stop_token stop, Progress* progress)
+    : options_(options),
       platform_(std::move(platform)),
-      is_platform_given_(!options.platform.empty()),
-      temporary_directory_(options.temporary_directory),
       stop_(std::move(stop)),
       progress_(progress) {}
+
+Result<registry::RegistryClient*> ImageAccess::Client() {
+  const MutexLock lock(mutex_);
+  if (!client_) {
+    registry::ClientOptions options;
+    options.certs_directory = options_.hosts_dir;
+    options.credentials = registry::CredentialStore::Load(
+        options_.creds_file.empty() ? registry::DefaultCredentialFiles()
+                                    : std::vector<std::filesystem::path>{options_.creds_file});
+    LOCKET_TRY_ASSIGN(client_, registry::RegistryClient::Create(std::move(options)));
+  }
+  return client_.get();
+}
 
 ImageAccess::~ImageAccess() = default;
 
 Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenSource(
     const image::ImageLocation& location) {
   if (location.transport != Transport::kRegistry) {
-    return image::OpenLocalSource(
-        location,
-        {.platform = platform_, .temporary_directory = temporary_directory_, .stop = stop_});
+    return image::OpenLocalSource(location, {.platform = platform_,
+                                             .temporary_directory = options_.temporary_directory,
+                                             .stop = stop_});
   }
-  return registry::MakeRegistrySource(*client_, *location.reference, platform_,
-                                      temporary_directory_, {.stop = stop_, .progress = Meter()});
+  LOCKET_TRY_ASSIGN(auto* client, Client());
+  return registry::MakeRegistrySource(*client, *location.reference, platform_,
+                                      options_.temporary_directory,
+                                      {.stop = stop_, .progress = Meter()});
 }
 
 Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenImage(
     const image::ImageLocation& location) {
   LOCKET_TRY_ASSIGN(auto source, OpenSource(location));
-  if (!is_platform_given_) return source;
+  if (options_.platform.empty()) return source;
   // What an index says of its images counts, as for containerd.
   LOCKET_TRY_ASSIGN(const auto top, source->GetTop());
   if (image::IsIndex(top.descriptor.media_type)) return source;
@@ -123,7 +127,8 @@ Result<std::unique_ptr<image::ImageTarget>> ImageAccess::OpenTarget(
                         from->reference->repository != location.reference->repository;
       registry::CallOptions call{.stop = stop_};
       if (options.show_progress) call.progress = Meter();
-      return registry::MakeRegistryTarget(*client_, *location.reference, call,
+      LOCKET_TRY_ASSIGN(auto* client, Client());
+      return registry::MakeRegistryTarget(*client, *location.reference, call,
                                           same ? from->reference->repository : "");
     }
     case Transport::kOciLayout:

@@ -59,18 +59,19 @@ class ImageAccess {
                                                          const TargetOptions& options = {});
 
  private:
-  ImageAccess(std::unique_ptr<registry::RegistryClient> client, image::Platform platform,
-              const ImageAccessOptions& options, std::stop_token stop, Progress* progress);
+  ImageAccess(image::Platform platform, const ImageAccessOptions& options, std::stop_token stop,
+              Progress* progress);
+  // Made for the first registry: what credentials files say is nothing to commands without one.
+  Result<registry::RegistryClient*> Client();
   // For the registry client: bytes moved, by whichever thread.
   std::function<void(uint64_t done, uint64_t total)> Meter();
 
-  std::unique_ptr<registry::RegistryClient> client_;
+  const ImageAccessOptions options_;
   image::Platform platform_;
-  bool is_platform_given_;
-  std::filesystem::path temporary_directory_;
   std::stop_token stop_;
   Progress* progress_;
   Mutex mutex_;
+  std::unique_ptr<registry::RegistryClient> client_ LOCKET_GUARDED_BY(mutex_);
   std::map<std::thread::id, uint64_t> moved_ LOCKET_GUARDED_BY(mutex_);  // of each one's blob
 };
 

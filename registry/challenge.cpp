@@ -25,8 +25,9 @@ class Scanner {
   void Skip(std::string_view these) {
     rest_.remove_prefix(std::min(rest_.find_first_not_of(these), rest_.size()));
   }
-  std::string_view Token() {
-    const auto token = rest_.substr(0, rest_.find_first_of(" \t,=\""));
+  std::string_view Token() { return Until(" \t,=\""); }
+  std::string_view Until(std::string_view these) {
+    const auto token = rest_.substr(0, rest_.find_first_of(these));
     rest_.remove_prefix(token.size());
     return token;
   }
@@ -37,7 +38,7 @@ class Scanner {
   }
   // A token or a quoted string; nothing if the quote never ends.
   std::optional<std::string> Value() {
-    if (!Take('"')) return std::string(Token());
+    if (!Take('"')) return std::string(Until(" \t,"));  // URLs have '=', unquoted as well
     std::string value;
     while (!rest_.empty()) {
       char c = rest_.front();

@@ -35,6 +35,7 @@ Status CheckDigest(const Reference& reference, const HttpResponse& response, con
   if (reference.digest && *reference.digest != digest) {
     return Mismatch("the content", digest.ToText(), reference.digest->ToText());
   }
+  if (reference.digest) return Ok();  // what else the registry calls it is its own affair
   const std::string stated = response.Header("docker-content-digest");
   if (stated.starts_with("sha256:") && stated != digest.ToText()) {
     return Mismatch("the content", digest.ToText(), stated + " as the registry says");
@@ -47,7 +48,7 @@ Result<ManifestContent> GetManifest(Session& session, const Reference& reference
   request.headers.push_back(AcceptHeader());
   request.max_body_bytes = image::kMaxManifestBytes;
   LOCKET_TRY_ASSIGN(HttpResponse response, session.Send(request));
-  if (response.status != 200) return session.Unexpected(response);
+  if (!response.IsSuccess()) return session.Unexpected(response);
   const Digest digest = Digest::Of(response.body);
   LOCKET_TRY(CheckDigest(reference, response, digest));
   LOCKET_TRY_ASSIGN(const std::string media_type, image::DetectMediaType(response.body));
@@ -58,26 +59,6 @@ Result<ManifestContent> GetManifest(Session& session, const Reference& reference
   return ManifestContent{
       .descriptor = {.media_type = media_type, .digest = digest, .size = response.body.size()},
       .bytes = std::move(response.body)};
-}
-
-Result<Descriptor> HeadManifest(Session& session, const Reference& reference) {
-  LOCKET_TRY_ASSIGN(HttpRequest request,
-                    session.Request("HEAD", "manifests/" + reference.Target()));
-  request.headers.push_back(AcceptHeader());
-  LOCKET_TRY_ASSIGN(const HttpResponse response, session.Send(request));
-  // Some answer 405; a refusal has no body to say why, so GET speaks for it, too.
-  const auto digest = Digest::FromText(response.Header("docker-content-digest"));
-  const auto size = response.ContentLength();
-  const std::string media_type = ContentType(response);
-  const bool known = image::IsManifest(media_type) || image::IsIndex(media_type);
-  if (response.status != 200 || !digest.ok() || !size || !known) {
-    LOCKET_TRY_ASSIGN(auto content, GetManifest(session, reference));
-    return std::move(content.descriptor);
-  }
-  if (reference.digest && *reference.digest != *digest) {
-    return Mismatch("the content", digest->ToText(), reference.digest->ToText());
-  }
-  return Descriptor{.media_type = media_type, .digest = *digest, .size = *size};
 }
 
 BodySource SourceOf(std::string_view bytes) {
@@ -100,40 +81,65 @@ Result<Descriptor> PutManifest(Session& session, const Reference& reference,
   request.body = SourceOf(bytes);
   request.body_size = bytes.size();
   LOCKET_TRY_ASSIGN(const HttpResponse response, session.Send(request));
-  if (response.status != 201) return session.Unexpected(response);
+  // 201 says the specification; 200 and 202 say registries.
+  if (!response.IsSuccess()) return session.Unexpected(response);
   LOCKET_TRY(CheckDigest({.registry = {}, .repository = {}}, response, descriptor.digest));
   return descriptor;
 }
 
+// One endpoint for each client certificate: which of them a server takes, it says by refusing.
+std::vector<Endpoint> ByCertificate(const Endpoint& endpoint) {
+  std::vector<Endpoint> endpoints;
+  for (const auto& pair : endpoint.tls.client_pairs) {
+    endpoints.push_back(endpoint);
+    endpoints.back().tls.client_pairs = {pair};
+  }
+  if (endpoints.empty()) endpoints.push_back(endpoint);
+  return endpoints;
+}
+
 }  // namespace
 
+Session RegistryClient::Impl::MakeSession(const Call& call, Endpoint endpoint, int max_attempts) {
+  const auto base = ParseUrl(endpoint.base_url);  // else the endpoint has a `problem`
+  std::vector<std::string> login_hosts;
+  if (!endpoint.is_mirror) login_hosts.push_back(call.image.registry);
+  if (base.ok() && IsProxyFor(*base, call.image.registry)) login_hosts.push_back(HostPort(*base));
+  if (login_hosts.empty()) login_hosts.push_back(call.image.registry);
+  AuthScope scope{
+      .endpoint = std::move(endpoint),
+      .base = base.ok() ? *base : Url{.scheme = {}, .host = {}, .port = 0, .path = {}, .text = {}},
+      .login_hosts = std::move(login_hosts),
+      .need = {.repository = call.image.repository,
+               .actions = call.need == Need::kPush ? "pull,push" : "pull",
+               .mount_from = call.mount_from}};
+  return {{.http = http_,
+           .authorizer = authorizer_,
+           .retry = options_.retry,
+           .image = call.image,
+           .call = call.options,
+           .max_attempts = max_attempts},
+          std::move(scope)};
+}
+
 Result<std::vector<Session>> RegistryClient::Impl::SessionsFor(const Call& call) {
-  LOCKET_TRY_ASSIGN(auto endpoints, EndpointsFor(options_.certs_directory, call.image.registry));
-  std::vector<Session> sessions;
-  for (auto& endpoint : endpoints) {
+  LOCKET_TRY_ASSIGN(const auto all, EndpointsFor(options_.certs_directory, call.image.registry));
+  std::vector<Endpoint> endpoints;
+  for (const auto& endpoint : all) {
     const bool can = call.need == Need::kPush      ? endpoint.can_push
                      : call.need == Need::kResolve ? endpoint.can_resolve
                                                    : endpoint.can_pull;
     if (!can) continue;
-    LOCKET_TRY_ASSIGN(Url base, ParseUrl(endpoint.base_url));
-    std::string login_host = call.image.registry;
-    if (endpoint.is_mirror) {
-      login_host = base.host;
-      const bool usual = base.port == (base.scheme == "https" ? 443 : 80);
-      if (!usual) login_host += ":" + std::to_string(base.port);
-    }
-    AuthScope scope{.endpoint = std::move(endpoint),
-                    .base = std::move(base),
-                    .login_host = std::move(login_host),
-                    .repository = call.image.repository,
-                    .actions = call.need == Need::kPush ? "pull,push" : "pull",
-                    .mount_from = call.mount_from};
-    sessions.push_back(Session({.http = http_,
-                                .authorizer = authorizer_,
-                                .retry = options_.retry,
-                                .image = call.image,
-                                .call = call.options},
-                               std::move(scope)));
+    std::ranges::move(ByCertificate(endpoint), std::back_inserter(endpoints));
+    // An image whose parts are at two servers is at neither.
+    if (call.need == Need::kPush) break;
+  }
+  std::vector<Session> sessions;
+  for (auto& endpoint : endpoints) {
+    // While there is another endpoint, that one is the second attempt.
+    const bool is_last = sessions.size() + 1 == endpoints.size();
+    sessions.push_back(
+        MakeSession(call, std::move(endpoint), is_last ? options_.retry.max_attempts : 1));
   }
   if (!sessions.empty()) return sessions;
   return Error(ErrorCode::kFailedPrecondition,
@@ -141,10 +147,10 @@ Result<std::vector<Session>> RegistryClient::Impl::SessionsFor(const Call& call)
                    call.image.registry + "' has the capability for it");
 }
 
-std::string RegistryClient::Impl::Describe(const Call& call, const Session& session) {
-  const Url& base = session.scope().base;
-  return call.doing + " of '" + call.image.ToText() + "' at " + base.scheme + "://" + base.host +
-         ":" + std::to_string(base.port);
+std::string RegistryClient::Impl::Place(const Session& session) {
+  const AuthScope& scope = session.scope();
+  if (!scope.endpoint.problem.empty()) return "at " + scope.endpoint.base_url;
+  return "at " + scope.base.scheme + "://" + HostPort(scope.base);
 }
 
 RegistryClient::RegistryClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -156,12 +162,6 @@ Result<std::unique_ptr<RegistryClient>> RegistryClient::Create(ClientOptions opt
   }
   return std::unique_ptr<RegistryClient>(
       new RegistryClient(std::make_unique<Impl>(std::move(options))));
-}
-
-Result<Descriptor> RegistryClient::Resolve(const Reference& image, const CallOptions& call) {
-  return impl_->OverEndpoints<Descriptor>(
-      {.doing = "resolve", .image = image, .need = Impl::Need::kResolve, .options = call},
-      [&](Session& session) { return HeadManifest(session, image); });
 }
 
 Result<ManifestContent> RegistryClient::FetchManifest(const Reference& image,
@@ -197,15 +197,6 @@ Status RegistryClient::FetchBlob(const Reference& image, const Descriptor& blob,
       [&](Session& session) { return TransferBlob(session, transfer); },
       // What the sink has taken cannot be taken back, so wrong bytes end it.
       [&] { return transfer.sink_failed || transfer.done == blob.size; });
-}
-
-Result<bool> RegistryClient::HasBlob(const Reference& image, const Descriptor& blob,
-                                     const CallOptions& call) {
-  return impl_->OverEndpoints<bool>({.doing = "look for blob " + blob.digest.ToText(),
-                                     .image = image,
-                                     .need = Impl::Need::kPull,
-                                     .options = call},
-                                    [&](Session& session) { return ProbeBlob(session, blob); });
 }
 
 Status RegistryClient::PushBlobBytes(const Reference& image, const Descriptor& blob,

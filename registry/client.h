@@ -49,24 +49,18 @@ struct CallOptions {
   std::function<void(std::chrono::milliseconds pause)> on_pause{};
 };
 
-struct PushBlobOptions {
-  std::string mount_from{};  // a repository of the same registry that may have the blob already
-};
-
 using BlobSink = std::function<Status(std::span<const std::byte>)>;
 
-// Thread-safe. Errors name host and image, the HTTP status and the registry's own code, and the way
-// out. kNotFound: no such image or blob. kPermissionDenied: 401, 403. kUnavailable: unreachable, or
-// 5xx or 429 to the end of the retries. kDataLoss: size or digest wrong; never retried on the same
-// server.
+// Thread-safe. Pulls ask the endpoints of hosts.toml in turn; pushes go to the first that takes
+// them. Errors name host and image, the HTTP status and the registry's own code, and the way out;
+// if several endpoints failed, each of them with its reason, under the last one's code. kNotFound:
+// no such image or blob. kPermissionDenied: 401, 403. kUnavailable: unreachable, or 5xx or 429 to
+// the end of the retries. kDataLoss: size or digest wrong; never retried on the same server.
 class RegistryClient {
  public:
   static Result<std::unique_ptr<RegistryClient>> Create(ClientOptions options);
   ~RegistryClient();
   RegistryClient(const RegistryClient&) = delete;
-
-  // What the reference points at now (a manifest or an index), without its content.
-  Result<image::Descriptor> Resolve(const image::Reference& image, const CallOptions& call = {});
 
   // Manifest or index, digest checked.
   Result<image::ManifestContent> FetchManifest(const image::Reference& image,
@@ -88,9 +82,6 @@ class RegistryClient {
   Status FetchBlobToFile(const image::Reference& image, const image::Descriptor& blob, int fd,
                          const CallOptions& call = {});
 
-  Result<bool> HasBlob(const image::Reference& image, const image::Descriptor& blob,
-                       const CallOptions& call = {});
-
   // True if the registry that pushes go to has the blob, or took it over from `mount_from`, another
   // repository of its own (unless empty): nothing needs to be sent.
   Result<bool> AdoptBlob(const image::Reference& image, const image::Descriptor& blob,
@@ -98,7 +89,7 @@ class RegistryClient {
 
   // Uploads the first `blob.size` bytes of `fd` unless the registry has the blob.
   Status PushBlob(const image::Reference& image, const image::Descriptor& blob, int fd,
-                  const PushBlobOptions& options = {}, const CallOptions& call = {});
+                  const CallOptions& call = {});
   Status PushBlobBytes(const image::Reference& image, const image::Descriptor& blob,
                        std::string_view bytes, const CallOptions& call = {});
 

@@ -29,10 +29,13 @@ Secret ToSecret(std::string_view text) {
   return secret;
 }
 
-// "https://index.docker.io/v1/" and "docker.io" are one; schemes and closing slashes say nothing.
+// "https://index.docker.io/v1/" and "docker.io" are one. Behind a scheme docker and podman look at
+// the host alone; without one podman's keys go down to a repository.
 std::string NormalizeKey(std::string_view key) {
   for (const std::string_view scheme : {"https://", "http://"}) {
-    if (key.starts_with(scheme)) key.remove_prefix(scheme.size());
+    if (!key.starts_with(scheme)) continue;
+    key.remove_prefix(scheme.size());
+    key = key.substr(0, key.find('/'));
   }
   for (const std::string_view version : {"/v1/", "/v2/", "/v1", "/v2", "/"}) {
     if (key.ends_with(version)) key.remove_suffix(version.size());
@@ -55,30 +58,59 @@ Error Bad(const std::string& key, const char* why) {
   return {ErrorCode::kInvalidArgument, "auths of '" + key + "': " + why};
 }
 
+// Base64 as people and their tools leave it in files: with line ends, or without its padding.
+Result<std::vector<std::byte>> DecodeAuth(std::string auth) {
+  std::erase_if(auth, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  while (auth.size() % 4 != 0 && !auth.ends_with("==")) auth += '=';
+  auto decoded = Base64Decode(auth);
+  ::explicit_bzero(auth.data(), auth.size());
+  return decoded;
+}
+
+using Entries = std::map<std::string, Result<Credentials>, std::less<>>;
+
 // An entry without anything in it belongs to a credential helper or to nobody, and is passed over.
-Status AddEntry(const std::string& key, const json& value,
-                std::map<std::string, Credentials, std::less<>>& entries) {
-  if (!value.is_object()) return Bad(key, "not an object");
+void AddEntry(const std::string& key, const json& value, Entries& entries) {
+  const std::string normalized = NormalizeKey(key);
+  if (value.is_null()) return;
+  if (!value.is_object()) {
+    entries.try_emplace(normalized, Bad(key, "not an object"));
+    return;
+  }
   std::string username = TextOf(value, "username");
   std::string password = TextOf(value, "password");
+  std::string token = TextOf(value, "identitytoken");
   if (const std::string auth = TextOf(value, "auth"); !auth.empty()) {
-    const auto decoded = Base64Decode(auth);
-    const std::string_view pair = decoded.ok() ? AsText(*decoded) : std::string_view();
+    const auto decoded = DecodeAuth(auth);
+    auto pair = decoded.ok() ? AsText(*decoded) : std::string_view();
     const size_t colon = pair.find(':');
-    if (colon == std::string_view::npos) return Bad(key, "'auth' is not base64 of user:password");
-    username = pair.substr(0, colon);
-    password = pair.substr(colon + 1);
+    if (colon == std::string_view::npos && token.empty()) {
+      entries.try_emplace(normalized, Bad(key, "'auth' is not base64 of user:password"));
+      return;
+    }
+    // Old versions of docker filled up with NULs.
+    while (pair.ends_with('\0')) pair.remove_suffix(1);
+    username = pair.substr(0, std::min(colon, pair.size()));
+    password = pair.substr(std::min(colon, pair.size() - 1) + 1);
   }
-  if (std::string token = TextOf(value, "identitytoken"); !token.empty()) {
+  if (!token.empty()) {
     username = "<token>";
     password = std::move(token);
   }
-  if (!username.empty() && username.find_first_of("\r\n") == std::string::npos) {
-    entries.try_emplace(NormalizeKey(key),
+  if (!username.empty()) {
+    entries.try_emplace(normalized,
                         Credentials{.username = username, .password = ToSecret(password)});
   }
   ::explicit_bzero(password.data(), password.size());
-  return Ok();
+}
+
+// A key that is written as we look for it goes before one that has to be understood.
+void AddEntries(const json& auths, Entries& entries) {
+  for (const bool exact : {true, false}) {
+    for (const auto& [key, value] : auths.items()) {
+      if ((NormalizeKey(key) == key) == exact) AddEntry(key, value, entries);
+    }
+  }
 }
 
 // Named by docker where it keeps the Hub's login, and by podman where it does.
@@ -130,7 +162,7 @@ Status CredentialStore::Add(std::string_view text, const std::string& name) {
   File file{.name = name};
   if (const json* auths = ObjectOf(document, "auths"); auths != nullptr) {
     if (!auths->is_object()) return Error(ErrorCode::kInvalidArgument, "'auths' is not an object");
-    for (const auto& [key, value] : auths->items()) LOCKET_TRY(AddEntry(key, value, file.entries));
+    AddEntries(*auths, file.entries);
   }
   if (const json* helpers = ObjectOf(document, "credHelpers"); helpers != nullptr) {
     if (!helpers->is_object()) {
@@ -138,7 +170,10 @@ Status CredentialStore::Add(std::string_view text, const std::string& name) {
     }
     for (const auto& [key, value] : helpers->items()) {
       if (!value.is_string()) {
-        return Error(ErrorCode::kInvalidArgument, "credHelpers of '" + key + "': not text");
+        file.entries.erase(NormalizeKey(key));
+        file.entries.emplace(NormalizeKey(key), Error(ErrorCode::kInvalidArgument,
+                                                      "credHelpers of '" + key + "': not text"));
+        continue;
       }
       // An empty name is docker's way of saying: the file itself.
       const auto& helper = value.get_ref<const std::string&>();
@@ -150,16 +185,25 @@ Status CredentialStore::Add(std::string_view text, const std::string& name) {
   return Ok();
 }
 
-Result<CredentialStore> CredentialStore::Load(const std::vector<fs::path>& files,
-                                              CredentialHelper helper) {
+CredentialStore CredentialStore::Load(const std::vector<fs::path>& files, CredentialHelper helper) {
   CredentialStore store(std::move(helper));
   for (const auto& path : files) {
     const auto text = ReadFile(path, kMaxFileBytes);
     if (!text.ok() && text.error().code() == ErrorCode::kNotFound) continue;
-    if (!text.ok()) return Error(text.error()).While("read credentials");
-    LOCKET_TRY(store.Add(*text, path.string()).While("read credentials '" + path.string() + "'"));
+    auto added = text.ok() ? store.Add(*text, path.string()).While("'" + path.string() + "'")
+                           : Status(text.error());
+    if (added.ok()) continue;
+    store.files_.push_back(
+        {.name = path.string(), .error = std::move(added).error().While("read credentials")});
   }
   return store;
+}
+
+Status CredentialStore::Check() const {
+  for (const auto& file : files_) {
+    if (file.error) return *file.error;
+  }
+  return Ok();
 }
 
 Result<std::optional<Credentials>> CredentialStore::Ask(const File& file, const std::string& helper,
@@ -178,6 +222,7 @@ Result<std::optional<Credentials>> CredentialStore::Ask(const File& file, const 
 Result<std::optional<Credentials>> CredentialStore::FindIn(const File& file,
                                                            const std::string& host,
                                                            std::string_view repository) const {
+  if (file.error) return *file.error;
   const auto helper = file.helpers.find(host);
   if (helper != file.helpers.end()) {
     LOCKET_TRY_ASSIGN(auto found, Ask(file, helper->second, host));
@@ -186,7 +231,10 @@ Result<std::optional<Credentials>> CredentialStore::FindIn(const File& file,
   std::string key = host + "/" + std::string(repository);
   while (true) {
     const auto found = file.entries.find(key);
-    if (found != file.entries.end()) return std::optional(Copy(found->second));
+    if (found != file.entries.end()) {
+      if (found->second.ok()) return std::optional(Copy(*found->second));
+      return Error(found->second.error()).While("credentials of '" + file.name + "'");
+    }
     const size_t slash = key.rfind('/');
     if (slash == std::string::npos) break;
     key.resize(slash);

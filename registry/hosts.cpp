@@ -1,6 +1,9 @@
 #include "registry/hosts.h"
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <optional>
 #include <sstream>
 #include <toml.hpp>
 #include <utility>
@@ -16,6 +19,7 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1U << 20;
 constexpr size_t kMaxBrackets = 1024;  // toml11 recurses into them
+constexpr double kMaxTimeoutMs = 3.6e6;
 
 Error Bad(std::string why) { return {ErrorCode::kInvalidArgument, std::move(why)}; }
 
@@ -51,14 +55,18 @@ Result<std::vector<std::string>> Texts(const toml::value& value, const char* nam
   return texts;
 }
 
+// None, or an empty list, means all of them.
 Status ReadCapabilities(const toml::table& table, Endpoint& endpoint) {
   const toml::value* value = FindValue(table, "capabilities");
   if (value == nullptr) return Ok();
   LOCKET_TRY_ASSIGN(const auto names, Texts(*value, "capabilities"));
+  if (names.empty()) return Ok();
   endpoint.can_pull = endpoint.can_resolve = endpoint.can_push = false;
-  for (const auto& name : names) {
-    if (name != "pull" && name != "resolve" && name != "push") {
-      return Bad("'capabilities': '" + name + "' is none of pull, resolve, push");
+  for (std::string name : names) {
+    std::ranges::transform(name, name.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (name != "pull" && name != "resolve" && name != "push" && name != "referrers") {
+      return Bad("'capabilities': '" + name + "' is none of pull, resolve, push, referrers");
     }
     endpoint.can_pull = endpoint.can_pull || name == "pull";
     endpoint.can_resolve = endpoint.can_resolve || name == "resolve";
@@ -67,19 +75,27 @@ Status ReadCapabilities(const toml::table& table, Endpoint& endpoint) {
   return Ok();
 }
 
-// `client`: a file with both, or a list that holds [certificate, key].
+// `client`: a file that holds certificate and key, or a list whose items are such files or pairs
+// of a certificate and its key.
 Status ReadClient(const toml::table& table, const fs::path& directory, Endpoint& endpoint) {
   const toml::value* value = FindValue(table, "client");
   if (value == nullptr) return Ok();
-  const toml::value* pair = value;
-  if (value->is_array() && value->as_array().size() == 1 && value->as_array()[0].is_array()) {
-    pair = &value->as_array()[0];
+  const auto add = [&](const std::vector<std::string>& names) {
+    const std::string& key = names.back().empty() ? names.front() : names.back();
+    endpoint.tls.client_pairs.push_back(
+        {.certificate = directory / names.front(), .key = directory / key});
+  };
+  if (value->is_string()) {
+    add({value->as_string().str});
+    return Ok();
   }
-  LOCKET_TRY_ASSIGN(const auto names, Texts(*pair, "client"));
-  if (names.empty() || names.size() > 2) return Bad("'client' is not one certificate and its key");
-  endpoint.client_certificate = directory / names.front();
-  // Containerd's way of saying that the first file holds both: no name, or an empty one.
-  endpoint.client_key = directory / (names.back().empty() ? names.front() : names.back());
+  if (!value->is_array()) return Bad("'client' is neither text nor a list");
+  for (const auto& item : value->as_array()) {
+    LOCKET_TRY_ASSIGN(const auto names, Texts(item, "client"));
+    const bool pair = names.size() == (item.is_array() ? 2 : 1);
+    if (!pair) return Bad("'client': a list in it is not a certificate and its key");
+    add(names);
+  }
   return Ok();
 }
 
@@ -90,13 +106,46 @@ Status ReadHeaders(const toml::table& table, Endpoint& endpoint) {
   for (const auto& [name, content] : value->as_table()) {
     LOCKET_TRY_ASSIGN(const auto texts, Texts(content, "header"));
     for (const auto& text : texts) {
-      if (name.find_first_of(":\r\n") != std::string::npos ||
+      if (name.empty() || name.find_first_of(": \r\n") != std::string::npos ||
           text.find_first_of("\r\n") != std::string::npos) {
         return Bad("'header': '" + name + "' is malformed");
       }
-      endpoint.headers[name] = text;
+      endpoint.headers.emplace_back(name, text);
     }
   }
+  std::ranges::sort(endpoint.headers);  // toml11's tables have no order
+  return Ok();
+}
+
+// "2s", "1m30s", "1.5s", "300ms", as Go writes durations.
+std::optional<std::chrono::milliseconds> ParseGoDuration(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {{"ms", 1},  {"us", 1e-3}, {"ns", 1e-6},
+                                                            {"s", 1e3}, {"m", 6e4},   {"h", 3.6e6}};
+  double total = 0;
+  if (text.empty()) return {};
+  while (!text.empty()) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || !(number >= 0)) return {};
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    const auto unit = std::ranges::find_if(
+        kUnits, [&](const auto& candidate) { return text.starts_with(candidate.first); });
+    if (unit == std::end(kUnits)) return {};
+    text.remove_prefix(unit->first.size());
+    total += number * unit->second;
+  }
+  if (!(total <= kMaxTimeoutMs)) return {};
+  return std::chrono::milliseconds(static_cast<int64_t>(total));
+}
+
+Status ReadDialTimeout(const toml::table& table, Endpoint& endpoint) {
+  const toml::value* value = FindValue(table, "dial_timeout");
+  if (value == nullptr) return Ok();
+  if (!value->is_string()) return Bad("'dial_timeout' is not text");
+  const std::string& text = value->as_string().str;
+  const auto timeout = ParseGoDuration(text);
+  if (!timeout) return Bad("'dial_timeout': '" + text + "' is not a duration like 3s");
+  endpoint.connect_timeout = *timeout;
   return Ok();
 }
 
@@ -107,11 +156,12 @@ Result<bool> ReadBool(const toml::table& table, const char* name) {
   return Bad(std::string("'") + name + "' is not true or false");
 }
 
-Result<std::string> BaseUrl(std::string_view text, bool override_path) {
-  std::string url(text);
+// Where the API begins, of what a person wrote as a host.
+std::string BaseUrl(std::string_view text, bool override_path) {
+  std::string url(text.substr(0, text.find_first_of("?#")));
   if (url.find("://") == std::string::npos) url.insert(0, "https://");
-  while (url.ends_with('/')) url.pop_back();
-  LOCKET_TRY(ParseUrl(url));
+  const size_t host = url.find("://") + 3;
+  while (url.size() > host && url.ends_with('/')) url.pop_back();
   if (!override_path && !url.ends_with("/v2")) url += "/v2";
   return url;
 }
@@ -120,16 +170,20 @@ Result<std::string> BaseUrl(std::string_view text, bool override_path) {
 Result<Endpoint> ReadEndpoint(const toml::table& table, std::string_view url,
                               const fs::path& directory) {
   LOCKET_TRY_ASSIGN(const bool override_path, ReadBool(table, "override_path"));
-  Endpoint endpoint{.base_url = {}};
-  LOCKET_TRY_ASSIGN(endpoint.base_url, BaseUrl(url, override_path));
-  LOCKET_TRY_ASSIGN(endpoint.skip_verify, ReadBool(table, "skip_verify"));
+  Endpoint endpoint{.base_url = BaseUrl(url, override_path)};
+  if (auto base = ParseUrl(endpoint.base_url); !base.ok()) {
+    endpoint.problem = "'" + std::string(url.substr(0, 256)) +
+                       "' in hosts.toml cannot be asked: " + base.error().message();
+  }
+  LOCKET_TRY_ASSIGN(endpoint.tls.skip_verify, ReadBool(table, "skip_verify"));
   LOCKET_TRY(ReadCapabilities(table, endpoint));
   if (const toml::value* value = FindValue(table, "ca"); value != nullptr) {
     LOCKET_TRY_ASSIGN(const auto names, Texts(*value, "ca"));
-    for (const auto& name : names) endpoint.ca_files.push_back(directory / name);
+    for (const auto& name : names) endpoint.tls.ca_files.push_back(directory / name);
   }
   LOCKET_TRY(ReadClient(table, directory, endpoint));
   LOCKET_TRY(ReadHeaders(table, endpoint));
+  LOCKET_TRY(ReadDialTimeout(table, endpoint));
   return endpoint;
 }
 
@@ -160,11 +214,15 @@ Endpoint EndpointWithCertificates(const fs::path& directory, std::string_view ho
   Endpoint endpoint = DefaultEndpoint(host);
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    if (entry.path().extension() == ".crt") endpoint.ca_files.push_back(entry.path());
-    if (entry.path().extension() == ".cert") endpoint.client_certificate = entry.path();
-    if (entry.path().extension() == ".key") endpoint.client_key = entry.path();
+    const fs::path& file = entry.path();
+    if (file.extension() == ".crt") endpoint.tls.ca_files.push_back(file);
+    if (file.extension() != ".cert") continue;
+    const fs::path key = fs::path(file).replace_extension(".key");
+    const bool apart = fs::exists(key, ignored);
+    endpoint.tls.client_pairs.push_back({.certificate = file, .key = apart ? key : file});
   }
-  std::ranges::sort(endpoint.ca_files);
+  std::ranges::sort(endpoint.tls.ca_files);
+  std::ranges::sort(endpoint.tls.client_pairs, {}, &ClientPair::certificate);
   return endpoint;
 }
 
@@ -176,8 +234,23 @@ std::vector<std::string> DirectoryNames(std::string_view host) {
                     "_");
   }
   names.emplace_back(host);
-  names.emplace_back("_default");
   return names;
+}
+
+// What `directory`/`name` says of `host`; nothing if there is no such directory.
+Result<std::optional<std::vector<Endpoint>>> ReadPlace(const fs::path& place,
+                                                       std::string_view host) {
+  std::error_code ignored;
+  if (!fs::is_directory(place, ignored)) return std::optional<std::vector<Endpoint>>();
+  const auto text = ReadFile(place / "hosts.toml", kMaxFileBytes);
+  if (!text.ok() && text.error().code() != ErrorCode::kNotFound) return text.error();
+  if (!text.ok() || text->empty()) {
+    return std::optional(std::vector<Endpoint>{EndpointWithCertificates(place, host)});
+  }
+  LOCKET_TRY_ASSIGN(
+      auto endpoints,
+      ParseHostsToml(*text, host, place).While("'" + (place / "hosts.toml").string() + "'"));
+  return std::optional(std::move(endpoints));
 }
 
 }  // namespace
@@ -191,7 +264,8 @@ bool IsLoopbackHost(std::string_view host) {
 }
 
 Endpoint DefaultEndpoint(std::string_view host) {
-  const std::string server(host == "docker.io" ? "registry-1.docker.io" : host);
+  const bool hub = host == "docker.io" || host == "index.docker.io";
+  const std::string server(hub ? "registry-1.docker.io" : host);
   const bool plain = IsLoopbackHost(host) && !host.ends_with(":443");
   return {.base_url = (plain ? "http://" : "https://") + server + "/v2"};
 }
@@ -201,29 +275,47 @@ Result<std::vector<Endpoint>> ParseHostsToml(std::string_view text, std::string_
   LOCKET_TRY_ASSIGN(const toml::value document, ParseToml(text));
   const toml::table& table = document.as_table();
   LOCKET_TRY_ASSIGN(auto endpoints, ReadMirrors(table, directory));
-  std::string url = DefaultEndpoint(host).base_url;
+  std::string url;
   if (const toml::value* value = FindValue(table, "server"); value != nullptr) {
     if (!value->is_string()) return Bad("'server' is not text");
     url = value->as_string().str;
   }
+  if (url.empty()) url = DefaultEndpoint(host).base_url;
   LOCKET_TRY_ASSIGN(Endpoint server, ReadEndpoint(table, url, directory));
   endpoints.push_back(std::move(server));
   return endpoints;
 }
 
+bool IsProxyFor(const Url& base, std::string_view host) {
+  const auto own = ParseUrl(DefaultEndpoint(host).base_url);
+  return !own.ok() || HostPort(*own) != HostPort(base);
+}
+
 Result<std::vector<Endpoint>> EndpointsFor(const fs::path& directory, std::string_view host) {
   for (const auto& name : DirectoryNames(host)) {
-    const fs::path place = directory / name;
-    std::error_code ignored;
-    if (!fs::is_directory(place, ignored)) continue;
-    const auto text = ReadFile(place / "hosts.toml", kMaxFileBytes);
-    if (text.ok()) {
-      return ParseHostsToml(*text, host, place).While("'" + (place / "hosts.toml").string() + "'");
-    }
-    if (text.error().code() != ErrorCode::kNotFound) return text.error();
-    return std::vector<Endpoint>{EndpointWithCertificates(place, host)};
+    LOCKET_TRY_ASSIGN(auto own, ReadPlace(directory / name, host));
+    if (own) return std::move(*own);
   }
-  return std::vector<Endpoint>{DefaultEndpoint(host)};
+  LOCKET_TRY_ASSIGN(auto common, ReadPlace(directory / "_default", host));
+  if (!common) return std::vector<Endpoint>{DefaultEndpoint(host)};
+  // A server that all registries have in common is none of them.
+  const auto base = ParseUrl(common->back().base_url);
+  common->back().is_mirror = base.ok() && IsProxyFor(*base, host);
+  return std::move(*common);
+}
+
+Result<TlsSettings> TlsFor(const fs::path& directory, const Url& url) {
+  const std::string host = HostPort(url);
+  for (const auto& name : DirectoryNames(host)) {
+    LOCKET_TRY_ASSIGN(const auto endpoints, ReadPlace(directory / name, host));
+    if (!endpoints) continue;
+    for (const auto& endpoint : *endpoints) {
+      const auto base = ParseUrl(endpoint.base_url);
+      if (base.ok() && HostPort(*base) == host) return endpoint.tls;
+    }
+    break;
+  }
+  return TlsSettings{};
 }
 
 }  // namespace locket::registry

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <utility>
 
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/no_sigpipe.h"
 #include "base/version.h"
+#include "registry/range.h"
 
 namespace locket::registry {
 namespace {
@@ -29,18 +29,30 @@ using CurlHandle = std::unique_ptr<CURL, CurlFree>;
 struct ListFree {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
+using HeaderList = std::unique_ptr<curl_slist, ListFree>;
 
-bool IsSuccess(long status) { return status >= 200 && status < 300; }
+Result<HeaderList> MakeHeaderList(const std::vector<std::string>& lines) {
+  HeaderList headers;
+  for (const auto& line : lines) {
+    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
+    if (longer == nullptr) return Error(ErrorCode::kInternal, "libcurl: no memory");
+    static_cast<void>(headers.release());
+    headers.reset(longer);
+  }
+  return headers;
+}
 
 // What the callbacks of one exchange share.
 struct Exchange {
   const HttpRequest& request;
   const HttpOptions& options;
   CURL* curl;
+  bool decode;
   HttpResponse response{};
   size_t header_bytes = 0;
   uint64_t sent = 0;
   bool filtered = false;
+  bool falsely_encoded = false;
   // Of an upload: bytes moved either way, and when that last changed.
   curl_off_t moved = 0;
   std::chrono::steady_clock::time_point moved_at = std::chrono::steady_clock::now();
@@ -71,14 +83,19 @@ size_t OnHeader(char* data, size_t, size_t size, void* user) {
     exchange.error = Error(ErrorCode::kResourceExhausted, "more than 64 KiB of headers");
     return 0;
   }
-  AddHeader(exchange, {data, size});
-  return size;
+  const std::string_view line(data, size);
+  AddHeader(exchange, line);
+  const bool is_end = line == "\r\n" || line == "\n";
+  exchange.falsely_encoded = is_end && exchange.decode && exchange.request.plain_size &&
+                             exchange.response.IsEncoded() &&
+                             exchange.response.ContentLength() == exchange.request.plain_size;
+  return exchange.falsely_encoded ? 0 : size;
 }
 
 Status TakeBody(Exchange& exchange, std::span<const std::byte> bytes) {
   auto& response = exchange.response;
   curl_easy_getinfo(exchange.curl, CURLINFO_RESPONSE_CODE, &response.status);
-  if (exchange.request.sink && IsSuccess(response.status)) {
+  if (exchange.request.sink && response.IsSuccess()) {
     if (!exchange.filtered && exchange.request.filter) {
       LOCKET_TRY(exchange.request.filter(response));
     }
@@ -174,13 +191,14 @@ void SetCallbacks(CURL* curl, Exchange& exchange) {
                    static_cast<curl_off_t>(exchange.request.body_size));
 }
 
-void SetTransfer(CURL* curl, const HttpOptions& options, const HttpRequest& request) {
+void SetTransfer(CURL* curl, const HttpOptions& options, const HttpRequest& request,
+                 std::chrono::milliseconds connect_timeout) {
   SetText(curl, CURLOPT_URL, request.url.text);
   SetText(curl, CURLOPT_USERAGENT, "locket/" + std::string(kVersion));
   SetText(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   SetLong(curl, CURLOPT_NOSIGNAL, 1);
   SetLong(curl, CURLOPT_FOLLOWLOCATION, 0);
-  SetLong(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
+  SetLong(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_timeout.count()));
   if (!request.body) {
     SetLong(curl, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.stall_bytes_per_second));
     SetLong(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.stall_timeout.count()));
@@ -194,7 +212,7 @@ void SetTransfer(CURL* curl, const HttpOptions& options, const HttpRequest& requ
 }
 
 // CAs of ours come on top of the system's, which libcurl keeps through CURLOPT_CAPATH.
-Status SetTls(CURL* curl, const HttpOptions& options, const Endpoint& tls) {
+Status SetTls(CURL* curl, const HttpOptions& options, const TlsSettings& tls) {
   SetLong(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
   if (tls.skip_verify) {
     SetLong(curl, CURLOPT_SSL_VERIFYPEER, 0);
@@ -204,22 +222,25 @@ Status SetTls(CURL* curl, const HttpOptions& options, const Endpoint& tls) {
   if (!options.ca_file.empty()) files.push_back(options.ca_file);
   std::string bundle;
   for (const auto& file : files) {
-    LOCKET_TRY_ASSIGN(const std::string pem, ReadFile(file, kMaxCaBytes).While("read CA"));
-    bundle += pem + "\n";
+    const auto pem = ReadFile(file, kMaxCaBytes);
+    // Not kNotFound, which would be the image's.
+    if (!pem.ok()) return Error(ErrorCode::kFailedPrecondition, "CA: " + pem.error().message());
+    bundle += *pem + "\n";
   }
   if (!bundle.empty()) {
     curl_blob blob{.data = bundle.data(), .len = bundle.size(), .flags = CURL_BLOB_COPY};
     curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &blob);
   }
-  if (!tls.client_certificate.empty()) {
-    SetText(curl, CURLOPT_SSLCERT, tls.client_certificate.string());
-    SetText(curl, CURLOPT_SSLKEY, tls.client_key.string());
+  if (!tls.client_pairs.empty()) {
+    SetText(curl, CURLOPT_SSLCERT, tls.client_pairs.front().certificate.string());
+    SetText(curl, CURLOPT_SSLKEY, tls.client_pairs.front().key.string());
   }
   return Ok();
 }
 
-Error TransferError(CURLcode code, const char* detail, const HttpRequest& request) {
-  const std::string host = request.url.host + ":" + std::to_string(request.url.port);
+Error TransferError(CURLcode code, const char* detail, const HttpRequest& request,
+                    const HttpOptions& options) {
+  const std::string host = HostPort(request.url);
   const std::string why = *detail != '\0' ? detail : curl_easy_strerror(code);
   switch (code) {
     case CURLE_ABORTED_BY_CALLBACK:
@@ -234,12 +255,13 @@ Error TransferError(CURLcode code, const char* detail, const HttpRequest& reques
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
       return {ErrorCode::kFailedPrecondition,
-              why + ": name the registry's CA in /etc/containerd/certs.d/" + request.url.host +
-                  "/hosts.toml"};
+              why + ": name the server's CA in " +
+                  (options.certs_directory / host / "hosts.toml").string()};
     case CURLE_SSL_CONNECT_ERROR:
       return {ErrorCode::kFailedPrecondition,
               why + ": if " + host + " speaks plain http, say so in hosts.toml"};
     case CURLE_SSL_CERTPROBLEM:
+    case CURLE_BAD_CONTENT_ENCODING:
       return {ErrorCode::kFailedPrecondition, why};
     default:
       return {ErrorCode::kUnavailable, why};
@@ -260,12 +282,13 @@ std::string HttpResponse::Header(std::string_view name) const {
   return found == headers.end() ? std::string() : found->second;
 }
 
+bool HttpResponse::IsEncoded() const {
+  const std::string encoding = Header("content-encoding");
+  return !encoding.empty() && encoding != "identity";
+}
+
 std::optional<uint64_t> HttpResponse::ContentLength() const {
-  const std::string text = Header("content-length");
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return {};
-  return value;
+  return ParseDecimal(Header("content-length"));
 }
 
 // Idle handles keep their connections.
@@ -300,25 +323,40 @@ HttpClient::HttpClient(HttpOptions options)
     : options_(std::move(options)), pool_(std::make_unique<Pool>()) {}
 HttpClient::~HttpClient() = default;
 
-Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint& tls) {
+Result<TlsSettings> HttpClient::SettingsFor(const HttpRequest& request,
+                                            const Endpoint& endpoint) const {
+  if (request.url.scheme != "https") return TlsSettings{};
+  const auto base = ParseUrl(endpoint.base_url);
+  if (base.ok() && base->SameOrigin(request.url)) return endpoint.tls;
+  return TlsFor(options_.certs_directory, request.url);
+}
+
+Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint& endpoint) {
   if (request.stop.stop_requested()) return Error(ErrorCode::kCancelled, "cancelled");
+  LOCKET_TRY_ASSIGN(const TlsSettings tls, SettingsFor(request, endpoint));
+  const auto timeout =
+      endpoint.connect_timeout.count() > 0 ? endpoint.connect_timeout : options_.connect_timeout;
+  bool decode = true;
+  auto outcome = Perform(request, tls, timeout, decode);
+  if (!decode) outcome = Perform(request, tls, timeout, decode);
+  return outcome;
+}
+
+// `decode` is turned off when the body is not what its Content-Encoding says: ask again.
+Result<HttpResponse> HttpClient::Perform(const HttpRequest& request, const TlsSettings& tls,
+                                         std::chrono::milliseconds connect_timeout, bool& decode) {
   LOCKET_TRY_ASSIGN(CurlHandle handle, pool_->Take());
   CURL* curl = handle.get();
-  Exchange exchange{.request = request, .options = options_, .curl = curl};
+  Exchange exchange{.request = request, .options = options_, .curl = curl, .decode = decode};
   char detail[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
   SetCallbacks(curl, exchange);
-  SetTransfer(curl, options_, request);
+  SetTransfer(curl, options_, request, connect_timeout);
+  if (decode) SetText(curl, CURLOPT_ACCEPT_ENCODING, "identity");  // and decodes what comes
   LOCKET_TRY(SetTls(curl, options_, tls));
-  std::unique_ptr<curl_slist, ListFree> headers;
   auto lines = request.headers;
   lines.emplace_back("Expect:");  // a 401 comes before the body anyway: POST asks first
-  for (const auto& line : lines) {
-    curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
-    if (longer == nullptr) return Error(ErrorCode::kInternal, "libcurl: no memory");
-    static_cast<void>(headers.release());
-    headers.reset(longer);
-  }
+  LOCKET_TRY_ASSIGN(const HeaderList headers, MakeHeaderList(lines));
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   // CURLOPT_NOSIGNAL leaves SIGPIPE to us, and OpenSSL writes with write(2).
   const NoSigpipe no_sigpipe;
@@ -326,9 +364,13 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const Endpoint
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &exchange.response.status);
   pool_->Give(std::move(handle));
   if (exchange.error) return std::move(*exchange.error);
+  const bool misled = exchange.falsely_encoded || code == CURLE_BAD_CONTENT_ENCODING;
+  if (misled && !request.body && !exchange.filtered && exchange.response.body.empty()) {
+    decode = false;
+  }
   // A server may answer and close while we still send: the answer counts.
   const bool answered = code == CURLE_SEND_ERROR && exchange.response.status >= 400;
-  if (code != CURLE_OK && !answered) return TransferError(code, detail, request);
+  if (code != CURLE_OK && !answered) return TransferError(code, detail, request, options_);
   return std::move(exchange.response);
 }
 

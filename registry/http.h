@@ -22,6 +22,7 @@
 namespace locket::registry {
 
 struct HttpOptions {
+  std::filesystem::path certs_directory;  // of TlsFor
   std::filesystem::path ca_file;
   std::chrono::milliseconds connect_timeout;
   uint64_t stall_bytes_per_second;
@@ -32,11 +33,15 @@ struct HttpOptions {
 struct HttpResponse {
   long status = 0;
   std::multimap<std::string, std::string> headers{};  // names in lower case
-  std::string body{};  // up to `max_body_bytes`; empty if the body went to a sink
+  std::string body{};         // up to `max_body_bytes`; empty if the body went to a sink
+  std::string answered_by{};  // "token service '...'"; empty: whoever was asked
 
   // The first of that name, or "".
   std::string Header(std::string_view name) const;
   std::optional<uint64_t> ContentLength() const;
+  bool IsSuccess() const { return status >= 200 && status < 300; }
+  // By Content-Encoding: then Content-Length does not count the bytes that come.
+  bool IsEncoded() const;
 };
 
 // Asked once, at the first byte of a 2xx body.
@@ -54,6 +59,9 @@ struct HttpRequest {
   size_t max_body_bytes = 64U << 10;
   BodyFilter filter{};  // only with `sink`
   BodySink sink{};      // takes a 2xx body
+  // A body of this length is taken as it comes, even if it is said to be gzip: stores call a
+  // compressed layer itself "encoded". All other encoded bodies are decoded.
+  std::optional<uint64_t> plain_size{};
   std::stop_token stop{};
   std::function<void(uint64_t sent)> on_sent{};
 };
@@ -65,12 +73,17 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
 
   // Any status is a response. kUnavailable: no connection, or it broke. kDeadlineExceeded: stalled.
-  // kFailedPrecondition: TLS. kResourceExhausted: a body above the bound. kCancelled. Errors of
-  // filter, sink and source come back as they are. `tls` gives CAs and client certificate.
-  Result<HttpResponse> Send(const HttpRequest& request, const Endpoint& tls);
+  // kFailedPrecondition: TLS, or its files. kResourceExhausted: a body above the bound. kCancelled.
+  // Errors of filter, sink and source come back as they are. The TLS settings are `endpoint`'s if
+  // the request goes to its origin, else those that certs_directory has for the URL's host: what a
+  // registry's operator trusts it with is not handed on to whomever it names.
+  Result<HttpResponse> Send(const HttpRequest& request, const Endpoint& endpoint);
 
  private:
   class Pool;
+  Result<TlsSettings> SettingsFor(const HttpRequest& request, const Endpoint& endpoint) const;
+  Result<HttpResponse> Perform(const HttpRequest& request, const TlsSettings& tls,
+                               std::chrono::milliseconds connect_timeout, bool& decode);
   HttpOptions options_;
   std::unique_ptr<Pool> pool_;
 };

@@ -114,7 +114,7 @@ class RegistryTarget final : public image::ImageTarget {
   }
 
   Status PutBlob(const Descriptor& blob, int fd) override {
-    return client_.PushBlob(image_, blob, fd, {}, call_);
+    return client_.PushBlob(image_, blob, fd, call_);
   }
   Status PutBlobBytes(const Descriptor& blob, std::string_view bytes) override {
     return client_.PushBlobBytes(image_, blob, bytes, call_);

@@ -20,8 +20,7 @@ bool WorthRetrying(const Result<HttpResponse>& outcome) {
     const auto code = outcome.error().code();
     return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded;
   }
-  const long status = outcome->status;
-  return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+  return IsBusy(*outcome);
 }
 
 // Retry-After: seconds or a date. Negative: none.
@@ -46,6 +45,11 @@ void SleepUnlessStopped(milliseconds time, const std::stop_token& stop) {
 }
 
 }  // namespace
+
+bool IsBusy(const HttpResponse& response) {
+  const long status = response.status;
+  return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+}
 
 milliseconds Retrier::Delay(const Result<HttpResponse>& outcome) const {
   if (outcome.ok()) {

@@ -7,6 +7,9 @@
 
 namespace locket::registry {
 
+// True for 408, 429 and those 5xx that pass by themselves.
+bool IsBusy(const HttpResponse& response);
+
 // Counts the attempts of one request.
 class Retrier {
  public:

@@ -1,25 +1,17 @@
 #include "registry/session.h"
 
+#include <strings.h>
+
 #include <utility>
 
 #include "registry/errors.h"
+#include "registry/redirect.h"
 
 namespace locket::registry {
-namespace {
-
-constexpr int kMaxRedirects = 5;
-
-bool IsRedirect(const HttpResponse& response) {
-  const long status = response.status;
-  return (status == 301 || status == 302 || status == 303 || status == 307 || status == 308) &&
-         !response.Header("location").empty();
-}
-
-}  // namespace
 
 Result<Url> Session::UrlFor(const std::string& rest) const {
-  std::string url = scope_.endpoint.base_url + "/" + scope_.repository + "/" + rest;
-  if (scope_.endpoint.is_mirror) {
+  std::string url = scope_.endpoint.base_url + "/" + scope_.need.repository + "/" + rest;
+  if (IsProxyFor(scope_.base, parts_.image.registry)) {
     url += (url.find('?') == std::string::npos ? "?ns=" : "&ns=") +
            PercentEncode(parts_.image.registry);
   }
@@ -31,44 +23,36 @@ Result<HttpRequest> Session::Request(std::string method, const std::string& rest
   return HttpRequest{.method = std::move(method), .url = std::move(url), .stop = parts_.call.stop};
 }
 
-Result<Url> Session::Redirect(const HttpRequest& request, const HttpResponse& response) const {
-  LOCKET_TRY_ASSIGN(Url url,
-                    ResolveUrl(request.url, response.Header("location")).While("redirect"));
-  const bool keeps_method = response.status == 307 || response.status == 308;
-  if (request.method != "GET" && request.method != "HEAD" && !keeps_method) {
-    return Error(ErrorCode::kFailedPrecondition,
-                 "redirect of " + request.method + " by HTTP " + std::to_string(response.status));
+// What is for this endpoint's origin alone.
+void Session::AddOwnHeaders(HttpRequest& request) {
+  const std::string authorization = parts_.authorizer.HeaderFor(scope_);
+  for (const auto& [name, value] : scope_.endpoint.headers) {
+    const bool ours = ::strcasecmp(name.c_str(), "authorization") == 0 && !authorization.empty();
+    if (!ours) request.headers.push_back(name + ": " + value);
   }
-  if (request.url.scheme == "https" && url.scheme != "https") {
-    return Error(ErrorCode::kFailedPrecondition, "redirect from https to '" + url.text + "'");
-  }
-  return url;
+  if (!authorization.empty()) request.headers.push_back(authorization);
 }
 
 Result<HttpResponse> Session::SendOnce(const HttpRequest& original) {
   HttpRequest request = original;
-  bool answered = false;
+  AuthTries tries;
   for (int redirects = 0;;) {
     request.headers = original.headers;
     const bool ours = request.url.SameOrigin(scope_.base);
-    if (ours) {
-      for (const auto& [name, value] : scope_.endpoint.headers) {
-        request.headers.push_back(name + ": " + value);
-      }
-      const std::string authorization = parts_.authorizer.HeaderFor(scope_);
-      if (!authorization.empty()) request.headers.push_back(authorization);
-    }
+    if (ours) AddOwnHeaders(request);
     LOCKET_TRY_ASSIGN(HttpResponse response, parts_.http.Send(request, scope_.endpoint));
     if (IsRedirect(response)) {
       if (++redirects > kMaxRedirects) {
         return Error(ErrorCode::kFailedPrecondition, "redirected more than 5 times");
       }
-      LOCKET_TRY_ASSIGN(request.url, Redirect(request, response));
+      LOCKET_TRY_ASSIGN(request.url, RedirectTarget(request, response));
       continue;
     }
-    if (response.status != 401 || !ours || answered) return response;
-    LOCKET_TRY_ASSIGN(answered, parts_.authorizer.Answer(scope_, response, parts_.call.stop));
-    if (!answered) return response;
+    if (!ours || (response.status != 401 && response.status != 403)) return response;
+    LOCKET_TRY_ASSIGN(AuthAnswer answer,
+                      parts_.authorizer.Answer(scope_, response, tries, parts_.call.stop));
+    if (answer.busy) return std::move(*answer.busy);
+    if (!answer.again) return response;
   }
 }
 
@@ -80,13 +64,12 @@ Result<HttpResponse> Session::Send(const HttpRequest& request) {
   }
 }
 
-Retrier Session::MakeRetrier() const {
-  // For a mirror the next endpoint is the second attempt.
-  return {parts_.retry, parts_.call, scope_.endpoint.is_mirror ? 1 : parts_.retry.max_attempts};
-}
+Retrier Session::MakeRetrier() const { return {parts_.retry, parts_.call, parts_.max_attempts}; }
 
 Error Session::Unexpected(const HttpResponse& response) const {
-  return StatusError(response, scope_.login_host);
+  Error error = StatusError(response, scope_.login_hosts.front());
+  if (response.answered_by.empty()) return error;
+  return std::move(error).While(response.answered_by);
 }
 
 }  // namespace locket::registry

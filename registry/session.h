@@ -22,15 +22,17 @@ class Session {
     const RetryPolicy& retry;
     const image::Reference& image;
     const CallOptions& call;
+    int max_attempts;  // of each request
   };
   Session(const Parts& parts, AuthScope scope) : parts_(parts), scope_(std::move(scope)) {}
 
-  // "<base>/<repository>/<rest>"; mirrors are told whose image is meant.
+  // "<base>/<repository>/<rest>"; other servers than the registry's are told whose image is meant.
   Result<Url> UrlFor(const std::string& rest) const;
   // A request with what all of them share.
   Result<HttpRequest> Request(std::string method, const std::string& rest) const;
 
-  // One attempt. Redirects are followed without credentials to other hosts; a 401 is answered once.
+  // One attempt. Redirects are followed, without credentials to other origins. A 401 is answered
+  // with what Authorizer has.
   Result<HttpResponse> SendOnce(const HttpRequest& request);
   // Again and again as RetryPolicy says; the last outcome.
   Result<HttpResponse> Send(const HttpRequest& request);
@@ -44,7 +46,7 @@ class Session {
   const AuthScope& scope() const { return scope_; }
 
  private:
-  Result<Url> Redirect(const HttpRequest& request, const HttpResponse& response) const;
+  void AddOwnHeaders(HttpRequest& request);
 
   Parts parts_;
   AuthScope scope_;

@@ -60,6 +60,11 @@ bool IsClean(std::string_view text) {
 
 Result<Url> ParseUrl(std::string_view text) {
   if (!IsClean(text)) return Bad(text, "too long, or a space or control character in it");
+  // libcurl takes "https:///v2" and "https:/v2" for a host called v2.
+  const size_t slashes = text.find("://");
+  if (slashes == std::string_view::npos || text.substr(slashes + 3).starts_with('/')) {
+    return Bad(text, "no host");
+  }
   const Handle handle(curl_url());
   if (handle == nullptr ||
       curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK) {
@@ -78,6 +83,29 @@ Result<Url> ResolveUrl(const Url& base, std::string_view reference) {
     return Bad(reference, "malformed");
   }
   return FromHandle(handle.get(), reference);
+}
+
+std::string HostPort(const Url& url) {
+  const bool is_v6 = url.host.find(':') != std::string::npos;
+  const std::string host = is_v6 ? "[" + url.host + "]" : url.host;
+  const bool usual = url.port == (url.scheme == "https" ? 443 : 80);
+  return usual ? host : host + ":" + std::to_string(url.port);
+}
+
+Result<Url> StayOnHttps(const Url& from, Url url) {
+  if (from.scheme != "https" || url.scheme == "https") return url;
+  if (url.host != from.host || (url.port != 80 && url.port != from.port)) {
+    return Error(ErrorCode::kFailedPrecondition, "'" + url.text + "' leads from https to http");
+  }
+  const Handle handle(curl_url());
+  const std::string port = std::to_string(from.port);
+  if (handle == nullptr ||
+      curl_url_set(handle.get(), CURLUPART_URL, url.text.c_str(), 0) != CURLUE_OK ||
+      curl_url_set(handle.get(), CURLUPART_SCHEME, "https", 0) != CURLUE_OK ||
+      curl_url_set(handle.get(), CURLUPART_PORT, port.c_str(), 0) != CURLUE_OK) {
+    return Bad(url.text, "malformed");
+  }
+  return FromHandle(handle.get(), url.text);
 }
 
 std::string PercentEncode(std::string_view text) {

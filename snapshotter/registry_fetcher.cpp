@@ -114,7 +114,8 @@ Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOption
     LOCKET_TRY_ASSIGN(const auto more, registry::CredentialFilesIn(options.credentials_directory));
     files.insert(files.end(), more.begin(), more.end());
   }
-  LOCKET_TRY_ASSIGN(client_options.credentials, registry::CredentialStore::Load(files));
+  client_options.credentials = registry::CredentialStore::Load(files);
+  LOCKET_TRY(client_options.credentials.Check());
   if (options.pull_secrets != nullptr) {
     client_options.given = [secrets = options.pull_secrets](std::string_view host,
                                                             std::string_view repository)

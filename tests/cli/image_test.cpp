@@ -302,6 +302,14 @@ TEST_F(SealTest, NamesWhatIsMissing) {
   }
 }
 
+TEST_F(SealTest, ABrokenCredentialsFileIsNothingToAnImageOnDisk) {
+  for (const char* broken : {"{", R"({"auths":{"r.example":{"auth":"!!"}}})"}) {
+    const auto file = Write("broken.json", broken);
+    const auto done = cli_.Run({"image", "inspect", Source("app"), "--creds-file", file});
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+  }
+}
+
 using VerifyTest = ImageTest;
 
 TEST_F(VerifyTest, WrongKekOpensNoPacket) {

@@ -1,10 +1,21 @@
 // What a registry is told of who we are, and what it is not.
 #include <atomic>
+#include <optional>
 
 #include "tests/registry/faulty_registry.h"
 
 namespace locket::registry {
 namespace {
+
+CredentialStore FailingHelper(std::atomic<int>& asked) {
+  CredentialStore store(
+      [&](const std::string&, const std::string&) -> Result<std::optional<Credentials>> {
+        ++asked;
+        return Error(ErrorCode::kFailedPrecondition, "the keyring is locked");
+      });
+  EXPECT_TRUE(store.Add(R"({"credsStore":"keys"})", "/c.json").ok());
+  return store;
+}
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -141,16 +152,33 @@ TEST_F(FaultyRegistryTest, AFailingHelperFailsTheCallAndIsNotTriedAgain) {
   Serve([](const SeenRequest&) {
     return Reply{.status = 401, .headers = {"WWW-Authenticate: Basic realm=x"}};
   });
-  credentials_ = CredentialStore(
-      [&](const std::string&, const std::string&) -> Result<std::optional<Credentials>> {
-        ++asked;
-        return Error(ErrorCode::kFailedPrecondition, "the keyring is locked");
-      });
-  ASSERT_TRUE(credentials_.Add(R"({"credsStore":"keys"})", "/c.json").ok());
+  credentials_ = FailingHelper(asked);
   MakeClient();
   EXPECT_THAT(Fetch().error().message(),
               AllOf(HasSubstr("the keyring is locked"), HasSubstr("/c.json")));
   EXPECT_EQ(asked, 1);
+}
+
+// As skopeo, which does not even read `credsStore`: public images need nobody's name.
+TEST_F(FaultyRegistryTest, AFailingHelperDoesNotMatterWhereAnAnonymousTokenDoes) {
+  std::atomic<int> asked = 0;
+  std::atomic<bool> is_public = true;
+  Start([&](const SeenRequest& request) {
+    if (request.target.starts_with("/token")) return Reply{.body = R"({"token":"tok"})"};
+    if (request.headers.contains("authorization") && is_public) return ServeBlob(request);
+    if (request.headers.contains("authorization")) return Reply{.status = 403};
+    return Reply{.status = 401,
+                 .headers = {"WWW-Authenticate: Bearer realm=\"" + server_->url() + "/token\""}};
+  });
+  credentials_ = FailingHelper(asked);
+  MakeClient();
+  const auto content = Fetch();
+  ASSERT_TRUE(content.ok()) << content.error().message();
+  EXPECT_FALSE(server_->seen().at(1).headers.contains("authorization"));
+  is_public = false;
+  EXPECT_THAT(Fetch().error().message(),
+              AllOf(HasSubstr("the keyring is locked"), HasSubstr("/c.json")))
+      << "whoever is refused has to hear why there was no name";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -58,6 +59,12 @@ class FaultyRegistryTest : public ::testing::Test {
   void Serve(Handler handler) {
     Start(std::move(handler));
     MakeClient();
+  }
+  // hosts.toml of the server's own directory.
+  void WriteHosts(const std::string& text) {
+    const auto place = directory_.path() / server_->host();
+    std::filesystem::create_directories(place);
+    ASSERT_TRUE(ReplaceFileDurably(place / "hosts.toml", text).ok());
   }
   Result<std::string> Fetch(const CallOptions& call = {}) {
     std::string got;

@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using Headers = std::vector<std::pair<std::string, std::string>>;
 
 TEST(HostsTest, PlainHttpIsForLoopbackOnly) {
   for (const char* host :
@@ -48,21 +49,108 @@ server = "https://real.example"
   const auto& all = *endpoints;
   EXPECT_EQ(all[0].base_url, "https://b.example/v2");
   EXPECT_TRUE(all[0].can_pull && !all[0].can_resolve && !all[0].can_push && all[0].is_mirror);
-  EXPECT_EQ(all[0].ca_files, std::vector<fs::path>{"/d/b.crt"});
+  EXPECT_EQ(all[0].tls.ca_files, std::vector<fs::path>{"/d/b.crt"});
   EXPECT_EQ(all[1].base_url, "http://a.example:8080/prefix");
-  EXPECT_TRUE(all[1].skip_verify);
-  EXPECT_EQ(all[1].client_key, "/d/c.key");
-  EXPECT_EQ(all[2].headers.at("x-custom"), "1");
+  EXPECT_TRUE(all[1].tls.skip_verify);
+  EXPECT_EQ(all[1].tls.client_pairs, (std::vector<ClientPair>{{"/d/c.crt", "/d/c.key"}}));
+  EXPECT_EQ(all[2].headers, (Headers{{"x-custom", "1"}}));
   EXPECT_EQ(all[3].base_url, "https://real.example/v2");
   EXPECT_TRUE(all[3].can_push && !all[3].is_mirror);
 }
 
-TEST(HostsTest, AClientsFileMayHoldBoth) {
-  for (const char* client : {"\"one.pem\"", "[\"one.pem\"]", "[[\"one.pem\", \"\"]]"}) {
+TEST(HostsTest, ClientCertificatesAreFilesOrPairs) {
+  using Pairs = std::vector<ClientPair>;
+  const std::pair<const char*, Pairs> cases[] = {
+      {"\"one.pem\"", {{"/d/one.pem", "/d/one.pem"}}},
+      {"[\"one.pem\"]", {{"/d/one.pem", "/d/one.pem"}}},
+      {"[\"one.pem\", \"/two.pem\"]", {{"/d/one.pem", "/d/one.pem"}, {"/two.pem", "/two.pem"}}},
+      {"[[\"one.pem\", \"\"]]", {{"/d/one.pem", "/d/one.pem"}}},
+      {"[[\"a.crt\", \"a.key\"], [\"b.crt\", \"b.key\"]]",
+       {{"/d/a.crt", "/d/a.key"}, {"/d/b.crt", "/d/b.key"}}},
+      {"[]", {}}};
+  for (const auto& [client, pairs] : cases) {
     const auto endpoints = ParseHostsToml("client = " + std::string(client), "r.example", "/d");
     ASSERT_TRUE(endpoints.ok()) << endpoints.error().message();
-    EXPECT_EQ(endpoints->back().client_certificate, "/d/one.pem") << client;
-    EXPECT_EQ(endpoints->back().client_key, "/d/one.pem") << client;
+    EXPECT_EQ(endpoints->back().tls.client_pairs, pairs) << client;
+  }
+}
+
+// Each compared with what containerd 2.x makes of it.
+TEST(HostsTest, AServersAddressIsReadAsContainerdReadsIt) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "https://r.example/v2"},
+      {"https://a.example", "https://a.example/v2"},
+      {"https://a.example/", "https://a.example/v2"},
+      {"https://a.example/v2", "https://a.example/v2"},
+      {"https://a.example/v2/", "https://a.example/v2"},
+      {"https://a.example/proxy", "https://a.example/proxy/v2"},
+      {"https://a.example/v2/proxy", "https://a.example/v2/proxy/v2"},
+      {"a.example", "https://a.example/v2"},
+      {"a.example:5000", "https://a.example:5000/v2"},
+      {"a.example/x", "https://a.example/x/v2"},
+      {"http://a.example:5000", "http://a.example:5000/v2"},
+      {"https://a.example?x=y", "https://a.example/v2"},
+      {"http://[::1]:5000", "http://[::1]:5000/v2"}};
+  for (const auto& [server, base_url] : cases) {
+    const auto endpoints = ParseHostsToml("server = \"" + server + "\"", "r.example", "/d");
+    ASSERT_TRUE(endpoints.ok()) << endpoints.error().message();
+    EXPECT_EQ(endpoints->back().base_url, base_url) << server;
+    EXPECT_EQ(endpoints->back().problem, "") << server;
+  }
+  EXPECT_EQ(
+      ParseHostsToml("server=\"https://a/x\"\noverride_path=true", "r", "/d")->back().base_url,
+      "https://a/x");
+  EXPECT_EQ(ParseHostsToml("", "docker.io", "/d")->back().base_url,
+            "https://registry-1.docker.io/v2");
+}
+
+TEST(HostsTest, AServerThatNobodyCanAskDoesNotSpoilTheOthers) {
+  for (const char* odd :
+       {"*", "ftp://a", "https://u:p@a", "https://", "https://a b", "http://a:0"}) {
+    const auto endpoints =
+        ParseHostsToml("server = \"" + std::string(odd) + "\"\n[host.\"" + std::string(odd) +
+                           "\"]\n[host.\"https://good.example\"]\n",
+                       "r", "/d");
+    ASSERT_TRUE(endpoints.ok()) << endpoints.error().message();
+    ASSERT_EQ(endpoints->size(), 3U);
+    EXPECT_THAT(endpoints->at(0).problem, HasSubstr("'" + std::string(odd) + "' in hosts.toml"));
+    EXPECT_EQ(endpoints->at(1).problem, "");
+    EXPECT_THAT(endpoints->at(2).problem, HasSubstr("cannot be asked")) << odd;
+  }
+}
+
+TEST(HostsTest, CapabilitiesAreAllUnlessSomeAreNamed) {
+  const auto of = [](const std::string& list) {
+    const auto endpoint = ParseHostsToml("capabilities = " + list, "r", "/d")->back();
+    return std::string(endpoint.can_pull ? "l" : "") + (endpoint.can_resolve ? "r" : "") +
+           (endpoint.can_push ? "p" : "");
+  };
+  EXPECT_EQ(of("[]"), "lrp");
+  EXPECT_EQ(of("[\"pull\"]"), "l");
+  EXPECT_EQ(of("[\"Pull\", \"RESOLVE\"]"), "lr");
+  EXPECT_EQ(of("[\"push\", \"referrers\"]"), "p");
+  EXPECT_EQ(of("[\"referrers\"]"), "");
+}
+
+TEST(HostsTest, HeadersMayHaveSeveralValues) {
+  const auto endpoints = ParseHostsToml("[header]\nx = [\"1\", \"2\"]\ny = \"3\"\n", "r", "/d");
+  ASSERT_TRUE(endpoints.ok()) << endpoints.error().message();
+  EXPECT_EQ(endpoints->back().headers, (Headers{{"x", "1"}, {"x", "2"}, {"y", "3"}}));
+}
+
+TEST(HostsTest, DialTimeoutIsAGoDuration) {
+  using std::chrono::milliseconds;
+  const auto of = [](const std::string& text) {
+    return ParseHostsToml("dial_timeout = \"" + text + "\"", "r", "/d");
+  };
+  const std::pair<const char*, int> cases[] = {
+      {"3s", 3000}, {"1m30s", 90'000}, {"250ms", 250}, {"1.5s", 1500}, {"1h", 3'600'000}};
+  for (const auto& [text, expected] : cases) {
+    ASSERT_TRUE(of(text).ok()) << text;
+    EXPECT_EQ(of(text)->back().connect_timeout, milliseconds(expected)) << text;
+  }
+  for (const char* bad : {"", "3", "s", "-1s", "3 s", "nan s", "1e99h", "2h"}) {
+    EXPECT_THAT(of(bad).error().message(), HasSubstr("not a duration")) << bad;
   }
 }
 
@@ -73,10 +161,13 @@ TEST(HostsTest, RefusesWithTheReason) {
       {"'\xCD'[", "not UTF-8 from byte 1"},
       {std::string(5000, '['), "too large"},
       {"[host.\"https://a\"]\ncapabilities = [\"fly\"]", "none of pull, resolve, push"},
-      {"[host.\"ftp://a\"]", "neither http nor https"},
-      {"[host.\"https://u:p@a\"]", "user name"},
       {"[host.\"https://a\"]\nskip_verify = \"yes\"", "not true or false"},
       {"[host.\"https://a\"]\nca = 1", "neither text nor a list"},
+      {"client = 1", "'client' is neither text nor a list"},
+      {"client = [[\"a\"]]", "not a certificate and its key"},
+      {"client = [[\"a\", \"b\", \"c\"]]", "not a certificate and its key"},
+      {"client = [1]", "'client' is neither text nor a list"},
+      {"dial_timeout = 3", "'dial_timeout' is not text"},
       {"[host.\"https://a\".header]\nx = \"a\\r\\nb\"", "malformed"},
       {"host = 1", "'host' is not a table"}};
   for (const auto& [text, why] : cases) {
@@ -102,7 +193,50 @@ TEST(HostsTest, LooksWhereContainerdLooks) {
   EXPECT_EQ(base_of("r.example:5000"), "https://underscore.example/v2");
   fs::create_directories(directory.path() / "certs.example");
   std::ofstream(directory.path() / "certs.example" / "a.crt") << "x";
-  EXPECT_EQ(EndpointsFor(directory.path(), "certs.example")->at(0).ca_files.size(), 1U);
+  EXPECT_EQ(EndpointsFor(directory.path(), "certs.example")->at(0).tls.ca_files.size(), 1U);
+}
+
+TEST(HostsTest, DockersDirectoriesPairCertificatesByName) {
+  const auto directory = *TempDir::Create("/tmp", "hosts-test.");
+  const auto place = directory.path() / "r.example";
+  fs::create_directories(place);
+  for (const char* name : {"a.crt", "b.cert", "b.key", "both.cert", "stray.key", "hosts.toml"}) {
+    std::ofstream(place / name).flush();  // an empty hosts.toml says nothing
+  }
+  const auto tls = EndpointsFor(directory.path(), "r.example")->at(0).tls;
+  EXPECT_EQ(tls.ca_files, std::vector<fs::path>{place / "a.crt"});
+  EXPECT_EQ(tls.client_pairs,
+            (std::vector<ClientPair>{{place / "b.cert", place / "b.key"},
+                                     {place / "both.cert", place / "both.cert"}}));
+}
+
+TEST(HostsTest, ASharedServerIsAMirrorOfWhatItDoesNotHost) {
+  const auto directory = *TempDir::Create("/tmp", "hosts-test.");
+  fs::create_directories(directory.path() / "_default");
+  std::ofstream(directory.path() / "_default" / "hosts.toml") << "server = \"https://m.example\"";
+  EXPECT_TRUE(EndpointsFor(directory.path(), "r.example")->back().is_mirror);
+  EXPECT_FALSE(EndpointsFor(directory.path(), "m.example")->back().is_mirror);
+}
+
+TEST(HostsTest, TlsSettingsAreOfTheDirectoryWithTheHostsOwnName) {
+  const auto directory = *TempDir::Create("/tmp", "hosts-test.");
+  const auto write = [&](const std::string& name, const std::string& text) {
+    fs::create_directories(directory.path() / name);
+    std::ofstream(directory.path() / name / "hosts.toml") << text;
+  };
+  write("_default", "skip_verify = true\n");
+  write("r.example", "ca = \"ca.pem\"\n[host.\"https://m.example\"]\nskip_verify = true\n");
+  write("p.example:8443", "skip_verify = true\n");
+  const auto of = [&](const char* url) { return *TlsFor(directory.path(), *ParseUrl(url)); };
+  EXPECT_EQ(of("https://r.example/x").ca_files.size(), 1U);
+  EXPECT_TRUE(of("https://p.example:8443/x").skip_verify);
+  for (const char* other : {"https://m.example/", "https://r.example:8443/", "https://p.example/",
+                            "https://sub.r.example/", "https://unknown.example/"}) {
+    EXPECT_EQ(of(other), TlsSettings{}) << other;
+  }
+  write("broken.example", "[");
+  EXPECT_THAT(TlsFor(directory.path(), *ParseUrl("https://broken.example/")).error().message(),
+              HasSubstr("broken.example/hosts.toml"));
 }
 
 TEST(HostsTest, ABrokenFileIsNamed) {
@@ -124,8 +258,33 @@ TEST(UrlTest, ResolvesAndTellsOrigins) {
   }
   EXPECT_FALSE(ResolveUrl(base, "file:///etc/passwd").ok());
   EXPECT_FALSE(ParseUrl("https://a b/").ok());
+  for (const char* hostless : {"https:///v2", "https:/v2", "https:v2", "v2", ""}) {
+    EXPECT_THAT(ParseUrl(hostless).error().message(), HasSubstr("no host")) << hostless;
+  }
   EXPECT_FALSE(ParseUrl("https://a/\r\nx").ok());
   EXPECT_EQ(ParseUrl("http://[::1]:5000/v2")->host, "::1");
+}
+
+TEST(UrlTest, NamesHostsAsRegistriesAreNamed) {
+  for (const auto& [url, name] :
+       {std::pair{"https://a:443/x", "a"}, std::pair{"http://a/", "a"},
+        std::pair{"http://a:443/", "a:443"}, std::pair{"https://[::1]:5000/", "[::1]:5000"},
+        std::pair{"https://[2001:DB8::1]/", "[2001:db8::1]"}}) {
+    EXPECT_EQ(HostPort(*ParseUrl(url)), name);
+  }
+}
+
+// A registry behind a gateway that speaks https for it writes http into its Location headers.
+TEST(UrlTest, StaysOnHttps) {
+  const auto from = *ParseUrl("https://a.example:8443/v2/");
+  const auto next = [&](const char* url) { return StayOnHttps(from, *ParseUrl(url)); };
+  EXPECT_EQ(next("http://a.example/u?x=y")->text, "https://a.example:8443/u?x=y");
+  EXPECT_EQ(next("http://a.example:8443/u")->text, "https://a.example:8443/u");
+  EXPECT_EQ(next("https://b.example/u")->text, "https://b.example/u");
+  for (const char* bad : {"http://b.example/", "http://a.example:81/", "http://a.example.org/"}) {
+    EXPECT_THAT(next(bad).error().message(), HasSubstr("leads from https to http")) << bad;
+  }
+  EXPECT_EQ(StayOnHttps(*ParseUrl("http://a/"), *ParseUrl("http://b/x"))->text, "http://b/x");
 }
 
 }  // namespace

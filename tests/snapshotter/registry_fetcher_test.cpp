@@ -14,6 +14,8 @@
 namespace locket::snapshotter {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // A fetcher of its own for a registry with two blobs and a manifest.
@@ -49,6 +51,18 @@ class RegistryFetcherTest : public ::testing::Test {
                              .layers = {}});
   std::unique_ptr<Fetcher> fetcher_;
 };
+
+// Settings that are read again must not replace good ones by a file that was saved by half.
+TEST_F(RegistryFetcherTest, ACredentialsFileIsRefusedAsAWholeButNotForOneEntry) {
+  const auto file = directory_.path() / "auth.json";
+  ASSERT_TRUE(ReplaceFileDurably(file, "{").ok());
+  EXPECT_THAT(
+      MakeRegistryFetcher({.hosts_directory = {}, .credential_files = {file}}).error().message(),
+      AllOf(HasSubstr("auth.json"), HasSubstr("not JSON")));
+  ASSERT_TRUE(ReplaceFileDurably(file, R"({"auths":{"other.example":{"auth":"!!"}}})").ok());
+  Make({.hosts_directory = {}, .credential_files = {file}});
+  EXPECT_TRUE(Fetch(one_).ok());
+}
 
 TEST_F(RegistryFetcherTest, BlobsWaitForTheirTurnAndManifestsDoNot) {
   Make({.hosts_directory = {}, .credential_files = {}, .max_downloads = 1});
