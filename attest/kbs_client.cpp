@@ -53,10 +53,11 @@ Refusal RefusalOf(const HttpResponse& response) {
   }
   const std::string why = Printable(problem->detail + " (" + problem->name + ")");
   ErrorCode code = ErrorCode::kPermissionDenied;
-  if (problem->name == kResourceNotFound) code = ErrorCode::kNotFound;
   if (problem->name == kInvalidRequest || response.status == 404 || response.status == 413) {
     code = ErrorCode::kInvalidArgument;
   }
+  // Whichever status a broker gives it.
+  if (problem->name == kResourceNotFound) code = ErrorCode::kNotFound;
   if (response.status == 503) code = ErrorCode::kUnavailable;
   if (response.status == 500) code = ErrorCode::kInternal;
   return {.error = Error(code, "refused: " + why),

@@ -59,6 +59,9 @@ void AuditFile::Reserve() {
 }
 
 Status AuditFile::Rotate() {
+  // Gone: an earlier try moved it and could not open the next. Moving the others again would push
+  // them out one by one.
+  if (::access(path_.c_str(), F_OK) != 0 && errno == ENOENT) return Reopen();
   for (size_t number = options_.keep; number > 1; --number) {
     LOCKET_TRY(Rename(Numbered(path_, number - 1), Numbered(path_, number)));
   }

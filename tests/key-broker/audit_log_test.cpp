@@ -149,6 +149,29 @@ TEST_F(AuditLogTest, LeavesNoHalfLineBehind) {
   EXPECT_TRUE(attest::ParseJsonObject(text.substr(whole)).ok()) << text;
 }
 
+TEST_F(AuditLogTest, LosesNoOlderFileWhileTheNextCannotBeOpened) {
+  const auto audit = OpenAuditLog(Path(), clock_, {.max_bytes = 1000, .keep = 2}).value();
+  ASSERT_TRUE(audit->Record(Entry(true, "the/first/one")).ok());
+  rlimit former{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &former), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = former.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  size_t failed = 0;
+  std::string why;
+  for (int i = 0; i < 50; ++i) {
+    const auto recorded = audit->Record(Entry(true));
+    if (recorded.ok()) continue;
+    ++failed;
+    why = recorded.error().message();
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &former), 0);
+  EXPECT_GT(failed, 10U);
+  EXPECT_THAT(why, HasSubstr("Too many open files"));
+  ASSERT_TRUE(audit->Record(Entry(true, "af/t/er")).ok());
+  EXPECT_THAT(Read(Path()), HasSubstr("af/t/er"));
+  EXPECT_THAT(Read(Path().string() + ".1"), HasSubstr("the/first/one"));
+}
+
 TEST_F(AuditLogTest, TakesReleasesForAWhileWhenTheDiskIsFull) {
   if (::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=4m") != 0) {
     GTEST_SKIP() << "lacks the right to mount a tmpfs";
