@@ -2,6 +2,7 @@
 
 #include "proto/agent.pb.h"
 #include "rpc/ttrpc_client.h"
+#include "runtime-shim/guest_text.h"
 #include "runtime-shim/network_message.h"
 
 namespace locket::runtime_shim {
@@ -39,16 +40,23 @@ AgentClient::AgentClient(std::unique_ptr<rpc::TtrpcClient> rpc, milliseconds cal
     : rpc_(std::move(rpc)), call_timeout_(call_timeout) {}
 AgentClient::~AgentClient() = default;
 
+Status AgentClient::Call(std::string_view method, const google::protobuf::MessageLite& request,
+                         google::protobuf::MessageLite* response,
+                         std::optional<milliseconds> timeout) {
+  const Status done = rpc_->Call(kService, method, request, response, {.timeout = timeout});
+  if (done.ok()) return done;
+  return Error(done.error().code(), GuestText(done.error().message()));
+}
+
 Result<std::string> AgentClient::Greet(milliseconds timeout) {
   v1::GetInfoResponse response;
-  LOCKET_TRY(
-      rpc_->Call(kService, "GetInfo", v1::GetInfoRequest(), &response, {.timeout = timeout}));
+  LOCKET_TRY(Call("GetInfo", v1::GetInfoRequest(), &response, timeout));
   if (response.protocol() != kProtocol) {
     return Error(ErrorCode::kFailedPrecondition, "the guest's agent speaks protocol " +
                                                      std::to_string(response.protocol()) +
                                                      ", this shim " + std::to_string(kProtocol));
   }
-  return response.version();
+  return GuestText(response.version());
 }
 
 Result<std::vector<std::string>> AgentClient::CreateSandbox(const SandboxRequest& sandbox) {
@@ -60,7 +68,7 @@ Result<std::vector<std::string>> AgentClient::CreateSandbox(const SandboxRequest
     *request.mutable_network() = NetworkMessage(*sandbox.network, sandbox.dns);
   }
   v1::CreateSandboxResponse response;
-  LOCKET_TRY(rpc_->Call(kService, "CreateSandbox", request, &response, {.timeout = call_timeout_}));
+  LOCKET_TRY(Call("CreateSandbox", request, &response, call_timeout_));
   return std::vector<std::string>(response.left_out().begin(), response.left_out().end());
 }
 
@@ -76,7 +84,7 @@ Status AgentClient::PrepareRootfs(const RootfsRequest& rootfs, milliseconds time
     hint->set_serial(layer.serial);
   }
   v1::PrepareRootfsResponse response;
-  return rpc_->Call(kService, "PrepareRootfs", request, &response, {.timeout = timeout});
+  return Call("PrepareRootfs", request, &response, timeout);
 }
 
 Result<std::vector<std::string>> AgentClient::CreateContainer(const AgentContainer& container) {
@@ -85,8 +93,7 @@ Result<std::vector<std::string>> AgentClient::CreateContainer(const AgentContain
   request.set_stdin(container.with_stdin);
   request.set_terminal(container.terminal);
   v1::CreateContainerResponse response;
-  LOCKET_TRY(
-      rpc_->Call(kService, "CreateContainer", request, &response, {.timeout = call_timeout_}));
+  LOCKET_TRY(Call("CreateContainer", request, &response, call_timeout_));
   return std::vector<std::string>(response.left_out().begin(), response.left_out().end());
 }
 
@@ -95,19 +102,19 @@ Status AgentClient::CreateExec(const AgentExec& exec) {
   request.set_process(exec.process);
   request.set_stdin(exec.with_stdin);
   v1::CreateExecResponse response;
-  return rpc_->Call(kService, "CreateExec", request, &response, {.timeout = call_timeout_});
+  return Call("CreateExec", request, &response, call_timeout_);
 }
 
 Status AgentClient::StartContainer(const GuestProcess& id) {
   v1::StartContainerResponse response;
-  return rpc_->Call(kService, "StartContainer", ForProcess<v1::StartContainerRequest>(id),
-                    &response, {.timeout = call_timeout_});
+  return Call("StartContainer", ForProcess<v1::StartContainerRequest>(id), &response,
+              call_timeout_);
 }
 
 Result<AgentExit> AgentClient::WaitContainer(const GuestProcess& id) {
   v1::WaitContainerResponse response;
   LOCKET_TRY(
-      rpc_->Call(kService, "WaitContainer", ForProcess<v1::WaitContainerRequest>(id), &response));
+      Call("WaitContainer", ForProcess<v1::WaitContainerRequest>(id), &response, std::nullopt));
   // The guest's clock may be anything; the host's is the one its users compare with.
   return AgentExit{.status = response.exit_status(),
                    .exited_at = std::chrono::system_clock::now(),
@@ -120,13 +127,12 @@ Status AgentClient::SignalContainer(const GuestProcess& id, uint32_t signal, boo
   request.set_signal(signal);
   request.set_all(all);
   v1::SignalContainerResponse response;
-  return rpc_->Call(kService, "SignalContainer", request, &response, {.timeout = timeout});
+  return Call("SignalContainer", request, &response, timeout);
 }
 
 Status AgentClient::DeleteContainer(const GuestProcess& id, milliseconds timeout) {
   v1::DeleteContainerResponse response;
-  return rpc_->Call(kService, "DeleteContainer", ForProcess<v1::DeleteContainerRequest>(id),
-                    &response, {.timeout = timeout});
+  return Call("DeleteContainer", ForProcess<v1::DeleteContainerRequest>(id), &response, timeout);
 }
 
 Result<Output> AgentClient::ReadOutput(const GuestProcess& id, OutputStream stream,
@@ -136,7 +142,7 @@ Result<Output> AgentClient::ReadOutput(const GuestProcess& id, OutputStream stre
                                                      : v1::OUTPUT_STREAM_STDERR);
   request.set_max_bytes(max_bytes);
   v1::ReadOutputResponse response;
-  LOCKET_TRY(rpc_->Call(kService, "ReadOutput", request, &response));
+  LOCKET_TRY(Call("ReadOutput", request, &response, std::nullopt));
   return Output{.data = std::move(*response.mutable_data()), .eof = response.eof()};
 }
 
@@ -145,13 +151,12 @@ Status AgentClient::WriteInput(const GuestProcess& id, std::string data) {
   request.set_data(std::move(data));
   v1::WriteInputResponse response;
   // No limit: a container that does not read its input may do so for as long as it lives.
-  return rpc_->Call(kService, "WriteInput", request, &response);
+  return Call("WriteInput", request, &response, std::nullopt);
 }
 
 Status AgentClient::CloseInput(const GuestProcess& id) {
   v1::CloseInputResponse response;
-  return rpc_->Call(kService, "CloseInput", ForProcess<v1::CloseInputRequest>(id), &response,
-                    {.timeout = call_timeout_});
+  return Call("CloseInput", ForProcess<v1::CloseInputRequest>(id), &response, call_timeout_);
 }
 
 Status AgentClient::ResizeTerminal(const GuestProcess& id, const TerminalSize& size) {
@@ -159,12 +164,12 @@ Status AgentClient::ResizeTerminal(const GuestProcess& id, const TerminalSize& s
   request.set_rows(size.rows);
   request.set_columns(size.columns);
   v1::ResizeTerminalResponse response;
-  return rpc_->Call(kService, "ResizeTerminal", request, &response, {.timeout = call_timeout_});
+  return Call("ResizeTerminal", request, &response, call_timeout_);
 }
 
 Status AgentClient::Shutdown(milliseconds timeout) {
   v1::ShutdownResponse response;
-  return rpc_->Call(kService, "Shutdown", v1::ShutdownRequest(), &response, {.timeout = timeout});
+  return Call("Shutdown", v1::ShutdownRequest(), &response, timeout);
 }
 
 }  // namespace locket::runtime_shim

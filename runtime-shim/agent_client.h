@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,6 +16,9 @@
 #include "runtime-shim/pod_network.h"
 #include "runtime-shim/resolv_conf.h"
 
+namespace google::protobuf {
+class MessageLite;
+}
 namespace locket::rpc {
 class TtrpcClient;
 }
@@ -114,6 +119,10 @@ class AgentClient {
 
  private:
   AgentClient(std::unique_ptr<rpc::TtrpcClient> rpc, std::chrono::milliseconds call_timeout);
+  // No timeout: for what may take as long as the agent lives. The guest's error texts are cut.
+  Status Call(std::string_view method, const google::protobuf::MessageLite& request,
+              google::protobuf::MessageLite* response,
+              std::optional<std::chrono::milliseconds> timeout);
 
   const std::unique_ptr<rpc::TtrpcClient> rpc_;
   const std::chrono::milliseconds call_timeout_;

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "runtime-shim/left_out.h"
+#include "runtime-shim/guest_text.h"
 #include "runtime-shim/process_record.h"
 #include "runtime-shim/sealed_rootfs.h"
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "image/initdata.h"
 #include "runtime-shim/guest_image.h"
-#include "runtime-shim/left_out.h"
+#include "runtime-shim/guest_text.h"
 #include "runtime-shim/program_path.h"
 #include "runtime-shim/scratch.h"
 

@@ -143,7 +143,8 @@ void QmpClient::Take(QmpMessage message) {
       greeted_ = true;
       break;
     case QmpMessage::Kind::kEvent:
-      if (message.text == "DEVICE_DELETED" && !message.device.empty()) {
+      if (message.text == "DEVICE_DELETED" && !message.device.empty() &&
+          deleted_.size() < kMaxDeletedDevices) {
         deleted_.insert(std::move(message.device));
       }
       break;

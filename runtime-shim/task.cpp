@@ -57,7 +57,10 @@ Status Task::Signal(const GuestProcess& id, uint32_t signal, bool all, milliseco
   const milliseconds time = std::min<milliseconds>(limit, kill ? kKillTime : kSignalTime);
   if (kill && state().status == TaskStatus::kRunning) ExpectEnd(time, NameOf(id));
   Status sent = vm->agent().SignalContainer(id, signal, all, time);
-  if (sent.ok() || sent.error().code() != ErrorCode::kDeadlineExceeded) return sent;
+  if (sent.ok()) return sent;
+  // Without its agent the VM ends, and with it what the signal was for, if that has not ended yet.
+  if (sent.error().code() == ErrorCode::kUnavailable) return Ok();
+  if (sent.error().code() != ErrorCode::kDeadlineExceeded) return sent;
   if (kill)
     vm->Fail("the guest did not take SIGKILL for " + NameOf(id) + " within " + Seconds(time));
   log::Warning("the guest has not taken a signal yet",

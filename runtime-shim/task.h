@@ -81,8 +81,9 @@ class Task {
   bool WaitExit(std::chrono::milliseconds timeout);
 
   // Hands a signal to the guest, for a task that is running or created. One that is not taken in
-  // time is no error, as it may be taken yet. SIGKILL is not asked for but done: if it has not
-  // ended what runs within the lesser of `limit` and kKillTime, the VM is ended.
+  // time is no error, as it may be taken yet, and neither is one for a VM that is ending. SIGKILL
+  // is not asked for but done: if it has not ended what runs within the lesser of `limit` and
+  // kKillTime, the VM is ended.
   Status Signal(const GuestProcess& id, uint32_t signal, bool all, std::chrono::milliseconds limit);
 
  private:

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "image/initdata.h"
+#include "runtime-shim/guest_text.h"
 #include "tests/runtime-shim/pod_fixture.h"
 
 namespace locket::runtime_shim {
@@ -91,6 +92,23 @@ TEST_F(PodTest, WhatTheGuestLeavesOutIsLoggedOnTheHost) {
   ::testing::internal::CaptureStderr();
   RunContainer("two");
   EXPECT_LT(::testing::internal::GetCapturedStderr().size(), 6000U) << "a guest fills no log";
+}
+
+TEST_F(PodTest, WhatAGuestSaysIsCut) {
+  RunSandbox();
+  std::string long_text;
+  for (int i = 0; i < 100'000; ++i) long_text += "\xc3\xa4";  // two bytes each
+  agent_.FailMethod("PrepareRootfs", long_text);
+  const auto created = pod_->Create(Container("one"));
+  ASSERT_FALSE(created.ok());
+  EXPECT_LT(created.error().message().size(), 5000U);
+  EXPECT_THAT(created.error().message(), ::testing::EndsWith("\xc3\xa4..."));
+  for (size_t odd = 0; odd < 4; ++odd) {
+    const std::string cut = GuestText(std::string(odd, 'x') + long_text);
+    EXPECT_LE(cut.size(), kMaxGuestText + 3);
+    EXPECT_EQ((cut.size() - odd - 3) % 2, 0U) << "no half character";
+  }
+  EXPECT_EQ(GuestText("short"), "short");
 }
 
 TEST_F(PodTest, NothingOfAContainerStaysWhicheverStepFails) {
@@ -350,6 +368,19 @@ TEST_F(PodTest, AGuestThatSaysItKilledButDidNotLosesItsVm) {
   ASSERT_TRUE(pod_->Kill("one", SIGKILL, true).ok());
   EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
   EXPECT_TRUE(machine_->ended());
+}
+
+TEST_F(PodTest, ASignalThatTheVmsEndOvertakesIsNoError) {
+  RunSandbox();
+  RunContainer("one");
+  agent_.HangMethod("SignalContainer");
+  std::jthread end([this] {
+    EXPECT_TRUE(agent_.WaitCall("SignalContainer one"));
+    machine_->PowerOff();
+  });
+  const auto killed = pod_->Kill("one", SIGKILL, false);
+  EXPECT_TRUE(killed.ok()) << killed.error().message();
+  EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
 }
 
 TEST_F(PodTest, AGuestThatDoesNotRemoveAContainerLosesItsVm) {

@@ -108,6 +108,25 @@ TEST_F(QmpClientTest, ADeletedDeviceIsSeenBeforeOrAfterOneWaits) {
   EXPECT_EQ(stays.error().code(), ErrorCode::kFailedPrecondition);
 }
 
+TEST_F(QmpClientTest, EventsNobodyWaitsForTakeNoMemoryWithoutBound) {
+  const auto client = Connect();
+  std::string events;
+  for (size_t i = 0; i <= kMaxDeletedDevices; ++i) {
+    events += R"({"event":"DEVICE_DELETED","data":{"device":"d)" + std::to_string(i) + "\"}}\n";
+  }
+  ASSERT_TRUE(WriteFull(qemu_.get(), AsBytes(events)).ok());
+  EXPECT_TRUE(
+      client->WaitDeviceDeleted("d" + std::to_string(kMaxDeletedDevices - 1), kPatience).ok());
+  std::jthread qemu([this] {
+    (void)Hear();
+    Say(R"({"return": {}, "id": "2"})");
+  });
+  ASSERT_TRUE(client->Execute("query").ok()) << "by now all were read";
+  const auto last =
+      client->WaitDeviceDeleted("d" + std::to_string(kMaxDeletedDevices), milliseconds(0));
+  EXPECT_EQ(last.error().code(), ErrorCode::kFailedPrecondition);
+}
+
 TEST_F(QmpClientTest, AnEndOfQemuEndsEveryCall) {
   const auto client = Connect();
   qemu_.reset();
