@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "base/file.h"
 #include "image/digest.h"
@@ -25,6 +27,12 @@ std::optional<uint64_t> FileSize(const fs::path& path) {
 uint64_t FileSize(int fd) {
   struct stat status {};
   return ::fstat(fd, &status) == 0 ? static_cast<uint64_t>(status.st_size) : 0;
+}
+
+// On disk, which may be less or more than its size.
+uint64_t AllocatedBytes(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? static_cast<uint64_t>(status.st_blocks) * 512 : 0;
 }
 
 // The digest that a file of blobs() or ingest() is named after, if it is one.
@@ -57,9 +65,14 @@ void Release(int fd) {
 // else takes the space meanwhile.
 Status Reserve(int fd, uint64_t size_bytes, const fs::path& directory) {
   if (size_bytes == 0) return Ok();
-  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) == 0) return Ok();
+  const auto size = static_cast<off_t>(
+      std::min<uint64_t>(size_bytes, static_cast<uint64_t>(std::numeric_limits<off_t>::max())));
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) == 0) return Ok();
   if (errno == EOPNOTSUPP) return Ok();  // this file system cannot: writing will tell
-  if (errno != ENOSPC && errno != EDQUOT) return Error::FromErrno(errno, "reserve disk space");
+  // EFBIG: more than a file of this file system may have.
+  if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG) {
+    return Error::FromErrno(errno, "reserve disk space");
+  }
   std::error_code failed;
   const uint64_t free_bytes = fs::space(directory, failed).available;
   Release(fd);
@@ -135,12 +148,15 @@ Status BlobCache::Ensure(const std::string& reference, const image::Descriptor& 
                  {.digest = digest, .reference = reference, .is_there = is_there, .work = work});
 }
 
+// Rather what nobody needs now goes than that somebody does not get what he needs; but nothing goes
+// for a size that even then would not fit: a manifest may claim any.
 Status BlobCache::ReserveOrTrim(int fd, const image::Descriptor& blob) {
   const Status reserved = Reserve(fd, blob.size, root_.ingest());
   if (reserved.ok() || reserved.error().code() != ErrorCode::kResourceExhausted) return reserved;
-  // Rather what nobody needs now goes than that somebody does not get what he needs.
-  LOCKET_TRY_ASSIGN(const TrimResult trimmed, TrimTo({}));
-  return trimmed.num_removed > 0 ? Reserve(fd, blob.size, root_.ingest()) : reserved;
+  const std::lock_guard one_at_a_time(make_room_mutex_);
+  const uint64_t there = AllocatedBytes(fd);
+  LOCKET_TRY_ASSIGN(const bool made_room, MakeRoom(blob.size - std::min(blob.size, there)));
+  return made_room ? Reserve(fd, blob.size, root_.ingest()) : reserved;
 }
 
 Status BlobCache::Fetch(const std::string& reference, const image::Descriptor& blob, int fd) {

@@ -128,6 +128,10 @@ class BlobCache {
   Result<TrimResult> Trim() { return TrimTo(limits_); }
   Result<TrimResult> TrimTo(const CacheLimits& limits);
 
+  // Removes unused blobs as Trim does, and no more than it takes, so that `wanted_bytes` more fit
+  // on the disk. False, and nothing is removed: they would not fit either way.
+  Result<bool> MakeRoom(uint64_t wanted_bytes);
+
   // The blob was used just now.
   void Touch(const std::string& digest) const;
 
@@ -188,7 +192,8 @@ class BlobCache {
   std::atomic<uint64_t> evicted_blobs_ = 0;
   std::atomic<uint64_t> evicted_bytes_ = 0;
 
-  mutable std::mutex mutex_;  // guards what follows; std, for the condition variable
+  std::mutex make_room_mutex_;  // two that make room at once would each count on the same blobs
+  mutable std::mutex mutex_;    // guards what follows; std, for the condition variable
   std::condition_variable changed_;
   Flights flights_;           // of blobs, by digest
   Flights manifest_flights_;  // of manifests

@@ -15,6 +15,9 @@ namespace locket::snapshotter {
 namespace fs = std::filesystem;
 namespace {
 
+// What a file system takes for itself when it lays a file out.
+constexpr uint64_t kSpareBytes = 1U << 20;
+
 // QEMU takes OFD read locks on the images it has open (`locking=auto`, docs of -blockdev), which
 // live as long as the VM, whoever started it.
 bool HeldByVm(const fs::path& path) {
@@ -72,6 +75,31 @@ Result<TrimResult> BlobCache::TrimTo(const CacheLimits& limits) {
   }
   LOCKET_TRY(std::move(first_failure));
   return result;
+}
+
+Result<bool> BlobCache::MakeRoom(uint64_t wanted_bytes) {
+  std::error_code failed;
+  const fs::space_info space = fs::space(root_.blobs(), failed);
+  if (failed) return Error::FromErrno(failed.value(), "look at '" + root_.blobs().string() + "'");
+  LOCKET_TRY_ASSIGN(const std::vector<CachedBlob> blobs, List());
+  uint64_t all = 0;
+  uint64_t unused = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const CachedBlob& blob : blobs) {
+      all += blob.size_bytes;
+      const bool stays = blob.used || blob.pinned || blob.held || pins_.contains(blob.digest) ||
+                         flights_.contains(blob.digest);
+      if (!stays) unused += blob.size_bytes;
+    }
+  }
+  // Some of what is free is root's alone, who may be us.
+  const auto beyond = [&](uint64_t room) { return wanted_bytes - std::min(wanted_bytes, room); };
+  if (beyond(space.free) > unused) return false;
+  const uint64_t missing = beyond(space.available) + kSpareBytes;
+  const uint64_t leave = all - std::min(all, missing);
+  LOCKET_TRY_ASSIGN(const TrimResult trimmed, TrimTo({.high_bytes = leave, .low_bytes = leave}));
+  return trimmed.num_removed > 0;
 }
 
 // False: somebody needs it after all.

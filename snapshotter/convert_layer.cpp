@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "erofs/decompressor.h"
 #include "snapshotter/converter.h"
 #include "snapshotter/converter_jobs.h"
 #include "snapshotter/failpoint.h"
@@ -20,6 +23,10 @@ namespace {
 
 // Left to those who write less: the store, and other snapshots.
 constexpr uint64_t kSpareBytes = 64U << 20;
+constexpr size_t kPieceBytes = 1U << 20;
+
+// A data area's hash area takes another 127th.
+uint64_t WithHashes(uint64_t data_bytes) { return data_bytes + data_bytes / 127; }
 
 // How large a data area may become: its hash area takes another 127th.
 uint64_t RoomFor(const fs::path& directory) {
@@ -118,21 +125,49 @@ std::shared_ptr<const BlobCache::Pin> Converter::FindConverted(const image::Dige
 
 Result<image::ConvertedLayer> Converter::SealBlob(const LayerJob& job, const fs::path& path) {
   auto layer = TrySealing(job, path);
-  if (layer.ok() || layer.error().code() != ErrorCode::kResourceExhausted) return layer;
-  // Rather what nobody needs now goes than that somebody does not get what he needs.
+  const auto is_full = [&layer] {
+    return !layer.ok() && layer.error().code() == ErrorCode::kResourceExhausted;
+  };
+  if (!is_full()) return layer;
+  // Rather what nobody needs now goes than that somebody does not get what he needs; but nothing
+  // goes for a layer that even then would not fit. A sealed layer is about as large as its tar.
+  LOCKET_TRY_ASSIGN(const uint64_t tar_bytes, TarBytes(job));
+  LOCKET_TRY_ASSIGN(const bool made_room,
+                    deps_.blobs.MakeRoom(WithHashes(tar_bytes) + kSpareBytes));
+  if (!made_room) return layer;
+  layer = TrySealing(job, path);
+  if (!is_full()) return layer;
   LOCKET_TRY_ASSIGN(const TrimResult trimmed, deps_.blobs.TrimTo({}));
   return trimmed.num_removed > 0 ? TrySealing(job, path) : layer;
 }
 
-Result<image::ConvertedLayer> Converter::TrySealing(const LayerJob& job, const fs::path& path) {
-  LOCKET_TRY_ASSIGN(const UniqueFd fd,
-                    OpenFile(deps_.root.blob(job.blob.digest.ToText()), O_RDONLY));
-  const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
+// The layer's blob, as it travels, until the snapshotter stops.
+Result<erofs::ByteSource> Converter::SourceOf(const LayerJob& job) const {
+  LOCKET_TRY_ASSIGN(UniqueFd fd, OpenFile(deps_.root.blob(job.blob.digest.ToText()), O_RDONLY));
+  // Shared, as a function has to be copyable.
+  return erofs::ByteSource([this, file = std::make_shared<const UniqueFd>(std::move(fd))](
+                               std::span<std::byte> out) -> Result<size_t> {
     if (stop_.stop_requested()) {
       return Error(ErrorCode::kCancelled, "the snapshotter is stopping");
     }
-    return ReadSome(fd.get(), out);
-  };
+    return ReadSome(file->get(), out);
+  });
+}
+
+Result<uint64_t> Converter::TarBytes(const LayerJob& job) const {
+  LOCKET_TRY_ASSIGN(auto blob, SourceOf(job));
+  LOCKET_TRY_ASSIGN(auto tar, erofs::Decompressor::Open(std::move(blob)));
+  std::vector<std::byte> piece(kPieceBytes);
+  uint64_t bytes = 0;
+  while (true) {
+    LOCKET_TRY_ASSIGN(const size_t got, tar.Read(piece));
+    if (got == 0) return bytes;
+    bytes += got;
+  }
+}
+
+Result<image::ConvertedLayer> Converter::TrySealing(const LayerJob& job, const fs::path& path) {
+  LOCKET_TRY_ASSIGN(const auto read, SourceOf(job));
   // A copy, as sealing adds the layer's own; the image that is written says them once more.
   erofs::LowerDirectories lower;
   if (job.lower != nullptr) lower = *job.lower;

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "erofs/block_sink.h"
 #include "erofs/lower_directories.h"
 #include "image/manifest.h"
 #include "snapshotter/blob_cache.h"
@@ -130,6 +131,8 @@ class Converter {
   Result<std::shared_ptr<const BlobCache::Pin>> ConvertLayer(const LayerJob& job);
   std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& key);
   Result<image::ConvertedLayer> SealBlob(const LayerJob& job, const std::filesystem::path& path);
+  Result<erofs::ByteSource> SourceOf(const LayerJob& job) const;
+  Result<uint64_t> TarBytes(const LayerJob& job) const;  // once it is unpacked
   Result<image::ConvertedLayer> TrySealing(const LayerJob& job, const std::filesystem::path& path);
   Result<std::shared_ptr<const BlobCache::Pin>> Adopt(const image::ConvertedLayer& layer,
                                                       const std::filesystem::path& path);

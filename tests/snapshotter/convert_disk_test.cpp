@@ -1,7 +1,6 @@
 // Conversion on a disk that is too small.
-#include <sys/mount.h>
-
 #include "tests/snapshotter/ordinary_image.h"
+#include "tests/snapshotter/small_disk.h"
 #include "tests/snapshotter/snapshots_fixture.h"
 
 namespace locket::snapshotter {
@@ -10,22 +9,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLayerBytes = 40U << 20;
-
-class SmallDisk {
- public:
-  SmallDisk()
-      : mounted_(::mount("tmpfs", path().c_str(), "tmpfs", 0, "size=180m,mode=0700") == 0) {}
-  SmallDisk(const SmallDisk&) = delete;
-  ~SmallDisk() {
-    if (mounted_) ::umount2(path().c_str(), MNT_DETACH);
-  }
-  const fs::path& path() const { return temp_.path(); }
-  bool mounted() const { return mounted_; }
-
- private:
-  TempDir temp_ = std::move(TempDir::Create("/tmp", "convert-disk-")).value();
-  const bool mounted_;
-};
 
 class ConvertDiskTest : public ::testing::Test {
  protected:
@@ -57,7 +40,7 @@ class ConvertDiskTest : public ::testing::Test {
     ASSERT_EQ(::posix_fallocate(file->get(), 0, size), 0);
   }
 
-  SmallDisk disk_;
+  SmallDisk disk_{"180m"};
   FakeFetcher fetcher_;
   FakeClock clock_;
   std::optional<TestImage> image_;
@@ -86,6 +69,17 @@ TEST_F(ConvertDiskTest, BlobsThatNobodyNeedsMakeRoom) {
   const auto converted = Convert();
   EXPECT_TRUE(converted.ok()) << converted.error().message();
   EXPECT_FALSE(fs::exists(root_->blob(unneeded)));
+}
+
+TEST_F(ConvertDiskTest, ALayerThatNeverFitsRemovesNothing) {
+  TarMaker tar;
+  tar.File("large", std::string(200U << 20, 'l'));
+  image_ = MakeOrdinaryImage("r.example/huge:1", {Gzip(tar.Finish())});
+  image_->AddTo(fetcher_);
+  const std::string unneeded = image::Digest::Of("unneeded").ToText();
+  ASSERT_TRUE(ReplaceFileDurably(root_->blob(unneeded), std::string(20U << 20, 'u')).ok());
+  ExpectError(Convert(), ErrorCode::kResourceExhausted, "converting' has room for");
+  EXPECT_TRUE(fs::exists(root_->blob(unneeded)));
 }
 
 }  // namespace
