@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersion = 2;
 constexpr size_t kMaxPathBytes = 4096;
 
 void CheckPath(FieldReader& reader, std::string_view name, const std::string& path) {
@@ -50,7 +50,7 @@ Result<RootfsDescription> DecodeRootfsDescription(std::string_view text) {
   constexpr std::string_view kDoing = "read rootfs.json";
   LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxRootfsDescriptionBytes).While(kDoing));
   FieldReader reader(document, "");
-  if (reader.RequiredUint("version") != kVersion) reader.Fail("version", "only 1 is known here");
+  if (reader.RequiredUint("version") != kVersion) reader.Fail("version", "only 2 is known here");
   RootfsDescription description{.image_ref = reader.RequiredText("image_ref"),
                                 .manifest_digest = reader.RequiredDigest("manifest_digest"),
                                 .manifest_path = ReadPath(reader, "manifest_path"),

@@ -181,7 +181,8 @@ start_broker() {
 }
 start_snapshotter() {
   rm -f "$RUN/snapshotter.sock"  # a killed one leaves it behind
-  start snapshotter "$BIN/locket-snapshotter" --root "$RUN/snapshotter" --address "$RUN/snapshotter.sock" "$@"
+  start snapshotter "$BIN/locket-snapshotter" --root "$RUN/snapshotter" --address "$RUN/snapshotter.sock" \
+    --containerd "$RUN/containerd.sock" "$@"
   wait_for 20 snapshotter test -S "$RUN/snapshotter.sock"
 }
 start_containerd() {

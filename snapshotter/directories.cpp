@@ -58,10 +58,7 @@ bool Snapshots::IsWhole(const Snapshot& snapshot) const {
   const RootDirectory& root = deps_.root;
   std::error_code failed;
   if (snapshot.layer) return true;  // a blob and no directory
-  if (snapshot.sealed()) {
-    return fs::is_directory(root.rootfs(snapshot.id), failed) &&
-           fs::file_size(root.rootfs_json(snapshot.id), failed) > 0 && !failed;
-  }
+  if (snapshot.sealed()) return fs::is_directory(root.rootfs(snapshot.id), failed);
   return (!NeedsContent(snapshot) || fs::is_directory(root.snapshot(snapshot.id), failed)) &&
          (!NeedsWork(snapshot) || fs::is_directory(root.work(snapshot.id), failed));
 }
@@ -171,8 +168,7 @@ Status Snapshots::MakeSealedDirectories(const Snapshot& snapshot, const Chain& c
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) layers.push_back((*it)->layer->digest);
     LOCKET_TRY(deps_.converter->WriteAccounts(layers, rootfs / "etc"));
   }
-  LOCKET_TRY_ASSIGN(const std::string description, DescribeRootfs(*snapshot.image, chain));
-  return ReplaceFileDurably(deps_.root.rootfs_json(snapshot.id), description);
+  return Ok();
 }
 
 }  // namespace locket::snapshotter

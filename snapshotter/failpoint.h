@@ -12,7 +12,7 @@ namespace locket::snapshotter {
 
 // All of them, in the order of a snapshot's life. The crash test goes through this list and fails
 // when one is never reached.
-inline constexpr std::array<std::string_view, 15> kFailpoints{
+inline constexpr std::array<std::string_view, 18> kFailpoints{
     "ids-reserved",         // of the block of ids the store knows, none is used yet
     "directories-made",     // no record yet
     "before-write",         // the store has not heard of the change
@@ -24,6 +24,9 @@ inline constexpr std::array<std::string_view, 15> kFailpoints{
     "blob-renamed",         // its directory is not synced
     "layer-fetched",        // config and layer, but neither manifest nor record
     "manifest-kept",        // no record yet
+    "image-found",          // a container's; neither manifest nor config need be there
+    "image-kept",           // both are, and no record says that it is the container's
+    "image-known",          // the record says so, and nobody has told the shim
     "blob-removed",         // others may be left
     "layer-sealed",         // an ordinary layer, in converting/
     "layer-adopted",        // a blob that nothing refers to

@@ -1,80 +1,82 @@
-// The half of Snapshots that gets back what the disk has lost. Every record of a sealed image names
+// The half of Snapshots that gets back what the disk has lost. Every record of a sealed layer names
 // where it came from, so a blob that is gone is a matter of one download; of a converted image its
-// labels tell which ordinary one it was, so it is converted once more.
-#include <algorithm>
-
+// labels tell which ordinary one it was, so it is converted once more. The documents of a
+// container's image come from containerd.
 #include "base/log.h"
 #include "snapshotter/snapshots.h"
 
 namespace locket::snapshotter {
 namespace fs = std::filesystem;
 
-bool Snapshots::HasBlobs(const ImageSource& image, const Chain& layers) const {
+bool Snapshots::HasDocuments(const ImageSource& image) const {
   std::error_code failed;
   return fs::exists(deps_.root.blob(image.manifest_digest), failed) &&
-         fs::exists(deps_.root.blob(image.config_digest), failed) &&
-         std::ranges::all_of(layers, [&](const SnapshotPtr& layer) {
-           return deps_.blobs.Has(layer->layer->digest, layer->layer->size_bytes);
-         });
+         fs::exists(deps_.root.blob(image.config_digest), failed);
 }
 
-// Nothing is pinned: the records that refer to these blobs are there.
-Status Snapshots::RestoreBlobs(const ImageSource& source, const Chain& layers,
-                               const Converter::GaveUp& gave_up) {
-  if (!HasBlobs(source, layers)) {
-    log::Warning("fetching again what is gone from the cache", {{"image", source.reference}});
-    LOCKET_TRY_ASSIGN(
-        const bool converted,
-        ConvertAgain(source, layers, gave_up).While("image '" + source.reference + "'"));
-    if (converted) return Ok();
+bool Snapshots::HasBlobs(const Snapshot& layer) const {
+  return HasDocuments(*layer.image) &&
+         deps_.blobs.Has(layer.layer->digest, layer.layer->size_bytes);
+}
+
+// Nothing is pinned: the record that refers to these blobs is there.
+Status Snapshots::RestoreLayer(const Snapshot& layer, const Converter::GaveUp& gave_up) {
+  const std::string doing = "image '" + layer.image->reference + "'";
+  log::Warning("fetching again what is gone from the cache", {{"image", layer.image->reference}});
+  LOCKET_TRY_ASSIGN(const bool converted, ConvertAgain(layer, gave_up).While(doing));
+  return converted ? Ok() : FetchBlobs(layer).While(doing);
+}
+
+// A container needs the blobs only: which image's documents, IdentifyContainer says.
+Status Snapshots::RestoreLayers(const Chain& chain, const Converter::GaveUp& gave_up) {
+  for (const SnapshotPtr& layer : chain) {
+    if (deps_.blobs.Has(layer->layer->digest, layer->layer->size_bytes)) continue;
+    LOCKET_TRY(RestoreLayer(*layer, gave_up));
   }
-  return FetchBlobs(source, layers);
+  return Ok();
 }
 
 // False: the image was not converted here.
-Result<bool> Snapshots::ConvertAgain(const ImageSource& source, const Chain& layers,
-                                     const Converter::GaveUp& gave_up) {
-  if (deps_.converter == nullptr || layers.empty()) return false;
-  LOCKET_TRY_ASSIGN(const auto ordinary, FindOrdinaryImage(layers.front()->labels));
+Result<bool> Snapshots::ConvertAgain(const Snapshot& layer, const Converter::GaveUp& gave_up) {
+  if (deps_.converter == nullptr) return false;
+  LOCKET_TRY_ASSIGN(const auto ordinary, FindOrdinaryImage(layer.labels));
   if (!ordinary) return false;
   LOCKET_TRY_ASSIGN(const auto converted, deps_.converter->Convert(*ordinary, gave_up));
   deps_.converter->Release(ordinary->manifest_digest);
-  if (converted->manifest_digest.ToText() == source.manifest_digest) return true;
+  if (converted->manifest_digest.ToText() == layer.image->manifest_digest) return true;
   return Error(ErrorCode::kFailedPrecondition,
                "converted again it is " + converted->manifest_digest.ToText() + ", not " +
-                   source.manifest_digest + ": remove the image and pull it again");
+                   layer.image->manifest_digest + ": remove the image and pull it again");
 }
 
-Status Snapshots::FetchBlobs(const ImageSource& source, const Chain& layers) {
-  const std::string doing = "image '" + source.reference + "'";
-  LOCKET_TRY_ASSIGN(const image::Digest digest,
-                    image::Digest::FromText(source.manifest_digest).While(doing));
-  LOCKET_TRY_ASSIGN(const std::string text,
-                    deps_.blobs.EnsureManifest(source.reference, digest).While(doing));
-  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text).While(doing));
-  LOCKET_TRY(deps_.blobs.EnsureContent(source.reference, manifest.config).While(doing));
-  for (const SnapshotPtr& layer : layers) {
-    LOCKET_TRY_ASSIGN(const image::Descriptor blob, DescriptorOf(*layer->layer).While(doing));
-    LOCKET_TRY(deps_.blobs.Ensure(source.reference, blob).While(doing));
-  }
-  return Ok();
+Status Snapshots::FetchBlobs(const Snapshot& layer) {
+  const ImageSource& source = *layer.image;
+  LOCKET_TRY_ASSIGN(const image::Digest digest, image::Digest::FromText(source.manifest_digest));
+  LOCKET_TRY_ASSIGN(const std::string text, deps_.blobs.EnsureManifest(source.reference, digest));
+  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text));
+  LOCKET_TRY(deps_.blobs.EnsureContent(source.reference, manifest.config));
+  LOCKET_TRY_ASSIGN(const image::Descriptor blob, DescriptorOf(*layer.layer));
+  return deps_.blobs.Ensure(source.reference, blob);
 }
 
 // Of a snapshot whose parents are sealed layers.
 Status Snapshots::RestoreContainer(const Snapshot& snapshot, const Chain& chain,
                                    const Converter::GaveUp& gave_up) {
-  if (IsWhole(snapshot) && HasBlobs(*snapshot.image, chain)) return Ok();
-  const NameLocks::Hold hold(names_, {.exclusive = {snapshot.name}, .shared = {snapshot.parent}});
-  LOCKET_TRY_ASSIGN(const SnapshotPtr now, Get(snapshot.name));
-  if (now->id != snapshot.id) {
-    return Error(ErrorCode::kNotFound, "snapshot '" + snapshot.name + "' was replaced meanwhile");
+  LOCKET_TRY(RestoreLayers(chain, gave_up));
+  if (!IsWhole(snapshot)) {
+    const NameLocks::Hold hold(names_, {.exclusive = {snapshot.name}, .shared = {snapshot.parent}});
+    LOCKET_TRY_ASSIGN(const SnapshotPtr now, Get(snapshot.name));
+    if (now->id != snapshot.id) {
+      return Error(ErrorCode::kNotFound, "snapshot '" + snapshot.name + "' was replaced meanwhile");
+    }
+    if (!IsWhole(snapshot)) LOCKET_TRY(RepairDirectory(snapshot));
   }
-  LOCKET_TRY(RestoreBlobs(*snapshot.image, chain, gave_up));
-  return IsWhole(snapshot) ? Ok() : RepairDirectory(snapshot);
+  if (snapshot.image_known && HasDocuments(*snapshot.image) && IsDescribed(snapshot)) return Ok();
+  return IdentifyContainer(snapshot, chain, gave_up);
 }
 
 Status Snapshots::RepairSnapshot(const SnapshotPtr& snapshot) {
-  if (snapshot->layer) return RestoreBlobs(*snapshot->image, {snapshot});
+  if (snapshot->layer) return RestoreLayer(*snapshot);
   if (snapshot->sealed()) {
     std::unique_lock lock(mutex_);
     LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot->parent));
@@ -87,6 +89,12 @@ Status Snapshots::RepairSnapshot(const SnapshotPtr& snapshot) {
   return now.ok() && (*now)->id == snapshot->id ? RepairDirectory(*snapshot) : Ok();
 }
 
+bool Snapshots::NeedsRepair(const Snapshot& snapshot) const {
+  if (!IsWhole(snapshot)) return true;
+  if (snapshot.layer) return !HasBlobs(snapshot);
+  return snapshot.image_known && !(HasDocuments(*snapshot.image) && IsDescribed(snapshot));
+}
+
 RepairReport Snapshots::Repair() {
   Chain all;
   {
@@ -95,8 +103,7 @@ RepairReport Snapshots::Repair() {
   }
   RepairReport report;
   for (const SnapshotPtr& snapshot : all) {
-    const bool has_blobs = !snapshot->layer || HasBlobs(*snapshot->image, {snapshot});
-    if (IsWhole(*snapshot) && has_blobs) continue;
+    if (!NeedsRepair(*snapshot)) continue;
     const Status repaired = RepairSnapshot(snapshot);
     if (repaired.ok()) {
       ++report.num_healed;

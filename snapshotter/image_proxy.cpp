@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "proto/cri.pb.h"
 #include "rpc/grpc_server.h"
+#include "snapshotter/containerd_client.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 namespace cri = ::runtime::v1;
 
 constexpr int kMaxMessageBytes = 16 << 20;  // the kubelet's own bound
-constexpr int kMaxBackoffMs = 1000;         // until containerd, restarted, is tried again
 
 // The same message in all versions of CRI so far.
 bool IsPull(const std::string& method) { return method.ends_with(".ImageService/PullImage"); }
@@ -174,21 +174,10 @@ class ForwardingService final : public grpc::CallbackGenericService {
   PullSecrets& secrets_;
 };
 
-std::shared_ptr<grpc::Channel> Connect(const std::filesystem::path& containerd) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
-  return grpc::CreateCustomChannel("unix:" + containerd.string(),
-                                   grpc::InsecureChannelCredentials(), arguments);
-}
-
 class GrpcProxy final : public ImageProxy {
  public:
   GrpcProxy(const std::filesystem::path& containerd, PullSecrets& secrets)
-      : service_(Connect(containerd), secrets) {}
+      : service_(ConnectToContainerd(containerd), secrets) {}
 
   Status Start(Listener listener) {
     grpc::ServerBuilder builder;

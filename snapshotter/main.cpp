@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "snapshotter/cache_service.h"
+#include "snapshotter/containerd_client.h"
 #include "snapshotter/failpoint.h"
 #include "snapshotter/image_proxy.h"
 #include "snapshotter/metrics.h"
@@ -147,11 +148,13 @@ Status Run(const Options& options, PullSecrets& secrets, ReloadingFetcher& fetch
   LOCKET_TRY_ASSIGN(
       const auto converter,
       Converter::Open({.root = root, .blobs = blobs, .clock = clock, .options = options.convert}));
+  const auto containerd = MakeContainerdClient(options.cri_containerd);
   LOCKET_TRY_ASSIGN(const auto snapshots,
                     Snapshots::Open({.root = root,
                                      .store = *store,
                                      .blobs = blobs,
                                      .clock = clock,
+                                     .containerd = *containerd,
                                      .keep_partials = options.keep_partial_downloads,
                                      .converter = converter.get()}));
   CacheAdmin admin(*snapshots, blobs, converter.get());

@@ -46,13 +46,12 @@ Status TakeRegistry(TomlTable table, Options& options) {
 Status TakeCri(TomlTable table, Options& options) {
   LOCKET_TRY(TakePath(table, "address", &options.cri_address));
   LOCKET_TRY(TakePath(table, "containerd", &options.cri_containerd));
-  LOCKET_TRY(table.Finish());
+  if (options.cri_containerd.empty()) return table.Wrong("containerd", "must not be empty");
   const auto& cri = options.cri_address;
   if (!cri.empty() && (cri == options.address || cri == options.cri_containerd)) {
     return table.Wrong("address", "must be a socket of its own");
   }
-  if (cri.empty() || !options.cri_containerd.empty()) return Ok();
-  return table.Wrong("containerd", "must not be empty");
+  return table.Finish();
 }
 
 Status TakeCache(TomlTable table, Options& options) {
@@ -99,6 +98,7 @@ struct Flags {
   std::string config{};
   std::string root{};
   std::string address{};
+  std::string containerd{};
   std::string log_level{};
   std::string log_format{};
   std::string hosts_dir{};
@@ -109,6 +109,7 @@ void Declare(CLI::App& app, Flags& flags, bool& check_config) {
   app.add_option("--config", flags.config, "TOML file; see deploy/snapshotter.toml");
   app.add_option("--root", flags.root, "directory for everything it keeps");
   app.add_option("--address", flags.address, "unix socket to listen on");
+  app.add_option("--containerd", flags.containerd, "containerd's own socket");
   app.add_option("--log-level", flags.log_level, "debug, info, warning or error");
   app.add_option("--log-format", flags.log_format, "text or json");
   app.add_option("--hosts-dir", flags.hosts_dir, "containerd's certs.d, for mirrors and CAs");
@@ -126,6 +127,7 @@ Result<Options> Combine(const Flags& flags) {
   }
   if (!flags.root.empty()) options.root = flags.root;
   if (!flags.address.empty()) options.address = flags.address;
+  if (!flags.containerd.empty()) options.cri_containerd = flags.containerd;
   if (!flags.hosts_dir.empty()) options.hosts_dir = flags.hosts_dir;
   if (!flags.credentials.empty()) options.credentials = flags.credentials;
   if (!flags.log_level.empty()) {

@@ -9,6 +9,7 @@ constexpr uint8_t kFormat = 2;
 constexpr uint8_t kHasUsage = 1;
 constexpr uint8_t kHasImage = 2;
 constexpr uint8_t kHasLayer = 4;
+constexpr uint8_t kImageKnown = 8;
 constexpr uint32_t kMaxLabels = 4096;
 
 template <typename Unsigned>
@@ -93,9 +94,9 @@ std::string EncodeSnapshot(const Snapshot& snapshot) {
     PutText(out, key);
     PutText(out, value);
   }
-  Put(out,
-      static_cast<uint8_t>((snapshot.usage ? kHasUsage : 0) | (snapshot.image ? kHasImage : 0) |
-                           (snapshot.layer ? kHasLayer : 0)));
+  Put(out, static_cast<uint8_t>(
+               (snapshot.usage ? kHasUsage : 0) | (snapshot.image ? kHasImage : 0) |
+               (snapshot.layer ? kHasLayer : 0) | (snapshot.image_known ? kImageKnown : 0)));
   if (snapshot.usage) {
     Put(out, snapshot.usage->size_bytes);
     Put(out, snapshot.usage->inodes);
@@ -127,7 +128,9 @@ Result<Snapshot> DecodeSnapshot(std::string_view bytes) {
                     .updated_ns = static_cast<int64_t>(in.Take<uint64_t>())};
   LOCKET_TRY(TakeLabels(in, snapshot.labels));
   const auto present = in.Take<uint8_t>();
-  if (present > (kHasUsage | kHasImage | kHasLayer)) return Damaged("unknown parts");
+  if (present > (kHasUsage | kHasImage | kHasLayer | kImageKnown)) return Damaged("unknown parts");
+  snapshot.image_known = (present & kImageKnown) != 0;
+  if (snapshot.image_known && (present & kHasImage) == 0) return Damaged("a known image is none");
   if ((present & kHasUsage) != 0) {
     snapshot.usage = Usage{.size_bytes = in.Take<uint64_t>(), .inodes = in.Take<uint64_t>()};
   }

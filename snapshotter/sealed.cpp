@@ -1,21 +1,14 @@
 // The half of Snapshots that knows sealed images: layers that come from a registry instead of an
-// unpacker, and what the shim is told of them.
+// unpacker.
 #include <algorithm>
 
 #include "image/media_type.h"
-#include "image/rootfs_description.h"
 #include "image/sealed_image.h"
 #include "snapshotter/failpoint.h"
 #include "snapshotter/snapshots.h"
 
 namespace locket::snapshotter {
 namespace {
-
-// Labels that containerd's CRI plugin adds to each Prepare of a pull
-// (pkg/snapshotters/annotations).
-constexpr std::string_view kImageRefLabel = "containerd.io/snapshot/cri.image-ref";
-constexpr std::string_view kManifestDigestLabel = "containerd.io/snapshot/cri.manifest-digest";
-constexpr std::string_view kLayerDigestLabel = "containerd.io/snapshot/cri.layer-digest";
 
 struct CriLabels {
   std::string image_ref;
@@ -50,7 +43,8 @@ SealedBlob ToSealedBlob(const image::Descriptor& layer) {
       .digest = layer.digest.ToText(), .size_bytes = layer.size, .media_type = layer.media_type};
 }
 
-// `chain` (nearest first) holds the lowest layers of `manifest`.
+}  // namespace
+
 bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
   if (chain.size() > manifest.layers.size()) return false;
   for (size_t i = 0; i < chain.size(); ++i) {
@@ -58,8 +52,6 @@ bool IsBottomOf(const Chain& chain, const image::Manifest& manifest) {
   }
   return true;
 }
-
-}  // namespace
 
 Result<image::Descriptor> DescriptorOf(const SealedBlob& layer) {
   LOCKET_TRY_ASSIGN(const image::Digest digest, image::Digest::FromText(layer.digest));
@@ -89,8 +81,20 @@ Result<bool> Snapshots::PrepareRemote(const CreateRequest& request, const std::s
     LOCKET_TRY_ASSIGN(const bool present, FetchLayer(request, target));
     if (present) return true;
   }
-  LOCKET_TRY(deps_.blobs.Ensure(target.existing->image->reference, blob));
+  LOCKET_TRY(EnsureAgain(request.labels, *target.existing, blob));
   return true;
+}
+
+// By the image that is being pulled, whose registry and credentials are at hand; failing that, by
+// the one the layer came with.
+Status Snapshots::EnsureAgain(const Labels& labels, const Snapshot& layer,
+                              const image::Descriptor& blob) {
+  const std::string& first = layer.image->reference;
+  const auto image_ref = labels.find(std::string(kImageRefLabel));
+  if (image_ref == labels.end()) return deps_.blobs.Ensure(first, blob);
+  Status ensured = deps_.blobs.Ensure(image_ref->second, blob);
+  if (ensured.ok() || image_ref->second == first) return ensured;
+  return deps_.blobs.Ensure(first, blob).ok() ? Ok() : ensured;
 }
 
 Result<Snapshots::RemoteTarget> Snapshots::FindTarget(const CreateRequest& request,
@@ -230,40 +234,6 @@ Status Snapshots::CommitLayer(const CreateRequest& request, const RemoteTarget& 
                     .image = source,
                     .layer = layer};
   return Write({.put = {std::move(snapshot)}});
-}
-
-Result<std::string> Snapshots::DescribeRootfs(const ImageSource& source, const Chain& chain) const {
-  LOCKET_TRY_ASSIGN(const std::string text,
-                    deps_.blobs.Read(source.manifest_digest, image::kMaxManifestBytes));
-  LOCKET_TRY_ASSIGN(const image::Manifest manifest, image::DecodeManifest(text));
-  if (chain.size() != manifest.layers.size() || !IsBottomOf(chain, manifest)) {
-    return Error(ErrorCode::kFailedPrecondition,
-                 "its layers were pulled as a part of image '" + source.reference + "' (" +
-                     source.manifest_digest +
-                     "), which has others on top, so the manifest of the " +
-                     "image to run is unknown: remove that image, pull this one, then that");
-  }
-  LOCKET_TRY_ASSIGN(const image::Digest manifest_digest,
-                    image::Digest::FromText(source.manifest_digest));
-  image::RootfsDescription description{.image_ref = source.reference,
-                                       .manifest_digest = manifest_digest,
-                                       .manifest_path = deps_.root.blob(source.manifest_digest),
-                                       .config_digest = manifest.config.digest,
-                                       .config_path = deps_.root.blob(source.config_digest),
-                                       .layers = {}};
-  for (const image::Descriptor& layer : manifest.layers) {
-    const std::string digest = layer.digest.ToText();
-    if (!deps_.blobs.Has(digest, layer.size)) {
-      return Error(ErrorCode::kFailedPrecondition,
-                   "blob " + digest + " of '" + source.reference +
-                       "' is gone from the cache: remove the image and pull it again");
-    }
-    description.layers.push_back({.digest = layer.digest,
-                                  .size = layer.size,
-                                  .media_type = layer.media_type,
-                                  .path = deps_.root.blob(digest)});
-  }
-  return image::EncodeRootfsDescription(description);
 }
 
 }  // namespace locket::snapshotter

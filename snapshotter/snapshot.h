@@ -16,6 +16,12 @@ using Labels = std::map<std::string, std::string>;
 // A chain ID: under which containerd looks for a layer that somebody else has prepared.
 inline constexpr std::string_view kSnapshotRefLabel = "containerd.io/snapshot.ref";
 
+// Labels that containerd adds to each Prepare of a pull (its pkg/snapshotters/annotations).
+inline constexpr std::string_view kImageRefLabel = "containerd.io/snapshot/cri.image-ref";
+inline constexpr std::string_view kManifestDigestLabel =
+    "containerd.io/snapshot/cri.manifest-digest";
+inline constexpr std::string_view kLayerDigestLabel = "containerd.io/snapshot/cri.layer-digest";
+
 // Numbers as containerd's snapshots API gives them to its kinds.
 enum class Kind : uint8_t { kView = 1, kActive = 2, kCommitted = 3 };
 
@@ -25,9 +31,9 @@ struct Usage {
   bool operator==(const Usage&) const = default;
 };
 
-// The sealed image a snapshot came with. Its manifest and config are kept as blobs.
+// A sealed image. Its manifest and config are kept as blobs while a snapshot names it.
 struct ImageSource {
-  std::string reference;        // as the kubelet asked for it
+  std::string reference;        // where a registry has it
   std::string manifest_digest;  // "sha256:<hex>", as the next one
   std::string config_digest;
   bool operator==(const ImageSource&) const = default;
@@ -49,9 +55,12 @@ struct Snapshot {
   int64_t created_ns;    // since 1970
   int64_t updated_ns;
   Labels labels{};
-  std::optional<Usage> usage{};        // measured once, when committed content is first asked about
-  std::optional<ImageSource> image{};  // set on every snapshot of a sealed chain
-  std::optional<SealedBlob> layer{};   // set on committed snapshots of a sealed chain
+  std::optional<Usage> usage{};  // measured once, when committed content is first asked about
+  // Set on every snapshot of a sealed chain. Of a layer, the image that it was pulled as a part of:
+  // any of those that have it. Of a container, that of its topmost layer until `image_known`.
+  std::optional<ImageSource> image{};
+  std::optional<SealedBlob> layer{};  // set on committed snapshots of a sealed chain
+  bool image_known = false;           // `image` is the one that the container was created of
   bool operator==(const Snapshot&) const = default;
 
   bool sealed() const { return image.has_value(); }

@@ -40,6 +40,14 @@ bool IsUnpackKey(std::string_view key) {
   return key.substr(key.rfind('/') + 1).starts_with("extract-");
 }
 
+// A container is called otherwise: `ctr images mount` and the image volumes of CRI take the path to
+// mount at for a key, or a name of their own where there is no path.
+bool IsForTheHost(const std::string& name) {
+  const auto parts = SplitSnapshotName(name);
+  if (!parts) return false;
+  return parts->key.find('/') != std::string::npos || parts->key.starts_with("ctr-images-mount-");
+}
+
 bool KernelKnowsIndexOption() {
   static const bool kKnown = ::access("/sys/module/overlay/parameters/index", F_OK) == 0;
   return kKnown;
@@ -148,7 +156,7 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
                           .labels = request.labels,
                           .usage = {},
                           .image = sealed ? chain.front()->image : std::nullopt};
-  Status made = sealed ? RestoreBlobs(*snapshot.image, chain, request.gave_up) : Ok();
+  Status made = sealed ? RestoreLayers(chain, request.gave_up) : Ok();
   if (made.ok()) made = MakeDirectories(snapshot, chain);
   PassFailpoint("directories-made");
   if (made.ok()) made = Write({.put = {snapshot}});
@@ -175,6 +183,11 @@ Result<Chain> Snapshots::ParentsFor(Kind kind, const CreateRequest& request) {
                  "containerd wants to unpack a layer onto sealed layer '" + request.parent +
                      "' without the cri labels that say which: set disable_snapshot_annotations = "
                      "false in its CRI configuration and pull the image again");
+  }
+  if (sealed && IsForTheHost(request.key)) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "the image is sealed: only a guest opens its layers, so there is nothing to mount "
+                 "on this host; `locket image extract` unpacks it for those who have its keys");
   }
   return chain;
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "snapshotter/blob_cache.h"
+#include "snapshotter/container_image.h"
 #include "snapshotter/converter.h"
 #include "snapshotter/layout.h"
 #include "snapshotter/name_locks.h"
@@ -27,6 +28,7 @@ struct SnapshotsDeps {
   Store& store;
   BlobCache& blobs;
   const Clock& clock;
+  Containerd& containerd;
   std::chrono::seconds keep_partials = std::chrono::hours(24);
   Converter* converter = nullptr;  // nullptr: ordinary images are unpacked by containerd
 };
@@ -60,11 +62,15 @@ class Snapshots {
   // image: then that layer is fetched and committed, and the answer is kAlreadyExists. So it is for
   // the layer of an ordinary image that is to be converted, once the whole image is. A layer that
   // is sealed or to be converted but cannot be had is an error, never an ordinary snapshot.
+  // kFailedPrecondition: it is to show a sealed image on the host (so View).
   Result<std::vector<Mount>> Prepare(const CreateRequest& request);
   Result<std::vector<Mount>> View(const CreateRequest& request);
 
-  // What the cache has lost of a sealed image is fetched again first; errors are then the
-  // registry's. kFailedPrecondition: it is committed, so it has none.
+  // On sealed layers: finds out of which image the container is as soon as containerd has a record
+  // of it, which is before its task is created, and tells the shim in rootfs.json; until then there
+  // is no such file. What the cache has lost is fetched again first; errors are then the
+  // registry's. kFailedPrecondition: it is committed, so it has none, or the container's image
+  // cannot be told or does not fit. kUnavailable: containerd does not answer.
   Result<std::vector<Mount>> Mounts(const std::string& key, const Converter::GaveUp& gave_up = {});
 
   // One write to the store, whatever the size. kFailedPrecondition: `key` is not active, or lies on
@@ -104,6 +110,13 @@ class Snapshots {
     Chain chain{};
     SnapshotPtr existing{};
     bool sealed_parent() const { return !chain.empty() && chain.front()->sealed(); }
+  };
+
+  // A container's image, whose documents stay while this lives.
+  struct KeptImage {
+    ImageSource source;
+    image::Manifest manifest;
+    std::vector<std::shared_ptr<const BlobCache::Pin>> pins;
   };
 
   // An id that is in use though no record has it: its directory is being made, or about to go.
@@ -147,22 +160,34 @@ class Snapshots {
   Status MakeOrdinaryDirectories(const Snapshot& snapshot, const Chain& chain);
   Status MakeSealedDirectories(const Snapshot& snapshot, const Chain& chain);
 
-  // heal.cpp. `layers`: those of the image that are needed.
-  bool HasBlobs(const ImageSource& image, const Chain& layers) const;
-  Result<bool> ConvertAgain(const ImageSource& image, const Chain& layers,
-                            const Converter::GaveUp& gave_up);
-  Status RestoreBlobs(const ImageSource& image, const Chain& layers,
-                      const Converter::GaveUp& gave_up = {});
-  Status FetchBlobs(const ImageSource& image, const Chain& layers);
+  // heal.cpp
+  bool HasDocuments(const ImageSource& image) const;
+  bool HasBlobs(const Snapshot& layer) const;  // its own, and its image's documents
+  Result<bool> ConvertAgain(const Snapshot& layer, const Converter::GaveUp& gave_up);
+  Status RestoreLayer(const Snapshot& layer, const Converter::GaveUp& gave_up = {});
+  Status RestoreLayers(const Chain& chain, const Converter::GaveUp& gave_up = {});
+  Status FetchBlobs(const Snapshot& layer);
   Status RestoreContainer(const Snapshot& snapshot, const Chain& chain,
                           const Converter::GaveUp& gave_up = {});
+  bool NeedsRepair(const Snapshot& snapshot) const;
   Status RepairSnapshot(const SnapshotPtr& snapshot);
 
-  // sealed.cpp. The text of rootfs.json for a container on `chain`.
-  Result<std::string> DescribeRootfs(const ImageSource& image, const Chain& chain) const;
+  // container_rootfs.cpp
+  Status IdentifyContainer(const Snapshot& snapshot, const Chain& chain,
+                           const Converter::GaveUp& gave_up);
+  Result<KeptImage> KeepImage(const ContainerImage& found, const Chain& chain,
+                              const Converter::GaveUp& gave_up);
+  std::optional<KeptImage> PulledWith(const image::Digest& ordinary, const Snapshot& top) const;
+  Result<KeptImage> KeepConverted(const OrdinaryImage& image, const ContainerImage& found,
+                                  const Converter::GaveUp& gave_up);
+  Status DescribeRootfs(const Snapshot& snapshot, const Chain& chain);
+  bool IsDescribed(const Snapshot& snapshot) const;
+
+  // sealed.cpp
   bool IsToConvert(const CreateRequest& request) const;
   // True: the layer is there as a committed snapshot.
   Result<bool> PrepareRemote(const CreateRequest& request, const std::string& ref);
+  Status EnsureAgain(const Labels& labels, const Snapshot& layer, const image::Descriptor& blob);
   // Nothing: it is a sealed one, or the labels do not say which.
   Result<std::optional<OrdinaryImage>> FindOrdinaryImage(const Labels& labels);
   Result<RemoteTarget> FindTarget(const CreateRequest& request, const std::string& ref);
@@ -185,6 +210,9 @@ class Snapshots {
 
   Sweeper sweeper_;  // last: it uses the rest
 };
+
+// `chain` (nearest first) holds the lowest layers of `manifest`.
+bool IsBottomOf(const Chain& chain, const image::Manifest& manifest);
 
 // A sealed layer as its registry knows it.
 Result<image::Descriptor> DescriptorOf(const SealedBlob& layer);

@@ -130,6 +130,12 @@ seal() {
     --allow-command '["/bin/sleep","1000"]' "${allowed[@]}" -o "$RUN/app.toml"
 }
 
+# relative NAME FROM [OPTION...]: the layout's image FROM as NAME, its config changed by the options of `umoci config`.
+relative() {
+  umoci tag --image "$RUN/oci:$2" "$1"
+  umoci config --image "$RUN/oci:$1" "${@:3}" > /dev/null
+}
+
 # The containerd that is in PATH takes the file of deploy/ as it is.
 shipped_configuration_loads() {
   local socket=$RUN/shipped.sock

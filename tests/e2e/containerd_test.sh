@@ -27,10 +27,34 @@ ctr_pull_runs() {
   costs_nothing pulled
 }
 
+# Images in plain text: their layers are the same whenever they are sealed. seal_plain NAME, and run_plain NAME.
+seal_plain() {
+  "$locket" image seal "oci:$RUN/oci:$1" "$REGISTRY/$1:1" --encrypt-layers none --json > "$RUN/$1.json" 2> /dev/null
+  "$locket" initdata create --allow-digest "$(jq -r .manifest_digest "$RUN/$1.json")" -o "$RUN/$1.toml"
+}
+run_plain() { "$locket" pod run "$REGISTRY/$1:1" --initdata "$RUN/$1.toml" --name "$1"; }
+relatives_run() {
+  local name
+  relative plain app --config.label name=plain
+  relative equal app --config.user 0
+  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' --config.env PATH=/usr/bin:/bin
+  for name in plain equal small; do seal_plain "$name"; done
+  prints "$proof" run_plain plain
+  prints "${proof/uid 1000/uid 0}" run_plain equal
+  prints base run_plain small
+}
+host_mount_is_refused() {
+  mkdir -p "$RUN/mnt"
+  refuses 'the image is sealed: only a guest opens its layers' 60 \
+    ctr -a "$CONTAINERD" -n k8s.io images mount --snapshotter locket "$image" "$RUN/mnt"
+}
+
 claim "containerd is the one of Debian $suite" asked_for
 claim 'it takes the configuration that we ship' shipped_configuration_loads
 claim 'a pod runs, its image pulled by CRI' pod_runs first
 claim 'a second one costs no layer byte' costs_nothing second
+claim 'images of equal layers run by their own configs, and a base after one built on it' relatives_run
+claim 'a sealed image is not mounted on the host, and why is said' host_mount_is_refused
 again runtime
 ctr_pull overlayfs "$REGISTRY/pause:1" --local
 claim "with a snapshotter for each runtime, a sandbox image that only the others' has is missed" refuses 'parent snapshot .* does not exist' 60 run_pod --name early

@@ -57,6 +57,31 @@ runs_after_a_restart() {
   prints "$proof" run_public "$RUN/app.toml" again
 }
 
+# Pushes the layout's image NAME, and allows what is measured of it in NAME.toml.
+publish() {
+  skopeo copy -q --dest-tls-verify=false "oci:$RUN/oci:$1" "docker://$REGISTRY/library/$1:1"
+  allow "$RUN/$1.toml" "$("$locket" image measure "$REGISTRY/library/$1:1" --json 2>> "$RUN/log/measure.log" | jq -r .sealed_manifest_digest)"
+}
+# run_other IMAGE NAME
+run_other() { "$locket" pod run "$REGISTRY/library/$1:1" --initdata "$RUN/$1.toml" --name "$2"; }
+equal_layers_run() {
+  relative equal app --config.user 0
+  publish equal
+  prints "${proof/uid 1000/uid 0}" run_other equal equal
+  prints "$proof" run_public "$RUN/app.toml" unequal
+}
+base_runs() {
+  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' --config.env PATH=/usr/bin:/bin
+  publish small
+  prints base run_other small small
+}
+moved_tag_runs() {
+  skopeo copy -q --src-tls-verify=false --dest-tls-verify=false "docker://$REGISTRY/library/equal:1" "docker://$image"
+  # CRI pulls a tag that it has only when it is told to.
+  ctr -a "$CONTAINERD" -n k8s.io images rm --sync "$image" > /dev/null
+  prints "${proof/uid 1000/uid 0}" run_public "$RUN/equal.toml" moved
+}
+
 allow "$RUN/app.toml" "$measured"
 claim 'a public image runs in a VM that allows the manifest its tenant measured' first_pod_runs
 claim 'the host arrived at the root hashes that were measured' root_hashes_agree
@@ -67,4 +92,7 @@ claim "so does the ordinary manifest's digest" ordinary_digest
 claim 'a byte that the host changes is found' host_changes_a_byte
 claim 'an excepted image is not converted' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" --initdata "$RUN/app.toml" --name plain
 claim 'after a restart of the snapshotter it runs again' runs_after_a_restart
+claim 'an image of equal layers runs by its own config, and costs no layer byte' costs_at_most 4095 equal_layers_run
+claim 'so does a base that is pulled after an image built on it' base_runs
+claim 'a tag that moved to another config runs by that' moved_tag_runs
 exit $failed

@@ -30,7 +30,7 @@ RootfsDescription Some() {
 TEST(RootfsDescriptionTest, RoundTrips) {
   const std::string text = EncodeRootfsDescription(Some());
   EXPECT_EQ(*DecodeRootfsDescription(text), Some());
-  EXPECT_EQ(json::parse(text)["version"], 1);
+  EXPECT_EQ(json::parse(text)["version"], 2);
 }
 
 TEST(RootfsDescriptionTest, RefusesWithTheReason) {
@@ -39,7 +39,7 @@ TEST(RootfsDescriptionTest, RefusesWithTheReason) {
     json value;
     std::string why;
   };
-  const Case cases[] = {{"/version", 2, "only 1 is known"},
+  const Case cases[] = {{"/version", 1, "only 2 is known"},
                         {"/manifest_path", "b/m", "not an absolute path"},
                         {"/layers/0/path", "../l", "not an absolute path"},
                         {"/signature_paths/0", "s", "not an absolute path"},

@@ -90,6 +90,31 @@ class UpstreamTest : public testing::Test {
     }
   }
 
+  // Our proto/`name` has a part of containerd's `path`. Only the files are compared, so that this
+  // needs no gRPC.
+  void CompareServiceSubset(const std::string& name, const std::string& path) {
+    pb::compiler::DiskSourceTree tree;
+    tree.MapPath("", LOCKET_SOURCE_DIR);
+    tree.MapPath("google/protobuf", "/usr/include/google/protobuf");
+    pb::compiler::Importer importer(&tree, &complaints_);
+    const pb::FileDescriptor* const ours = importer.Import("proto/" + name);
+    const pb::FileDescriptor* const theirs =
+        importer_.Import(std::string(kContainerd) + "/" + path);
+    ASSERT_NE(ours, nullptr) << name;
+    ASSERT_NE(theirs, nullptr) << path;
+    EXPECT_EQ(ours->package(), theirs->package());
+    for (int i = 0; i < ours->message_type_count(); ++i) {
+      const auto& message = *ours->message_type(i);
+      const auto* const other = theirs->FindMessageTypeByName(message.name());
+      ASSERT_NE(other, nullptr) << message.full_name();
+      CompareOurFields(message, *other);
+    }
+    ASSERT_EQ(ours->service_count(), 1);
+    const auto* const other = theirs->FindServiceByName(ours->service(0)->name());
+    ASSERT_NE(other, nullptr) << name;
+    CompareOurMethods(*ours->service(0), *other);
+  }
+
   static void CompareFields(const pb::Descriptor& ours, const pb::Descriptor& theirs) {
     CompareOurFields(ours, theirs);
     for (int i = 0; i < theirs.field_count(); ++i) {
@@ -122,9 +147,14 @@ class UpstreamTest : public testing::Test {
     const auto* const other = theirs.FindServiceByName(ours.name());
     ASSERT_NE(other, nullptr) << ours.full_name();
     EXPECT_EQ(ours.method_count(), other->method_count());
+    CompareOurMethods(ours, *other);
+  }
+
+  static void CompareOurMethods(const pb::ServiceDescriptor& ours,
+                                const pb::ServiceDescriptor& theirs) {
     for (int i = 0; i < ours.method_count(); ++i) {
       const auto& method = *ours.method(i);
-      const auto* const same = other->FindMethodByName(method.name());
+      const auto* const same = theirs.FindMethodByName(method.name());
       ASSERT_NE(same, nullptr) << method.full_name();
       EXPECT_EQ(method.input_type()->full_name(), same->input_type()->full_name());
       EXPECT_EQ(method.output_type()->full_name(), same->output_type()->full_name());
@@ -175,6 +205,12 @@ TEST_F(UpstreamTest, SnapshotsServiceIsContainerds) {
   const pb::FileDescriptor* const file = ours.Import("proto/snapshots.proto");
   ASSERT_NE(file, nullptr);
   Compare(*file, "api/services/snapshots/v1/snapshots.proto");
+}
+
+TEST_F(UpstreamTest, WhatContainerdIsAskedOfAContainersImageIsContainerds) {
+  CompareServiceSubset("containers.proto", "api/services/containers/v1/containers.proto");
+  CompareServiceSubset("content.proto", "api/services/content/v1/content.proto");
+  CompareServiceSubset("images.proto", "api/services/images/v1/images.proto");
 }
 
 }  // namespace

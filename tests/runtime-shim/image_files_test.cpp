@@ -40,7 +40,7 @@ class ImageFilesTest : public ::testing::Test {
   }
   json Rootfs() const {
     const std::string digest = "sha256:" + std::string(64, 'a');
-    return {{"version", 1},
+    return {{"version", 2},
             {"image_ref", "r/app:1"},
             {"manifest_digest", image::Digest::Of("the manifest").ToText()},
             {"manifest_path", Path("manifest")},

@@ -91,7 +91,7 @@ class PodTest : public ::testing::Test {
                       {"media_type", "t"},
                       {"path", Path(std::string(1, c))}});
     }
-    Write(id + "/rootfs.json", json{{"version", 1},
+    Write(id + "/rootfs.json", json{{"version", 2},
                                     {"image_ref", "r/app:1"},
                                     {"manifest_digest", image::Digest::Of("M").ToText()},
                                     {"manifest_path", Path("manifest")},

@@ -1,10 +1,8 @@
 // Conversion as containerd sees it.
 #include <future>
 
-#include "image/rootfs_description.h"
 #include "tests/snapshotter/cached_digests.h"
-#include "tests/snapshotter/ordinary_image.h"
-#include "tests/snapshotter/snapshots_fixture.h"
+#include "tests/snapshotter/convert_fixture.h"
 
 namespace locket::snapshotter {
 namespace {
@@ -13,53 +11,13 @@ namespace fs = std::filesystem;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class ConvertPrepareTest : public SnapshotsTest {
- protected:
-  void SetUp() override {
-    machine_.convert.enabled = true;
-    SnapshotsTest::SetUp();
-    image_.AddTo(machine_.fetcher);
-  }
-
-  // As containerd does for each layer; returns the name of the top snapshot.
-  std::string PullAll(const TestImage& image) {
-    std::string parent;
-    for (size_t i = 0; i < image.layers.size(); ++i) {
-      ExpectError(snapshots().Prepare(image.Pull(i, parent, Key())), ErrorCode::kAlreadyExists,
-                  "is there");
-      const std::vector<std::string> filters{"labels.\"containerd.io/snapshot.ref\"==" +
-                                             image.chain_ids[i] + ",parent==\"" + parent + "\""};
-      const auto found = snapshots().List(filters);
-      EXPECT_THAT(*found, SizeIs(1)) << image.chain_ids[i] << " on '" << parent << "'";
-      if (found->empty()) return "";
-      parent = found->front().name;
-    }
-    return parent;
-  }
-  std::string Key() { return "k8s.io/" + std::to_string(++sequence_) + "/extract-1 sha256:x"; }
-
-  const TestImage image_ = MakeVariedImage("127.0.0.1:5000/debian:12");
-  int sequence_ = 0;
-};
-
 TEST_F(ConvertPrepareTest, AContainerGetsTheSealedImage) {
   const std::string top = PullAll(image_);
   EXPECT_THAT(machine_.Directories(), IsEmpty()) << "nothing is unpacked";
-  const auto mounts = snapshots().Prepare({.key = "k8s.io/9/web", .parent = top});
+  const auto mounts = Run("web", image_, top);
   ASSERT_TRUE(mounts.ok()) << mounts.error().message();
-  const uint64_t id = snapshots().Stat("k8s.io/9/web")->id;
-  const auto description =
-      image::DecodeRootfsDescription(*ReadFile(machine_.root.rootfs_json(id), 1 << 20));
-  ASSERT_TRUE(description.ok()) << description.error().message();
-  const TestImage expected = Sealed(image_, "1000:1001");
-  EXPECT_EQ(description->image_ref, image_.reference);
-  EXPECT_EQ(description->manifest_digest.ToText(), expected.manifest_digest());
-  EXPECT_EQ(*ReadFile(description->manifest_path, 1 << 20), expected.manifest);
-  EXPECT_EQ(*ReadFile(description->config_path, 1 << 20), expected.config);
-  ASSERT_THAT(description->layers, SizeIs(4));
-  for (size_t i = 0; i < 4; ++i) {
-    EXPECT_EQ(*ReadFile(description->layers[i].path, 64 << 20), expected.layers[i]) << i;
-  }
+  ExpectTold("web", Sealed(image_, "1000:1001"));
+  const uint64_t id = snapshots().Stat(SnapshotOf("web"))->id;
   EXPECT_EQ(*ReadFile(machine_.root.rootfs(id) / "etc/passwd", 1 << 20),
             "root:x:0:0\napp:x:1000:1001\n")
       << "containerd looks up the user 'app' there";
@@ -94,7 +52,7 @@ TEST_F(ConvertPrepareTest, ALostBlobIsMadeAgainByThePull) {
 
 TEST_F(ConvertPrepareTest, AContainerWhoseLayersAreLostGetsThemConvertedAgain) {
   const std::string top = PullAll(image_);
-  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  ASSERT_TRUE(Run("web", image_, top).ok());
   const Snapshot layer = *snapshots().Stat(top);
   for (const bool restart : {false, true}) {
     for (const std::string& lost :
@@ -103,7 +61,7 @@ TEST_F(ConvertPrepareTest, AContainerWhoseLayersAreLostGetsThemConvertedAgain) {
       if (restart) {
         ASSERT_TRUE(machine_.Restart().ok());
       }
-      const auto mounts = snapshots().Mounts("web");
+      const auto mounts = snapshots().Mounts(SnapshotOf("web"));
       ASSERT_TRUE(mounts.ok()) << mounts.error().message();
       EXPECT_TRUE(fs::exists(machine_.root.blob(lost)));
     }
@@ -111,7 +69,8 @@ TEST_F(ConvertPrepareTest, AContainerWhoseLayersAreLostGetsThemConvertedAgain) {
   // The second and the last are one tar, packed in two ways.
   machine_.fetcher.Forget(image_.layer_digests[1]);
   fs::remove(machine_.root.blob(layer.layer->digest));
-  ExpectError(snapshots().Mounts("web"), ErrorCode::kNotFound, "layer " + image_.layer_digests[1]);
+  ExpectError(snapshots().Mounts(SnapshotOf("web")), ErrorCode::kNotFound,
+              "layer " + image_.layer_digests[1]);
 }
 
 TEST_F(ConvertPrepareTest, SealedImagesAndExceptionsAreWhatTheyWere) {

@@ -2,11 +2,13 @@
 // what was acknowledged is there, and List, blobs and directories agree to the last one.
 #include <atomic>
 #include <cstdlib>
-#include <mutex>
 #include <random>
 #include <thread>
 
+#include "image/rootfs_description.h"
 #include "snapshotter/failpoint.h"
+#include "tests/snapshotter/containerd_server.h"
+#include "tests/snapshotter/crash_ledger.h"
 #include "tests/snapshotter/image_fixture.h"
 #include "tests/snapshotter/loopback_registry.h"
 #include "tests/snapshotter/ordinary_image.h"
@@ -19,52 +21,8 @@ namespace fs = std::filesystem;
 using ::testing::UnorderedElementsAreArray;
 
 constexpr int kKilled = 128 + SIGKILL;
-
-// What its clients know of each snapshot. One of a sealed layer is called by its reference and
-// parent, others by their name. Thread-safe.
-class Ledger {
- public:
-  enum class Known { kPresent, kAbsent, kEither };
-
-  void Set(const std::string& key, Known known) {
-    const std::lock_guard lock(mutex_);
-    known_[key] = known;
-  }
-  // A commit was cut off: it has one name or the other.
-  void SetExactlyOne(const std::string& key, const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    known_[key] = known_[name] = Known::kEither;
-    renamed_.emplace_back(key, name);
-  }
-
-  void SetRenamed(const std::string& key, const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    known_[key] = Known::kAbsent;
-    known_[name] = Known::kPresent;
-    std::erase(renamed_, std::pair(key, name));
-  }
-
-  // From now on what is there is known.
-  void Check(const std::set<std::string>& there) {
-    for (const auto& [key, known] : known_) {
-      if (known == Known::kEither) continue;
-      EXPECT_EQ(there.contains(key), known == Known::kPresent)
-          << (known == Known::kPresent ? "lost: " : "came back: ") << key;
-    }
-    for (const auto& [key, name] : renamed_) {
-      EXPECT_NE(there.contains(key), there.contains(name)) << key << " or " << name;
-    }
-    for (const std::string& key : there) EXPECT_TRUE(known_.contains(key)) << "unheard of: " << key;
-    known_.clear();
-    renamed_.clear();
-    for (const std::string& key : there) known_[key] = Known::kPresent;
-  }
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, Known> known_;
-  std::vector<std::pair<std::string, std::string>> renamed_;
-};
+// Of containers on sealed layers; containerd's namespace and a number.
+constexpr std::string_view kContainerPrefix = "k8s.io/1/on-sealed.";
 
 std::string LabelOf(const pb::Info& info, const std::string& key) {
   const auto found = info.labels().find(key);
@@ -86,19 +44,28 @@ class CrashTest : public ServerTest {
  protected:
   void SetUp() override {
     for (const char* layers : {"AB", "AC", "D"}) {
-      const std::string name = "/i" + std::to_string(images_.size()) + ":1";
-      images_.push_back(MakeImage(registry_.host() + name, layers));
+      const std::string name = registry_.host() + "/i" + std::to_string(images_.size());
+      images_.push_back(MakeImage(name + ":1", layers));
       kept_.push_back(images_.back());
+      run_.push_back(MakeImage(name + ":2", layers, "9:9"));
+      containerd_.AddImage("k8s.io", run_.back());
     }
     // Not sealed: converted. They share their lowest layer.
     for (const char* content : {"one", "other"}) {
-      images_.push_back(MakeOrdinaryImage(registry_.host() + "/" + content + ":1",
-                                          {Gzip(BaseTar()), Plain(TopTar(content))}, "app"));
+      const std::string name = registry_.host() + "/" + content;
+      const std::vector<OrdinaryLayer> layers{Gzip(BaseTar()), Plain(TopTar(content))};
+      images_.push_back(MakeOrdinaryImage(name + ":1", layers, "app"));
       kept_.push_back(Sealed(images_.back(), "1000:1001"));
+      const TestImage run = MakeOrdinaryImage(name + ":2", layers, "root");
+      run.AddTo(registry_);
+      containerd_.AddImage("k8s.io", run);
+      run_.push_back(Sealed(run, "0:0"));
     }
     for (const TestImage& image : images_) image.AddTo(registry_);
     Configure(
-        "convert = true\n[cache]\nhigh_bytes = 0\nlow_bytes = 0\nkeep_partial_downloads_s = 0\n");
+        "convert = true\n[cache]\nhigh_bytes = 0\nlow_bytes = 0\nkeep_partial_downloads_s = 0\n"
+        "[cri]\ncontainerd = \"" +
+        ContainerdSocket() + "\"\n");
   }
 
   // These say false once the server is gone.
@@ -139,8 +106,40 @@ class CrashTest : public ServerTest {
     return stays || (Drop(name + "-container", name + "-container") && Drop(name, name));
   }
 
+  std::string ContainerdSocket() const { return temp_.path() / "containerd.sock"; }
+
+  // A container of image `index` of run_, until its task would be created.
+  bool MakeContainer(size_t index, const std::string& id, const std::string& parent) {
+    const TestImage& image = run_[index];
+    containerd_.AddContainer("k8s.io", id, {.image = image.reference, .snapshot_key = id});
+    const std::string name = "k8s.io/1/" + id;
+    if (!Make(name, parent)) return false;
+    grpc::ClientContext context;
+    pb::MountsRequest request;
+    request.set_key(name);
+    pb::MountsResponse response;
+    if (!Done(client_->Mounts(&context, request, &response))) return false;
+    CheckTold(response, image);
+    return true;
+  }
+  // The shim is told of the container's own image.
+  void CheckTold(const pb::MountsResponse& response, const TestImage& image) {
+    const std::string& option = response.mounts(0).options(2);
+    const auto json = ReadFile(option.substr(option.find('=') + 1), 1 << 20);
+    ASSERT_TRUE(json.ok()) << json.error().message();
+    const auto told = image::DecodeRootfsDescription(*json);
+    ASSERT_TRUE(told.ok()) << told.error().message();
+    EXPECT_EQ(told->manifest_digest.ToText(), image.manifest_digest());
+    EXPECT_EQ(*ReadFile(told->config_path, 1 << 20), image.config);
+  }
+  // Its name ends with the number.
+  const TestImage& ImageOf(const std::string& container) const {
+    return run_.at(std::stoul(container.substr(container.rfind('.') + 1)));
+  }
+
   // Pulls an image and runs a container on it; then all of it goes.
-  bool SealedCycle(const TestImage& image, const std::string& name) {
+  bool SealedCycle(size_t index, const std::string& name) {
+    const TestImage& image = images_[index];
     std::vector<std::pair<std::string, std::string>> pulled;  // name and ledger key
     std::string parent;
     for (size_t i = 0; i < image.layers.size(); ++i) {
@@ -154,8 +153,9 @@ class CrashTest : public ServerTest {
       pulled.emplace_back(*name_of_layer, key);
       parent = *name_of_layer;
     }
-    if (!Make(name + "-container", parent)) return false;
-    if (!Drop(name + "-container", name + "-container")) return false;
+    const std::string id = name + "-container." + std::to_string(index);
+    if (!MakeContainer(index, id, parent)) return false;
+    if (!Drop("k8s.io/1/" + id, "k8s.io/1/" + id)) return false;
     for (auto it = pulled.rbegin(); it != pulled.rend(); ++it) {
       // Its bottom layer may be another image's, too.
       if (HasChildren(it->first)) break;
@@ -226,6 +226,7 @@ class CrashTest : public ServerTest {
       request.set_key(info.name());
       pb::MountsResponse response;
       EXPECT_TRUE(client_->Mounts(&context, request, &response).ok()) << info.name();
+      if (on_sealed) CheckTold(response, ImageOf(info.name()));
       for (const std::string& option : response.mounts(0).options()) {
         const std::string path = option.substr(option.find('=') + 1);
         if (path.starts_with(root().string())) {
@@ -243,6 +244,10 @@ class CrashTest : public ServerTest {
       used[image::Digest::Of(bytes).Hex()] = bytes;
     };
     for (const pb::Info& info : infos) {
+      if (info.name().starts_with(kContainerPrefix)) {
+        use(ImageOf(info.name()).manifest);
+        use(ImageOf(info.name()).config);
+      }
       if (!IsSealedLayer(info)) continue;
       for (size_t i = 0; i < images_.size(); ++i) {
         if (LabelOf(info, "containerd.io/snapshot/cri.manifest-digest") !=
@@ -280,7 +285,7 @@ class CrashTest : public ServerTest {
     }
     workers.emplace_back([this, seed] {
       const std::string name = "on-sealed." + std::to_string(seed) + ".";
-      for (size_t i = 0; SealedCycle(images_[i % images_.size()], name + std::to_string(i)); ++i) {
+      for (size_t i = 0; SealedCycle(i % images_.size(), name + std::to_string(i)); ++i) {
       }
       ended_ = true;
     });
@@ -293,14 +298,17 @@ class CrashTest : public ServerTest {
   // What containers a kill left on sealed layers, so that the layers can go.
   void DropContainersOnSealedLayers() {
     for (const pb::Info& info : List()) {
-      if (!info.name().starts_with("on-sealed.")) continue;
+      if (!info.name().starts_with(kContainerPrefix)) continue;
       EXPECT_TRUE(Drop(info.name(), info.name()));
     }
   }
 
   LoopbackRegistry registry_;
+  FakeContainerd containerd_;
+  const ContainerdServer containerd_server_{containerd_, ContainerdSocket()};
   std::vector<TestImage> images_;
   std::vector<TestImage> kept_;  // the same as the server keeps them: sealed
+  std::vector<TestImage> run_;   // of the same layers, what containers are of; sealed
   Ledger ledger_;
   std::atomic<int> num_requests_ = 0;
   std::atomic<bool> ended_ = false;
@@ -339,8 +347,8 @@ INSTANTIATE_TEST_SUITE_P(Seeds, RandomCrashTest, ::testing::Range(1, 11));
 class FailpointTest : public CrashTest, public ::testing::WithParamInterface<std::string_view> {
  protected:
   bool WholeLife(const std::string& name) {
-    return OrdinaryCycle(name, /*stays=*/false) && SealedCycle(images_[0], "on-sealed." + name) &&
-           SealedCycle(images_.back(), "on-sealed.converted." + name) &&
+    return OrdinaryCycle(name, /*stays=*/false) && SealedCycle(0, "on-sealed." + name) &&
+           SealedCycle(images_.size() - 1, "on-sealed.converted." + name) &&
            OrdinaryCycle(name + "-last", /*stays=*/true);
   }
 };

@@ -23,11 +23,12 @@ class HealTest : public SealedTest {
 
 TEST_F(HealTest, AContainersFirstUseFetchesWhateverBlobIsGone) {
   const std::string top = PullAll(image_);
+  int count = 0;
   for (const std::string& digest : AllDigests()) {
     SCOPED_TRACE(digest);
     fs::remove(Blob(digest));
     ASSERT_TRUE(machine_.Restart().ok());
-    const auto mounts = snapshots().Prepare({.key = "web " + digest, .parent = top});
+    const auto mounts = Run("web" + std::to_string(++count), image_, top);
     ASSERT_TRUE(mounts.ok()) << mounts.error().message();
     EXPECT_TRUE(fs::exists(Blob(digest)));
   }
@@ -35,34 +36,36 @@ TEST_F(HealTest, AContainersFirstUseFetchesWhateverBlobIsGone) {
 
 TEST_F(HealTest, ALaterMountFetchesWhateverBlobIsGone) {
   const std::string top = PullAll(image_);
-  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  ASSERT_TRUE(Run("web", image_, top).ok());
   for (const std::string& digest : AllDigests()) {
     SCOPED_TRACE(digest);
     fs::remove(Blob(digest));
     ASSERT_TRUE(machine_.Restart().ok());
-    ASSERT_TRUE(snapshots().Mounts("web").ok());
+    ASSERT_TRUE(snapshots().Mounts(SnapshotOf("web")).ok());
     EXPECT_TRUE(fs::exists(Blob(digest)));
   }
 }
 
 TEST_F(HealTest, AMountOfWhatIsThereAsksNobody) {
   const std::string top = PullAll(image_);
-  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  ASSERT_TRUE(Run("web", image_, top).ok());
   const int fetches = machine_.fetcher.num_blob_fetches();
   machine_.fetcher.FailCall(1);
-  EXPECT_TRUE(snapshots().Mounts("web").ok());
+  machine_.containerd.FailCall(1);
+  EXPECT_TRUE(snapshots().Mounts(SnapshotOf("web")).ok());
   EXPECT_EQ(machine_.fetcher.num_blob_fetches(), fetches);
 }
 
-TEST_F(HealTest, DamagedManifestAndConfigAreFetchedAgain) {
+TEST_F(HealTest, DamagedManifestAndConfigAreWrittenAgain) {
   const std::string top = PullAll(image_);
+  int count = 0;
   for (const std::string& digest : {image_.manifest_digest(), image_.config_digest()}) {
     SCOPED_TRACE(digest);
     std::string bytes = *ReadFile(Blob(digest), 1 << 20);
     bytes[0] = static_cast<char>(bytes[0] ^ 1);
     ASSERT_TRUE(ReplaceFileDurably(Blob(digest), bytes).ok());
     ASSERT_TRUE(machine_.Restart().ok());
-    const auto mounts = snapshots().Prepare({.key = "web " + digest, .parent = top});
+    const auto mounts = Run("web" + std::to_string(++count), image_, top);
     ASSERT_TRUE(mounts.ok()) << mounts.error().message();
     EXPECT_TRUE(machine_.blobs->Read(digest, 1 << 20).ok());
   }
@@ -83,15 +86,16 @@ TEST_F(HealTest, WhatTheRegistryLacksTooIsItsErrorAndLeavesNothing) {
 
 TEST_F(HealTest, ALostStubAndItsBlobsComeBackWithTheNextMountThoughTheRegistryWasAwayAtStartUp) {
   const std::string top = PullAll(image_);
-  const auto before = snapshots().Prepare({.key = "web", .parent = top});
-  const uint64_t id = snapshots().Stat("web")->id;
+  const auto before = Run("web", image_, top);
+  const uint64_t id = snapshots().Stat(SnapshotOf("web"))->id;
   const std::string json = *ReadFile(machine_.root.rootfs_json(id), 1 << 20);
   fs::remove_all(machine_.root.snapshot(id));
   fs::remove(Blob(image_.layer_digests[2]));
   machine_.fetcher.FailCall(1);
-  ASSERT_TRUE(machine_.Restart().ok()) << "start-up asks no registry";
-  ExpectError(snapshots().Mounts("web"), ErrorCode::kUnavailable, "injected");
-  const auto mounts = snapshots().Mounts("web");
+  machine_.containerd.FailCall(1);
+  ASSERT_TRUE(machine_.Restart().ok()) << "start-up asks neither registry nor containerd";
+  ExpectError(snapshots().Mounts(SnapshotOf("web")), ErrorCode::kUnavailable, "fetch: injected");
+  const auto mounts = snapshots().Mounts(SnapshotOf("web"));
   ASSERT_TRUE(mounts.ok()) << mounts.error().message();
   EXPECT_EQ(*mounts, *before);
   EXPECT_EQ(*ReadFile(machine_.root.rootfs_json(id), 1 << 20), json);
@@ -150,13 +154,13 @@ TEST_F(HealTest, AnActiveSnapshotIsNoLayerToBeFound) {
 
 TEST_F(HealTest, RepairHealsAllAtOnceAndNamesWhatItCannot) {
   const std::string top = PullAll(image_);
-  ASSERT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
+  ASSERT_TRUE(Run("web", image_, top).ok());
   CommitBase("ordinary");
   ASSERT_TRUE(snapshots().Prepare({.key = "job", .parent = "ordinary"}).ok());
   EXPECT_EQ(snapshots().Repair().num_healed, 0U);
 
   for (const std::string& digest : AllDigests()) fs::remove(Blob(digest));
-  fs::remove_all(machine_.root.snapshot(snapshots().Stat("web")->id));
+  fs::remove_all(machine_.root.snapshot(snapshots().Stat(SnapshotOf("web"))->id));
   fs::remove_all(machine_.root.snapshot(snapshots().Stat("job")->id));
   RepairReport report = snapshots().Repair();
   EXPECT_THAT(report.not_healed, IsEmpty());

@@ -55,8 +55,8 @@ inline void AddLayer(TestImage& made, image::Manifest& manifest, const image::De
   manifest.layers.push_back(layer);
 }
 
-inline void Finish(TestImage& made, image::Manifest& manifest) {
-  image::ImageConfig config{.architecture = "amd64", .os = "linux", .diff_ids = {}, .user = "0:0"};
+inline void Finish(TestImage& made, image::Manifest& manifest, const std::string& user = "0:0") {
+  image::ImageConfig config{.architecture = "amd64", .os = "linux", .diff_ids = {}, .user = user};
   for (const image::Descriptor& layer : manifest.layers) config.diff_ids.push_back(layer.digest);
   made.config = image::EncodeImageConfig(config);
   manifest.config = image::DescriptorOf(image::kOciConfig, made.config);
@@ -82,7 +82,8 @@ inline TestImage MakeImageOf(const std::string& reference, const std::vector<std
 }
 
 // One layer for each character, filled with it. Upper-case ones are sealed layers.
-inline TestImage MakeImage(const std::string& reference, const std::string& fills) {
+inline TestImage MakeImage(const std::string& reference, const std::string& fills,
+                           const std::string& user = "0:0") {
   TestImage made{.reference = reference};
   image::Manifest manifest = EmptyManifest();
   for (const char fill : fills) {
@@ -94,7 +95,7 @@ inline TestImage MakeImage(const std::string& reference, const std::string& fill
     }
     AddLayer(made, manifest, layer, std::move(bytes));
   }
-  Finish(made, manifest);
+  Finish(made, manifest, user);
   return made;
 }
 

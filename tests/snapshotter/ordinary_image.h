@@ -75,9 +75,9 @@ inline TestImage MakeDependentImage(const std::string& reference, uint32_t mode_
   return MakeOrdinaryImage(reference, {Gzip(base.Finish()), Gzip(top.Finish())});
 }
 // Plain, gzip and zstd; whiteouts, a hard link, a named user.
-inline TestImage MakeVariedImage(const std::string& reference) {
+inline TestImage MakeVariedImage(const std::string& reference, const std::string& user = "app") {
   return MakeOrdinaryImage(
-      reference, {Gzip(BaseTar()), Zstd(TopTar()), Plain(TopTar("other")), Gzip(TopTar())}, "app");
+      reference, {Gzip(BaseTar()), Zstd(TopTar()), Plain(TopTar("other")), Gzip(TopTar())}, user);
 }
 
 // What its sealed image is, made the straight way.

@@ -28,7 +28,8 @@ class ParallelTest : public ::testing::Test {
     auto opened = Snapshots::Open({.root = machine_.root,
                                    .store = *store_,
                                    .blobs = *machine_.blobs,
-                                   .clock = machine_.clock});
+                                   .clock = machine_.clock,
+                                   .containerd = machine_.containerd});
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     snapshots_ = std::move(opened).value();
   }

@@ -2,7 +2,6 @@
 
 #include <future>
 
-#include "image/rootfs_description.h"
 #include "tests/snapshotter/cached_digests.h"
 #include "tests/snapshotter/sealed_fixture.h"
 
@@ -30,10 +29,10 @@ TEST_F(SealedTest, ALayerIsFetchedAndCommittedUnderTheSameParent) {
 
 TEST_F(SealedTest, AContainerGetsAStubAndTheDescriptionOfItsImage) {
   const std::string top = PullAll(image_);
-  const auto mounts = snapshots().Prepare({.key = "k8s.io/9/web", .parent = top});
+  const auto mounts = Run("web", image_, top);
   ASSERT_TRUE(mounts.ok()) << mounts.error().message();
   ASSERT_EQ(mounts->size(), 1U);
-  const uint64_t id = snapshots().Stat("k8s.io/9/web")->id;
+  const uint64_t id = snapshots().Stat(SnapshotOf("web"))->id;
   const std::string json = machine_.root.rootfs_json(id);
   EXPECT_THAT(mounts->front(), (Mount{.type = "bind",
                                       .source = machine_.root.rootfs(id),
@@ -42,20 +41,11 @@ TEST_F(SealedTest, AContainerGetsAStubAndTheDescriptionOfItsImage) {
             "root:x:0:0:root:/root:/bin/sh\n");
   EXPECT_EQ(*ReadFile(machine_.root.rootfs(id) / "etc/group", 100), "root:x:0:\n");
   EXPECT_EQ(fs::status(json).permissions(), fs::perms(0600));
-  const auto description = image::DecodeRootfsDescription(*ReadFile(json, 1 << 20));
-  ASSERT_TRUE(description.ok()) << description.error().message();
-  EXPECT_EQ(description->image_ref, image_.reference);
-  EXPECT_EQ(description->manifest_digest.ToText(), image_.manifest_digest());
-  EXPECT_EQ(*ReadFile(description->manifest_path, 1 << 20), image_.manifest);
-  EXPECT_EQ(*ReadFile(description->config_path, 1 << 20), image_.config);
-  ASSERT_EQ(description->layers.size(), 3U);
-  for (size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(*ReadFile(description->layers[i].path, 1 << 20), image_.layers[i]) << i;
-  }
+  ExpectTold("web", image_);
   EXPECT_EQ(snapshots().View({.key = "v", .parent = top})->front().options[1], "ro");
   ASSERT_TRUE(machine_.Restart().ok());
-  EXPECT_EQ(*snapshots().Mounts("k8s.io/9/web"), *mounts);
-  EXPECT_GT(snapshots().UsageOf("k8s.io/9/web")->inodes, 0U);
+  EXPECT_EQ(*snapshots().Mounts(SnapshotOf("web")), *mounts);
+  EXPECT_GT(snapshots().UsageOf(SnapshotOf("web"))->inodes, 0U);
 }
 
 TEST_F(SealedTest, ASecondPullCostsNothing) {
@@ -213,11 +203,30 @@ TEST_F(SealedTest, CleanupTakesUnreferencedBlobsAndLeavesTheRest) {
   EXPECT_TRUE(snapshots().Prepare({.key = "web", .parent = top}).ok());
 }
 
-TEST_F(SealedTest, AnImageThatIsTheBottomOfAnotherSaysWhyItCannotRun) {
+TEST_F(SealedTest, ALostLayerIsFetchedFromTheRegistryOfTheImageThatIsPulled) {
   PullAll(image_);
-  const std::string middle = Find(image_.chain_ids[1], Find(image_.chain_ids[0], ""));
-  ExpectError(snapshots().Prepare({.key = "web", .parent = middle}), ErrorCode::kFailedPrecondition,
-              "remove that image, pull this one, then that");
+  const TestImage other = MakeImage("mirror.example/other:1", "A", "1000:1000");
+  other.AddTo(machine_.fetcher);
+  machine_.fetcher.ServeOnlyTo(other.reference);
+  fs::remove(machine_.root.blob(image_.layer_digests[0]));
+  ExpectError(snapshots().Prepare(other.Pull(0, "", Key())), ErrorCode::kAlreadyExists, "is there");
+  EXPECT_TRUE(fs::exists(machine_.root.blob(image_.layer_digests[0])));
+  fs::remove(machine_.root.blob(image_.layer_digests[1]));
+  ExpectError(snapshots().Prepare(image_.Pull(1, Find(image_.chain_ids[0], ""), Key())),
+              ErrorCode::kPermissionDenied, "not for '127.0.0.1:5000/app:1'");
+}
+
+TEST_F(SealedTest, TheHostIsToldThatItCannotMountASealedImage) {
+  const std::string top = PullAll(image_);
+  const std::string why = "`locket image extract` unpacks it";
+  for (const std::string key : {"default/7//mnt/image", "k8s.io/8/ctr-images-mount-123-AbC="}) {
+    ExpectError(snapshots().View({.key = key, .parent = top}), ErrorCode::kFailedPrecondition, why);
+    ExpectError(snapshots().Prepare({.key = key, .parent = top}), ErrorCode::kFailedPrecondition,
+                why);
+  }
+  EXPECT_THAT(machine_.Directories(), IsEmpty());
+  CommitBase("ordinary");
+  EXPECT_TRUE(snapshots().View({.key = "default/7//mnt/image", .parent = "ordinary"}).ok());
 }
 
 }  // namespace

@@ -7,12 +7,23 @@
 #include <optional>
 
 #include "base/file.h"
+#include "image/rootfs_description.h"
 #include "snapshotter/snapshots.h"
+#include "tests/snapshotter/fake_containerd.h"
 #include "tests/snapshotter/fake_fetcher.h"
 #include "tests/snapshotter/fake_store.h"
 #include "tests/snapshotter/image_fixture.h"
 
 namespace locket::snapshotter {
+
+// As containerd's CRI plugin writes it. Empty texts are left out.
+inline std::string CriMetadata(const std::string& image_id, const std::string& requested,
+                               const std::string& user_specified = "") {
+  return R"({"Version":"v1","Metadata":{"ID":"c","Name":"n","SandboxID":"s",)"
+         R"("Config":{"metadata":{"name":"c"},"image":{"image":")" +
+         requested + R"(","user_specified_image":")" + user_specified + R"("}},"ImageRef":")" +
+         image_id + R"(","LogPath":""}})";
+}
 
 // One machine: what outlives a restart, and the process running on it.
 class Machine {
@@ -36,6 +47,7 @@ class Machine {
                                    .store = store,
                                    .blobs = *blobs,
                                    .clock = clock,
+                                   .containerd = containerd,
                                    .keep_partials = std::chrono::seconds(0),
                                    .converter = converter.get()});
     if (!opened.ok()) return std::move(opened).error();
@@ -74,6 +86,7 @@ class Machine {
   FakeStore store;
   FakeFetcher fetcher;
   FakeClock clock;
+  FakeContainerd containerd;
   ConvertOptions convert;  // of the next Restart
   CacheLimits limits{};    // none: what nothing needs goes at once
   std::optional<BlobCache> blobs;
@@ -88,6 +101,50 @@ class SnapshotsTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.error().message();
   }
   Snapshots& snapshots() { return *machine_.snapshots; }
+
+  // How containerd calls the snapshot of container `id` to us.
+  static std::string SnapshotOf(const std::string& id) { return "k8s.io/9/" + id; }
+
+  // As the kubelet has CRI create a container of an image that was pulled: by the image's ID.
+  void CreateRecord(const std::string& id, const TestImage& image) {
+    machine_.containerd.AddContainer(
+        "k8s.io", id,
+        {.image = image.reference,
+         .snapshot_key = id,
+         .cri_metadata = CriMetadata(image.config_digest(), image.config_digest())});
+  }
+
+  // A container's life until its task is created: its snapshot, its record, its mounts.
+  Result<std::vector<Mount>> Run(const std::string& id, const TestImage& image,
+                                 const std::string& parent) {
+    machine_.containerd.AddImage("k8s.io", image);
+    LOCKET_TRY(snapshots().Prepare({.key = SnapshotOf(id), .parent = parent}));
+    CreateRecord(id, image);
+    return snapshots().Mounts(SnapshotOf(id));
+  }
+
+  // What the shim is told; an error: nothing.
+  Result<image::RootfsDescription> Told(const std::string& id) {
+    LOCKET_TRY_ASSIGN(const Snapshot snapshot, snapshots().Stat(SnapshotOf(id)));
+    LOCKET_TRY_ASSIGN(const std::string json,
+                      ReadFile(machine_.root.rootfs_json(snapshot.id), 1 << 20));
+    return image::DecodeRootfsDescription(json);
+  }
+
+  // The shim of container `id` reads the manifest and config of `image`.
+  void ExpectTold(const std::string& id, const TestImage& image) {
+    const auto told = Told(id);
+    ASSERT_TRUE(told.ok()) << told.error().message();
+    EXPECT_EQ(*ReadFile(told->manifest_path, 1 << 20), image.manifest);
+    EXPECT_EQ(told->manifest_digest.ToText(), image.manifest_digest());
+    EXPECT_EQ(*ReadFile(told->config_path, 1 << 20), image.config);
+    EXPECT_EQ(told->config_digest.ToText(), image.config_digest());
+    EXPECT_EQ(told->image_ref, image.reference);
+    ASSERT_EQ(told->layers.size(), image.layers.size());
+    for (size_t i = 0; i < image.layers.size(); ++i) {
+      EXPECT_EQ(*ReadFile(told->layers[i].path, 64 << 20), image.layers[i]) << i;
+    }
+  }
 
   void CommitBase(const std::string& name) {
     ASSERT_TRUE(snapshots().Prepare({.key = name + "-active"}).ok());
