@@ -38,8 +38,11 @@ class Sealer {
         progress_(progress),
         directory_(directory) {}
 
-  Result<SealedLayerReport> Layer(const image::Descriptor& layer, const image::Digest& diff_id,
-                                  bool encrypt, const std::string& step) {
+  // Layers come from the bottom up. `step` names the one in messages.
+  Result<SealedLayerReport> Layer(const ImageDocuments& image, size_t index, bool encrypt,
+                                  const std::string& step) {
+    const image::Descriptor& layer = image.manifest.layers[index];
+    const image::Digest& diff_id = image.config.diff_ids[index];
     progress_.Start("seal " + step, layer.size);
     LOCKET_TRY_ASSIGN(const auto blob, source_.OpenBlob(layer));
     const auto read = [&](std::span<std::byte> out) -> Result<size_t> {
@@ -53,7 +56,8 @@ class Sealer {
                                       .compress = options_.compress,
                                       .durable = false,
                                       .on_progress = [&](uint64_t done) { progress_.Update(done); },
-                                      .lower = &lower_};
+                                      .lower = &lower_,
+                                      .is_top = index + 1 == image.manifest.layers.size()};
     LOCKET_TRY_ASSIGN(image::SealedLayer sealed, image::SealLayer(how, read, path));
     if (sealed.diff_id != diff_id.ToText()) {
       return Error(ErrorCode::kDataLoss,
@@ -156,7 +160,7 @@ Result<SealImageReport> Seal(image::ImageSource& source, const ImageDocuments& i
   const size_t count = image.manifest.layers.size();
   for (size_t i = 0; i < count; ++i) {
     const std::string step = "layer " + std::to_string(i + 1) + " of " + std::to_string(count);
-    auto layer = sealer.Layer(image.manifest.layers[i], image.config.diff_ids[i], encrypt[i], step);
+    auto layer = sealer.Layer(image, i, encrypt[i], step);
     if (!layer.ok()) progress.Clear();
     LOCKET_TRY_ASSIGN(auto sealed, std::move(layer).While(step));
     report.layers.push_back(std::move(sealed));

@@ -214,9 +214,10 @@ Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& 
   FileSink sink(file.fd(), path, cipher.has_value() ? &*cipher : nullptr);
   const fs::path directory = path.has_parent_path() ? path.parent_path() : fs::path(".");
   LOCKET_TRY_ASSIGN(const Filled filled, FillDataArea(options, source, directory, sink));
-  LOCKET_TRY_ASSIGN(auto accounts, LookInto(file.fd(), cipher ? &*cipher : nullptr,
-                                            filled.image.size_bytes, options.lower)
-                                       .While("read the layer that was laid out"));
+  LOCKET_TRY_ASSIGN(auto accounts,
+                    LookInto(file.fd(), cipher ? &*cipher : nullptr, filled.image.size_bytes,
+                             options.is_top ? nullptr : options.lower)
+                        .While("read the layer that was laid out"));
   LOCKET_TRY_ASSIGN(const verity::Layout layout, verity::LayoutFor(filled.image.size_bytes));
   verity::Salt salt = verity::SaltForDiffId(filled.diff_id);
   if (options.encrypt && options.given_key != nullptr) {

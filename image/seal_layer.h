@@ -36,6 +36,7 @@ struct SealLayerOptions {
   // and a directory that the tar does not name gets mode 0755, owner 0:0 and time 0. Outlives the
   // call; after an error it is of no use.
   erofs::LowerDirectories* lower = nullptr;
+  bool is_top = false;  // nothing comes on top of this layer, so `lower` need not know of it
 };
 
 struct SealedLayer {
