@@ -1,5 +1,7 @@
 #include "image/seal_documents.h"
 
+#include <set>
+
 #include "image/media_type.h"
 #include "image/sealed_image.h"
 
@@ -16,6 +18,13 @@ Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config) {
     return Error(ErrorCode::kInvalidArgument,
                  "the manifest has " + std::to_string(manifest.layers.size()) +
                      " layers, the config " + std::to_string(config.diff_ids.size()));
+  }
+  const std::set<Digest> different(config.diff_ids.begin(), config.diff_ids.end());
+  if (different.size() > kMaxDifferentLayers) {
+    return Error(ErrorCode::kInvalidArgument, "the image has " + std::to_string(different.size()) +
+                                                  " different layers, and a guest mounts at most " +
+                                                  std::to_string(kMaxDifferentLayers) +
+                                                  ": build it with fewer");
   }
   for (size_t i = 0; i < manifest.layers.size(); ++i) {
     const Descriptor& layer = manifest.layers[i];

@@ -10,8 +10,12 @@
 
 namespace locket::image {
 
+// How many different layers a guest can mount on top of each other: overlayfs takes no more
+// (Linux, OVL_MAX_STACK). A layer that an image has several times counts once.
+inline constexpr size_t kMaxDifferentLayers = 500;
+
 // Whether each layer is a tar and the config knows it. kFailedPrecondition: sealed already.
-// kInvalidArgument: what cannot be sealed; a layer is named by its number.
+// kInvalidArgument: what cannot be sealed, or could never run; a layer is named by its number.
 Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config);
 
 struct SealedDocuments {

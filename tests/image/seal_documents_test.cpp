@@ -74,6 +74,19 @@ TEST(SealDocumentsTest, WhatWouldNotBeSoundIsRefused) {
   EXPECT_THAT(none.error().message(), HasSubstr("no layers"));
 }
 
+TEST(SealDocumentsTest, AnImageThatNoGuestCouldMountIsRefused) {
+  EXPECT_TRUE(CheckCanBeSealed(OrdinaryManifest(500), OrdinaryConfig(500)).ok());
+  const auto refused = CheckCanBeSealed(OrdinaryManifest(501), OrdinaryConfig(501));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(
+      refused.error().message(),
+      "the image has 501 different layers, and a guest mounts at most 500: build it with fewer");
+  ImageConfig repeated = OrdinaryConfig(501);
+  repeated.diff_ids[500] = repeated.diff_ids[0];
+  EXPECT_TRUE(CheckCanBeSealed(OrdinaryManifest(501), repeated).ok()) << "one layer twice";
+}
+
 TEST(SealDocumentsTest, OnlyImagesOfTarsCanBeSealed) {
   EXPECT_TRUE(CheckCanBeSealed(OrdinaryManifest(2), OrdinaryConfig(2)).ok());
   const auto refused = [](const Manifest& manifest, const ImageConfig& config) {
