@@ -67,7 +67,8 @@ run_other() { "$locket" pod run "$REGISTRY/library/$1:1" --initdata "$RUN/$1.tom
 equal_layers_run() {
   relative equal app --config.user 0
   publish equal
-  prints "${proof/uid 1000/uid 0}" run_other equal equal
+  # What measuring takes is the tenant's.
+  costs_at_most 4095 prints "${proof/uid 1000/uid 0}" run_other equal equal
   prints "$proof" run_public "$RUN/app.toml" unequal
 }
 base_runs() {
@@ -92,7 +93,7 @@ claim "so does the ordinary manifest's digest" ordinary_digest
 claim 'a byte that the host changes is found' host_changes_a_byte
 claim 'an excepted image is not converted' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" --initdata "$RUN/app.toml" --name plain
 claim 'after a restart of the snapshotter it runs again' runs_after_a_restart
-claim 'an image of equal layers runs by its own config, and costs no layer byte' costs_at_most 4095 equal_layers_run
+claim 'an image of equal layers runs by its own config, and costs no layer byte' equal_layers_run
 claim 'so does a base that is pulled after an image built on it' base_runs
 claim 'a tag that moved to another config runs by that' moved_tag_runs
 exit $failed
