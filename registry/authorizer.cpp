@@ -163,7 +163,7 @@ Result<HttpResponse> Authorizer::AskTokenService(const AuthScope& scope, const C
                     ResolveUrl(scope.base, ValueOf(challenge, "realm")).While("token service"));
   LOCKET_TRY_ASSIGN(Url realm,
                     StayOnHttps(scope.base, std::move(named)).While("token service not asked"));
-  const std::string name = "token service '" + realm.scheme + "://" + HostPort(realm) + "'";
+  const std::string name = "token service '" + Origin(realm) + "'";
   const auto credentials = Find(scope, tries);
   LOCKET_TRY_ASSIGN(HttpRequest request, TokenRequest(std::move(realm), credentials, tries.scopes,
                                                       ValueOf(challenge, "service"))

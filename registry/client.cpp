@@ -87,15 +87,28 @@ Result<Descriptor> PutManifest(Session& session, const Reference& reference,
   return descriptor;
 }
 
-// One endpoint for each client certificate: which of them a server takes, it says by refusing.
-std::vector<Endpoint> ByCertificate(const Endpoint& endpoint) {
-  std::vector<Endpoint> endpoints;
-  for (const auto& pair : endpoint.tls.client_pairs) {
-    endpoints.push_back(endpoint);
-    endpoints.back().tls.client_pairs = {pair};
+// The ways in which an endpoint may be reached, best first. Whoever writes TLS settings for an http
+// URL means https where it is to be had, as for containerd. Which client certificate a server takes
+// it says by refusing others.
+std::vector<Endpoint> WaysTo(const Endpoint& endpoint) {
+  constexpr std::string_view kHttp = "http://";
+  std::vector<Endpoint> ways;
+  const auto base = ParseUrl(endpoint.base_url);
+  const bool plain = base.ok() && base->scheme == "http";
+  if (plain && base->port != 80 && endpoint.tls != TlsSettings{}) {
+    Endpoint secure = endpoint;
+    secure.base_url = "https://" + secure.base_url.substr(kHttp.size());
+    ways = WaysTo(secure);
   }
-  if (endpoints.empty()) endpoints.push_back(endpoint);
-  return endpoints;
+  if (plain || endpoint.tls.client_pairs.empty()) {
+    ways.push_back(endpoint);
+    return ways;
+  }
+  for (const auto& pair : endpoint.tls.client_pairs) {
+    ways.push_back(endpoint);
+    ways.back().tls.client_pairs = {pair};
+  }
+  return ways;
 }
 
 }  // namespace
@@ -130,7 +143,7 @@ Result<std::vector<Session>> RegistryClient::Impl::SessionsFor(const Call& call)
                      : call.need == Need::kResolve ? endpoint.can_resolve
                                                    : endpoint.can_pull;
     if (!can) continue;
-    std::ranges::move(ByCertificate(endpoint), std::back_inserter(endpoints));
+    std::ranges::move(WaysTo(endpoint), std::back_inserter(endpoints));
     // An image whose parts are at two servers is at neither.
     if (call.need == Need::kPush) break;
   }
@@ -150,7 +163,7 @@ Result<std::vector<Session>> RegistryClient::Impl::SessionsFor(const Call& call)
 std::string RegistryClient::Impl::Place(const Session& session) {
   const AuthScope& scope = session.scope();
   if (!scope.endpoint.problem.empty()) return "at " + scope.endpoint.base_url;
-  return "at " + scope.base.scheme + "://" + HostPort(scope.base);
+  return "at " + Origin(scope.base);
 }
 
 RegistryClient::RegistryClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

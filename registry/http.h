@@ -33,10 +33,9 @@ struct HttpOptions {
 struct HttpResponse {
   long status = 0;
   std::multimap<std::string, std::string> headers{};  // names in lower case
-  std::string body{};         // up to `max_body_bytes`; empty if the body went to a sink
-  std::string answered_by{};  // "token service '...'"; empty: whoever was asked
-
-  // The first of that name, or "".
+  std::string body{};  // up to `max_body_bytes`; empty if the body went to a sink
+  // "token service '...'", "redirected to '...'"; empty: the server that was asked.
+  std::string answered_by{};
   std::string Header(std::string_view name) const;
   std::optional<uint64_t> ContentLength() const;
   bool IsSuccess() const { return status >= 200 && status < 300; }

@@ -48,6 +48,7 @@ Result<HttpResponse> Session::SendOnce(const HttpRequest& original) {
       LOCKET_TRY_ASSIGN(request.url, RedirectTarget(request, response));
       continue;
     }
+    if (!ours) response.answered_by = "redirected to '" + Origin(request.url) + "'";
     if (!ours || (response.status != 401 && response.status != 403)) return response;
     LOCKET_TRY_ASSIGN(AuthAnswer answer,
                       parts_.authorizer.Answer(scope_, response, tries, parts_.call.stop));

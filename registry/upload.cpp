@@ -176,9 +176,10 @@ Result<bool> ProbeBlob(Session& session, const Descriptor& blob) {
   LOCKET_TRY_ASSIGN(const HttpRequest request,
                     session.Request("HEAD", "blobs/" + blob.digest.ToText()));
   LOCKET_TRY_ASSIGN(const HttpResponse response, session.Send(request));
-  if (response.status == 401 || response.status == 403 || IsBusy(response)) {
-    return session.Unexpected(response);
-  }
+  // What a store says, to which HEAD was redirected, is not about who may push here.
+  const bool refused =
+      response.answered_by.empty() && (response.status == 401 || response.status == 403);
+  if (refused || IsBusy(response)) return session.Unexpected(response);
   const auto length = response.ContentLength();
   return response.IsSuccess() && (!length || response.IsEncoded() || *length == blob.size);
 }

@@ -92,6 +92,8 @@ std::string HostPort(const Url& url) {
   return usual ? host : host + ":" + std::to_string(url.port);
 }
 
+std::string Origin(const Url& url) { return url.scheme + "://" + HostPort(url); }
+
 Result<Url> StayOnHttps(const Url& from, Url url) {
   if (from.scheme != "https" || url.scheme == "https") return url;
   if (url.host != from.host || (url.port != 80 && url.port != from.port)) {

@@ -31,6 +31,9 @@ Result<Url> ResolveUrl(const Url& base, std::string_view reference);
 // "host", "host:port", "[::1]:port": as registries are named, without the scheme's own port.
 std::string HostPort(const Url& url);
 
+// "https://host:port", for a person.
+std::string Origin(const Url& url);
+
 // `url` as it may be used on the way from `from`. A server behind a gateway may not know that its
 // clients speak https, so an http URL of the same host becomes https. kFailedPrecondition: it leads
 // from https to plain http elsewhere.

@@ -121,6 +121,20 @@ TEST_F(OriginTlsTest, EachClientCertificateIsTried) {
   EXPECT_TRUE(client->PushBlobBytes(image, image::DescriptorOf("x", "abc"), "abc").ok());
 }
 
+// As containerd: TLS settings of an http URL say that https is meant where it is to be had.
+TEST_F(OriginTlsTest, AnHttpEndpointWithTlsSettingsIsAskedByHttpsFirst) {
+  const auto plain = Start("plain", "", "");
+  ClientOptions options{.certs_directory = directory_.path() / "certs.d"};
+  options.retry.max_attempts = 1;
+  const auto client = *RegistryClient::Create(std::move(options));
+  for (const std::string& host : {second_->host(), plain->host()}) {
+    Configure(host, "server = \"http://" + host + "\"\nskip_verify = true\n" + ClientLines());
+    const auto image = *image::ParseReference(host + "/a/b:1");
+    const auto pushed = client->PushBlobBytes(image, image::DescriptorOf("x", "abc"), "abc");
+    EXPECT_TRUE(pushed.ok()) << pushed.error().message();
+  }
+}
+
 TEST_F(OriginTlsTest, AMissingCaIsNotAMissingImage) {
   const auto answer = Get("https://" + first_->host() + "/v2/", {.ca_files = {"/absent.pem"}});
   EXPECT_EQ(answer.error().code(), ErrorCode::kFailedPrecondition);

@@ -178,6 +178,12 @@ const Quirk kQuirks[] = {
      .before = RefuseAlways("HEAD", "", {.status = 200, .content_length = 7})},
     {.name = "HeadClaimsEveryBlobEmpty",
      .before = RefuseAlways("HEAD", "", {.status = 200, .content_length = 0})},
+    {.name = "HeadIsRedirectedToAStoreThatSignsGetOnly",
+     .before = [](Quirky&, const SeenRequest& request) -> std::optional<Reply> {
+       static ScriptedServer store([](const SeenRequest&) { return Reply{.status = 403}; });
+       if (request.method != "HEAD") return {};
+       return Reply{.status = 307, .headers = {"Location: " + store.url() + "/signed"}};
+     }},
     {.name = "HeadBusyOnce",
      .before = RefuseOnce("HEAD", "", {.status = 503, .headers = {"Retry-After: 2"}})},
     // Opening an upload.
