@@ -21,7 +21,8 @@ struct OverlayPlace {
 };
 
 // The mount. Pure. What a layer says in trusted.overlay.* about other places of the image is not
-// followed, and no device opens under `target`.
+// followed, and no device opens under `target`, as long as nobody binds it elsewhere without nodev:
+// crun 1.8 does.
 device::MountSpec OverlayMount(const OverlayPlace& place);
 
 }  // namespace locket::guest_mounter

@@ -32,7 +32,8 @@ std::string XattrText(const std::string& path) {
   return text;
 }
 
-std::string Describe(const std::string& path, std::map<ino_t, std::string>& first_names) {
+std::string Describe(const std::string& path,
+                     std::map<std::pair<dev_t, ino_t>, std::string>& first_names) {
   struct stat status {};
   EXPECT_EQ(::lstat(path.c_str(), &status), 0) << path;
   std::ostringstream line;
@@ -40,7 +41,7 @@ std::string Describe(const std::string& path, std::map<ino_t, std::string>& firs
        << " " << status.st_mtim.tv_sec << "." << status.st_mtim.tv_nsec << " " << status.st_rdev
        << XattrText(path);
   if (S_ISDIR(status.st_mode)) return line.str();
-  const auto [first, is_new] = first_names.emplace(status.st_ino, path);
+  const auto [first, is_new] = first_names.emplace(std::pair(status.st_dev, status.st_ino), path);
   if (!is_new) line << " link to " << first->second;
   if (S_ISLNK(status.st_mode)) line << " -> " << fs::read_symlink(path).string();
   if (S_ISREG(status.st_mode)) {
@@ -53,7 +54,7 @@ std::string Describe(const std::string& path, std::map<ino_t, std::string>& firs
 
 std::map<std::string, std::string> ListTree(const std::string& root) {
   std::map<std::string, std::string> tree;
-  std::map<ino_t, std::string> first_names;
+  std::map<std::pair<dev_t, ino_t>, std::string> first_names;
   std::vector<std::string> paths{root};
   for (const auto& entry : fs::recursive_directory_iterator(root)) paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());

@@ -16,6 +16,7 @@ namespace locket::guest_agent {
 namespace {
 
 constexpr int kConnectTimeoutMs = 20000;
+constexpr int kTargets = 255;  // of a virtio-scsi adapter
 constexpr size_t kMaxConsoleBytes = 4 << 20;
 
 std::vector<std::string> QemuArguments(const VmOptions& options, const std::string& cmdline,
@@ -55,6 +56,8 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
       "socket,id=agent,path=" + (directory / "agent").string(),
       "-device",
       "virtserialport,chardev=agent,name=dev.locket.agent",
+      "-qmp",
+      "unix:" + (directory / "qmp").string() + ",server=on,wait=off",
       "-device",
       "virtio-scsi-pci,id=scsi0"};
   if (options.nic_mac) {
@@ -63,12 +66,16 @@ std::vector<std::string> QemuArguments(const VmOptions& options, const std::stri
   }
   int number = 0;
   for (const VmDisk& disk : options.disks) {
-    const std::string node = "disk" + std::to_string(number++);
-    argv.insert(argv.end(),
-                {"-blockdev",
-                 "driver=raw,read-only=" + std::string(disk.writable ? "off" : "on") +
-                     ",node-name=" + node + ",file.driver=file,file.filename=" + disk.file.string(),
-                 "-device", "scsi-hd,drive=" + node + ",bus=scsi0.0,serial=" + disk.serial});
+    const std::string node = "disk" + std::to_string(number);
+    argv.insert(
+        argv.end(),
+        {"-blockdev",
+         "driver=raw,read-only=" + std::string(disk.writable ? "off" : "on") +
+             ",node-name=" + node + ",file.driver=file,file.filename=" + disk.file.string(),
+         "-device",
+         "scsi-hd,drive=" + node + ",bus=scsi0.0,scsi-id=" + std::to_string(number % kTargets) +
+             ",lun=" + std::to_string(number / kTargets) + ",serial=" + disk.serial});
+    ++number;
   }
   argv.insert(argv.end(), options.more_arguments.begin(), options.more_arguments.end());
   return argv;

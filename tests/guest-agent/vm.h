@@ -38,6 +38,9 @@ class Vm {
   // The agent's service; calls wait until it is up.
   rpc::TtrpcClient& agent() { return *agent_; }
 
+  // Where QEMU takes orders (QMP).
+  std::filesystem::path qmp() const { return directory_.path() / "qmp"; }
+
   // What the guest wrote on its console so far.
   std::string Console() const;
 

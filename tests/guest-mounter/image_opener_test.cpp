@@ -355,6 +355,22 @@ TEST_F(ImageOpenerTest, WhatIsWrittenGoesToTheScratchIfThereIsOne) {
   EXPECT_TRUE(std::filesystem::is_empty(scratch)) << "and none of what was written";
 }
 
+// overlayfs shows the attributes of the upper side.
+TEST_F(ImageOpenerTest, TheRootDirectoryHasTheModeThatTheTopmostLayerGivesIt) {
+  const auto scratch = directory_.path() / "pod-scratch";
+  std::filesystem::create_directory(scratch);
+  ImageOpener opener = Opener(Pinning({image_}));
+  OpenRequest request = Request(image_);
+  request.scratch = scratch;
+  const auto open = opener.Open(request);
+  ASSERT_TRUE(open.ok());
+  const auto mode = [](const std::filesystem::path& path) {
+    return std::filesystem::status(path).permissions();
+  };
+  const auto upper = std::filesystem::directory_iterator(scratch)->path() / "upper";
+  EXPECT_EQ(mode(upper), mode(directory_.path() / "layers/l1"));
+}
+
 TEST_F(ImageOpenerTest, AFailureLeavesNothingOnTheScratchEither) {
   const auto scratch = directory_.path() / "pod-scratch";
   std::filesystem::create_directory(scratch);
