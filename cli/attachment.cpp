@@ -55,7 +55,8 @@ Status CopyTo(ImageAccess& access, const ImageLocation& place, Attachment kind,
   const auto all = there ? Join(there->manifest.layers, ours) : ours;
   if (there && all.size() == there->manifest.layers.size()) return Ok();
   if (all.size() > image::kMaxLayers) {
-    return Error(ErrorCode::kResourceExhausted, "together they are more than 128");
+    return Error(ErrorCode::kResourceExhausted,
+                 "together they are more than " + std::to_string(image::kMaxLayers));
   }
   LOCKET_TRY_ASSIGN(const auto target, access.OpenTarget(place));
   for (const auto& layer : ours) LOCKET_TRY(CopyBlob(*from.source, *target, layer));

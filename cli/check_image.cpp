@@ -2,6 +2,7 @@
 
 #include "cli/layer_image.h"
 #include "image/key_packet.h"
+#include "image/media_type.h"
 #include "image/sealed_image.h"
 #include "verity/verify_layer.h"
 
@@ -30,9 +31,11 @@ Status VerifyOne(image::ImageSource& source, const image::Descriptor& layer,
   return verity::VerifyLayer(fd.get(), info.identity, checked).While("dm-verity");
 }
 
-Status VerifyOrdinary(image::ImageSource& source, const ImageDocuments& image,
+// An image or an artifact, whose config may be anything.
+Status VerifyOrdinary(image::ImageSource& source, const image::Manifest& manifest,
                       const VerifyImageOptions& options, Progress& progress) {
-  const auto& layers = image.manifest.layers;
+  const auto& layers = manifest.layers;
+  LOCKET_TRY(source.OpenBlobFile(manifest.config).While("config"));
   for (size_t i = 0; i < layers.size(); ++i) {
     progress.Start("layer " + std::to_string(i + 1) + " of " + std::to_string(layers.size()),
                    layers[i].size);
@@ -40,7 +43,10 @@ Status VerifyOrdinary(image::ImageSource& source, const ImageDocuments& image,
     auto fetched = source.OpenBlobFile(layers[i]);
     if (!fetched.ok()) {
       progress.Clear();
-      return std::move(fetched).error().While(LayerText(image.manifest, i));
+      const bool foreign = image::IsNotDistributable(layers[i].media_type);
+      return std::move(fetched).error().While(
+          LayerText(manifest, i) +
+          (foreign ? ", a foreign layer, which its source need not have" : ""));
     }
     progress.Finish("its digest is right; it is not sealed");
   }
@@ -51,12 +57,14 @@ Status VerifyOrdinary(image::ImageSource& source, const ImageDocuments& image,
 
 Status VerifyImage(image::ImageSource& source, const VerifyImageOptions& options,
                    Progress& progress) {
-  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source));
-  const bool sealed = image::ClaimsToBeSealed(image.manifest);
-  if (!sealed && options.ordinary_too) return VerifyOrdinary(source, image, options, progress);
+  LOCKET_TRY_ASSIGN(auto content, source.GetManifest());
+  LOCKET_TRY_ASSIGN(const auto manifest, image::DecodeManifest(content.bytes).While("manifest"));
+  const bool sealed = image::ClaimsToBeSealed(manifest);
+  if (!sealed && options.ordinary_too) return VerifyOrdinary(source, manifest, options, progress);
   if (!sealed) {
     return Error(ErrorCode::kFailedPrecondition, "the image is not sealed");
   }
+  LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadDocuments(source, std::move(content)));
   LOCKET_TRY_ASSIGN(const auto infos, image::CheckSealedImage(image.manifest, image.config));
   for (size_t i = 0; i < infos.size(); ++i) {
     const auto& layer = image.manifest.layers[i];

@@ -18,13 +18,18 @@ namespace locket::cli {
 // a rule of docs/formats/image.md is an error that says which.
 Result<std::string> DescribeImage(const std::string& name, const ImageDocuments& image, bool json);
 
+// The same of an artifact, whose config describes no image.
+std::string DescribeArtifact(const std::string& name, const image::ManifestContent& content,
+                             const image::Manifest& manifest, bool json);
+
 // What `locket image seal` prints.
 std::string DescribeSealed(const std::string& target, const SealImageReport& report, bool json);
 std::string DescribeSealed(const std::string& target, const SealIndexReport& report, bool json);
 
 struct VerifyImageOptions {
   const Secret* kek = nullptr;  // also opens every key packet
-  bool ordinary_too = false;    // of one that is not sealed only the digests are checked
+  // Of an image that is not sealed, and of an artifact, only the digests are checked.
+  bool ordinary_too = false;
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/parallel.h"
+#include "image/index_walk.h"
 #include "image/manifest.h"
 #include "image/media_type.h"
 
@@ -17,14 +18,12 @@ using image::Descriptor;
 using image::Digest;
 using image::ManifestContent;
 
-constexpr int kMaxIndexDepth = 4;
-constexpr size_t kMaxDocuments = 1024;
-
 // What is to be put, found by walking down from the top. Children stand before their index.
 struct Plan {
   std::vector<ManifestContent> documents{};
   std::vector<Descriptor> blobs{};         // each once
   std::map<Digest, Descriptor> renamed{};  // documents that were rewritten, by their old digest
+  uint64_t left_out = 0;                   // layers that the source says not to pass on
 };
 
 class Planner {
@@ -41,33 +40,46 @@ class Planner {
 
  private:
   Status Add(const ManifestContent& content, int depth) {
-    if (++seen_ > kMaxDocuments) {
+    if (++seen_ > image::kMaxWalkDocuments) {
       return Error(ErrorCode::kResourceExhausted, "more than 1024 manifests in one index");
     }
     if (plan_.renamed.contains(content.descriptor.digest)) return Ok();
     if (image::IsIndex(content.descriptor.media_type)) return AddIndex(content, depth);
     LOCKET_TRY_ASSIGN(const auto manifest, image::DecodeManifest(content.bytes));
     AddBlob(manifest.config);
-    for (const auto& layer : manifest.layers) AddBlob(layer);
-    if (!options_.rewrite) return AddDocument(content, content.bytes);
+    for (const auto& layer : manifest.layers) AddLayer(layer);
+    const bool is_image =
+        image::IsConfig(manifest.config.media_type) &&
+        !(content.descriptor.platform && content.descriptor.platform->IsUnknown());
+    const bool beside_images = depth > 0 && !is_image;
+    if (!options_.rewrite || beside_images) return AddDocument(content, content.bytes);
     LOCKET_TRY_ASSIGN(const std::string bytes, options_.rewrite(content));
     return AddDocument(content, bytes);
   }
 
   Status AddIndex(const ManifestContent& content, int depth) {
-    if (depth == kMaxIndexDepth) {
+    if (depth == image::kMaxIndexDepth) {
       return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
     }
     LOCKET_TRY_ASSIGN(auto index, image::DecodeIndex(content.bytes));
+    if (!index.unread.empty()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "the index has an entry that cannot be copied: " + index.unread[0].why +
+                       "; --platform copies one image of it");
+    }
     bool changed = false;
     for (auto& entry : index.manifests) {
+      if (!image::IsManifest(entry.media_type) && !image::IsIndex(entry.media_type)) {
+        AddBlob(entry);  // whatever it is, it has a digest
+        continue;
+      }
       const std::string name = "manifest " + entry.digest.ToText();
-      LOCKET_TRY_ASSIGN(const auto nested, source_.GetNested(entry).While(name));
+      LOCKET_TRY_ASSIGN(auto nested, source_.GetNested(entry).While(name));
+      nested.descriptor.platform = entry.platform;
       LOCKET_TRY(Add(nested, depth + 1).While(name));
       const Descriptor& now = plan_.renamed.at(entry.digest);
       changed = changed || now.digest != entry.digest;
-      entry.digest = now.digest;
-      entry.size = now.size;
+      image::Retarget(entry, now);
     }
     return AddDocument(content, changed ? image::EncodeIndex(index) : content.bytes);
   }
@@ -77,6 +89,12 @@ class Planner {
     plan_.renamed.emplace(from.descriptor.digest, descriptor);
     plan_.documents.push_back({.descriptor = descriptor, .bytes = std::move(bytes)});
     return Ok();
+  }
+
+  // A foreign layer is at its URLs, and a registry need neither have it nor take it.
+  void AddLayer(const Descriptor& layer) {
+    if (!image::IsNotDistributable(layer.media_type)) return AddBlob(layer);
+    if (blobs_.emplace(layer.digest).second) ++plan_.left_out;
   }
 
   void AddBlob(const Descriptor& blob) {
@@ -131,6 +149,7 @@ Result<CopyReport> CopyImage(image::ImageSource& source, image::ImageTarget& tar
   });
   CopyReport report{.top = plan.documents.back().descriptor,
                     .blobs = plan.blobs.size(),
+                    .blobs_left_out = plan.left_out,
                     .blobs_sent = sent,
                     .bytes_sent = bytes};
   if (copied.ok()) copied = Documents(plan, target, options, report);
@@ -139,7 +158,10 @@ Result<CopyReport> CopyImage(image::ImageSource& source, image::ImageTarget& tar
     return std::move(copied).error();
   }
   progress.Finish(std::to_string(report.blobs_sent) + " sent (" + HumanBytes(report.bytes_sent) +
-                  "), " + std::to_string(report.blobs - report.blobs_sent) + " there already");
+                  "), " + std::to_string(report.blobs - report.blobs_sent) + " there already" +
+                  (plan.left_out == 0
+                       ? ""
+                       : ", " + std::to_string(plan.left_out) + " foreign layers left out"));
   return report;
 }
 

@@ -105,6 +105,29 @@ Result<std::string> DescribeImage(const std::string& name, const ImageDocuments&
   return text.str();
 }
 
+std::string DescribeArtifact(const std::string& name, const image::ManifestContent& content,
+                             const image::Manifest& manifest, bool json) {
+  const std::string digest = content.descriptor.digest.ToText();
+  const std::string& type =
+      manifest.artifact_type.empty() ? manifest.config.media_type : manifest.artifact_type;
+  Json layers = Json::array();
+  std::ostringstream lines;
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    layers.push_back(LayerJson(manifest.layers[i]));
+    lines << LayerLine(i, manifest.layers[i], Printable(manifest.layers[i].media_type));
+  }
+  if (json) {
+    return JsonText({{"reference", name},
+                     {"manifest_digest", digest},
+                     {"config_digest", manifest.config.digest.ToText()},
+                     {"sealed", false},
+                     {"artifact_type", type},
+                     {"layers", layers}});
+  }
+  return "image     " + name + "\nmanifest  " + digest + "\nsealed    no\nartifact  " +
+         Printable(type) + "\nlayers\n" + lines.str();
+}
+
 std::string DescribeSealed(const std::string& target, const SealImageReport& report, bool json) {
   if (!json) return report.manifest.digest.ToText() + "\n";
   Json document{{"target", target}};

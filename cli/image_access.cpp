@@ -91,16 +91,10 @@ Result<std::unique_ptr<image::ImageSource>> ImageAccess::OpenImage(
   LOCKET_TRY_ASSIGN(const auto top, source->GetTop());
   if (image::IsIndex(top.descriptor.media_type)) return source;
   LOCKET_TRY_ASSIGN(const auto documents, ReadDocuments(*source));
-  const auto& config = documents.config;
-  const bool variant_fits =
-      platform_.variant.empty() || config.variant.empty() || config.variant == platform_.variant;
-  if (config.os == platform_.os && config.architecture == platform_.architecture && variant_fits) {
-    return source;
-  }
-  return Error(ErrorCode::kNotFound,
-               "'" + location.ToText() + "' is an image for " + PlatformText(config) +
-                   ", not for " + platform_.os + "/" + platform_.architecture +
-                   (platform_.variant.empty() ? "" : "/" + platform_.variant));
+  const image::Platform platform = documents.config.platform();
+  if (image::PlatformRank(platform_, platform)) return source;
+  return Error(ErrorCode::kNotFound, "'" + location.ToText() + "' is an image for " +
+                                         platform.ToText() + ", not for " + platform_.ToText());
 }
 
 std::function<void(uint64_t, uint64_t)> ImageAccess::Meter() {

@@ -13,6 +13,7 @@
 #include "cli/seal_image.h"
 #include "cli/sign_image.h"
 #include "cli/stop_on_signal.h"
+#include "image/media_type.h"
 
 namespace locket::cli {
 namespace {
@@ -149,7 +150,13 @@ Result<int> Inspect(const LookOptions& options, Context& context) {
   const std::string doing = "inspect '" + options.image + "'";
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(options.image));
   LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(location).While(doing));
-  LOCKET_TRY_ASSIGN(const auto documents, ReadDocuments(*source).While(doing));
+  LOCKET_TRY_ASSIGN(auto content, source->GetManifest().While(doing));
+  LOCKET_TRY_ASSIGN(const auto manifest, image::DecodeManifest(content.bytes).While(doing));
+  if (!image::IsConfig(manifest.config.media_type)) {
+    context.out << DescribeArtifact(options.image, content, manifest, options.json);
+    return 0;
+  }
+  LOCKET_TRY_ASSIGN(const auto documents, ReadDocuments(*source, std::move(content)).While(doing));
   LOCKET_TRY_ASSIGN(const std::string text,
                     DescribeImage(options.image, documents, options.json).While(doing));
   context.out << text;

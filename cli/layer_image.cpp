@@ -11,6 +11,7 @@
 #include "image/convert_layer.h"
 #include "image/key_packet.h"
 #include "image/media_type.h"
+#include "image/seal_documents.h"
 
 namespace locket::cli {
 namespace {
@@ -76,6 +77,7 @@ Result<LayerImage> OpenLayerImage(image::ImageSource& source, const ImageDocumen
   progress.Start(
       "layer " + std::to_string(layer + 1) + " of " + std::to_string(image.manifest.layers.size()),
       /*total=*/0);
+  LOCKET_TRY(image::CheckNotForeign(descriptor).While(LayerText(image.manifest, layer)));
   if (!image::IsSealedLayer(descriptor.media_type) && !image::IsTarLayer(descriptor.media_type)) {
     return Error(ErrorCode::kInvalidArgument, LayerText(image.manifest, layer) + ": media type '" +
                                                   descriptor.media_type +

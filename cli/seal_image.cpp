@@ -184,6 +184,11 @@ Result<ImageDocuments> ReadDocuments(image::ImageSource& source) {
 
 Result<ImageDocuments> ReadDocuments(image::ImageSource& source, image::ManifestContent content) {
   LOCKET_TRY_ASSIGN(auto manifest, image::DecodeManifest(content.bytes).While("manifest"));
+  if (!image::IsConfig(manifest.config.media_type)) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "it is an artifact, not an image: its config is '" + manifest.config.media_type +
+                     "'; artifacts can be copied, signed and verified");
+  }
   LOCKET_TRY_ASSIGN(
       const std::string bytes,
       image::ReadBlob(source, manifest.config, image::kMaxConfigBytes).While("config"));

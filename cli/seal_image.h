@@ -58,8 +58,9 @@ struct SealIndexReport {
 };
 
 // Seals every image of the index that the source's name points at, and puts an index of the same
-// platforms and annotations. Entries that are no images (attestations of a build) are left out, as
-// they speak of the image before. kInvalidArgument: no index. Else as SealImage.
+// platforms and annotations; images of an index inside it become its own. Entries that are no
+// images (artifacts, attestations of a build, which speak of the image before) are left out.
+// kInvalidArgument: no index, or none of images. Else as SealImage.
 Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget& target,
                                   const SealImageOptions& options, Progress& progress);
 
@@ -67,7 +68,8 @@ Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget
 Result<std::set<image::Digest>> DiffIds(image::ImageSource& source);
 Result<std::set<image::Digest>> DiffIdsOfAll(image::ImageSource& source);
 
-// Manifest and config of an image, their digests checked.
+// Manifest and config of an image, their digests checked. kFailedPrecondition: an artifact, whose
+// config describes no image.
 struct ImageDocuments {
   image::ManifestContent content;
   image::Manifest manifest;

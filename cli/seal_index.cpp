@@ -2,54 +2,58 @@
 #include <utility>
 
 #include "cli/seal_image.h"
+#include "image/index_walk.h"
 #include "image/media_type.h"
 
 namespace locket::cli {
 namespace {
 
-// What a build leaves beside its images, and says so: a manifest for no platform.
-bool IsImage(const image::Descriptor& entry) {
-  if (!image::IsManifest(entry.media_type)) return false;
-  return !entry.platform || entry.platform->os != "unknown";
-}
+struct Member {
+  image::Descriptor entry;  // what the index says of it
+  ImageDocuments image;
+};
 
-Result<ImageDocuments> ReadNested(image::ImageSource& source, const image::Descriptor& entry) {
-  LOCKET_TRY_ASSIGN(auto content, source.GetNested(entry));
-  return ReadDocuments(source, std::move(content));
-}
-
-// Entries of an index within an index are not looked for: builders make none.
-Result<image::Index> ReadIndex(const image::ManifestContent& top) {
-  if (!image::IsIndex(top.descriptor.media_type)) {
-    return Error(ErrorCode::kInvalidArgument, "the name points at one image, not at an index");
-  }
-  LOCKET_TRY_ASSIGN(image::Index index, image::DecodeIndex(top.bytes));
-  std::erase_if(index.manifests, [](const auto& entry) { return !IsImage(entry); });
-  if (!index.manifests.empty()) return index;
+// The images of an index and of those in it. What is no image (an attestation of a build, an
+// artifact) is left out.
+Result<std::vector<Member>> ReadMembers(image::ImageSource& source,
+                                        const image::ManifestContent& top) {
+  std::vector<Member> members;
+  const auto take = [&](const image::Descriptor& entry,
+                        const image::ManifestContent& document) -> Status {
+    if (image::IsIndex(document.descriptor.media_type)) return Ok();
+    if (entry.platform && entry.platform->IsUnknown()) return Ok();
+    LOCKET_TRY_ASSIGN(const auto manifest, image::DecodeManifest(document.bytes));
+    if (!image::IsConfig(manifest.config.media_type)) return Ok();
+    LOCKET_TRY_ASSIGN(auto documents, ReadDocuments(source, document));
+    members.push_back({.entry = entry, .image = std::move(documents)});
+    return Ok();
+  };
+  LOCKET_TRY(image::WalkDocuments(source, top, take));
+  if (!members.empty()) return members;
   return Error(ErrorCode::kInvalidArgument, "the index has no images");
 }
 
 }  // namespace
 
-std::string PlatformText(const image::ImageConfig& config) {
-  return config.os + "/" + config.architecture +
-         (config.variant.empty() ? "" : "/" + config.variant);
-}
+std::string PlatformText(const image::ImageConfig& config) { return config.platform().ToText(); }
 
 Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget& target,
                                   const SealImageOptions& options, Progress& progress) {
   LOCKET_TRY_ASSIGN(const auto top, source.GetTop());
-  LOCKET_TRY_ASSIGN(image::Index index, ReadIndex(top));
+  if (!image::IsIndex(top.descriptor.media_type)) {
+    return Error(ErrorCode::kInvalidArgument, "the name points at one image, not at an index");
+  }
+  LOCKET_TRY_ASSIGN(image::Index index, image::DecodeIndex(top.bytes));
+  LOCKET_TRY_ASSIGN(const auto members, ReadMembers(source, top));
+  index.manifests.clear();
+  index.unread.clear();
   SealIndexReport report{.index = top.descriptor, .images = {}};
-  for (auto& entry : index.manifests) {
-    const std::string name = "manifest " + entry.digest.ToText();
-    LOCKET_TRY_ASSIGN(const auto image, ReadNested(source, entry).While(name));
+  for (const auto& [entry, image] : members) {
     const std::string platform = PlatformText(image.config);
     LOCKET_TRY_ASSIGN(auto sealed,
                       SealNestedImage(source, image, target, options, progress).While(platform));
-    entry.media_type = sealed.manifest.media_type;
-    entry.digest = sealed.manifest.digest;
-    entry.size = sealed.manifest.size;
+    index.manifests.push_back(entry);
+    image::Retarget(index.manifests.back(), sealed.manifest);
     report.images.emplace_back(platform, std::move(sealed));
   }
   index.media_type = image::kOciIndex;
@@ -68,9 +72,8 @@ Result<std::set<image::Digest>> DiffIdsOfAll(image::ImageSource& source) {
   LOCKET_TRY_ASSIGN(const auto top, source.GetTop());
   if (!image::IsIndex(top.descriptor.media_type)) return DiffIds(source);
   std::set<image::Digest> found;
-  LOCKET_TRY_ASSIGN(const image::Index index, ReadIndex(top));
-  for (const auto& entry : index.manifests) {
-    LOCKET_TRY_ASSIGN(const auto image, ReadNested(source, entry));
+  LOCKET_TRY_ASSIGN(const auto members, ReadMembers(source, top));
+  for (const auto& [entry, image] : members) {
     found.insert(image.config.diff_ids.begin(), image.config.diff_ids.end());
   }
   return found;

@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "cli/attachment.h"
+#include "image/index_walk.h"
 #include "image/manifest.h"
 #include "image/media_type.h"
 
@@ -17,8 +18,6 @@ using image::ImageSignature;
 using image::ImageSource;
 
 namespace {
-
-constexpr int kMaxIndexDepth = 4;
 
 Result<ImageSignature> ReadSignature(ImageSource& source, const Descriptor& layer) {
   const auto annotation = layer.annotations.find(std::string(image::kSignatureAnnotation));
@@ -75,7 +74,8 @@ class Signer {
     std::vector<Descriptor> layers;
     if (there) layers = std::move(there->manifest.layers);
     if (layers.size() >= image::kMaxLayers) {
-      return Error(ErrorCode::kResourceExhausted, "it has 128 signatures already");
+      return Error(ErrorCode::kResourceExhausted,
+                   "it has " + std::to_string(layers.size()) + " signatures already");
     }
     LOCKET_TRY(Push(place, digest, std::move(layers)).While("push the signature"));
     return SignedDocument{.digest = digest, .was_signed = false};
@@ -102,20 +102,14 @@ class Signer {
 };
 
 // `top` and all that is in it, each once.
-Status Collect(ImageSource& source, const image::ManifestContent& top, int depth,
-               std::vector<Digest>& found) {
-  if (std::ranges::find(found, top.descriptor.digest) != found.end()) return Ok();
-  found.push_back(top.descriptor.digest);
-  if (!image::IsIndex(top.descriptor.media_type)) return Ok();
-  if (depth == kMaxIndexDepth) {
-    return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
-  }
-  LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes));
-  for (const auto& entry : index.manifests) {
-    LOCKET_TRY_ASSIGN(const auto nested, source.GetNested(entry));
-    LOCKET_TRY(Collect(source, nested, depth + 1, found));
-  }
-  return Ok();
+Result<std::vector<Digest>> DocumentsOf(ImageSource& source, const image::ManifestContent& top) {
+  std::vector<Digest> found;
+  const auto note = [&](const Descriptor&, const image::ManifestContent& document) {
+    found.push_back(document.descriptor.digest);
+    return Ok();
+  };
+  LOCKET_TRY(image::WalkDocuments(source, top, note));
+  return found;
 }
 
 std::string NameFor(const ImageLocation& location) {
@@ -131,8 +125,7 @@ Result<std::vector<SignedDocument>> SignImage(ImageAccess& access, const ImageLo
   LOCKET_TRY_ASSIGN(const auto source, access.OpenImage(location));
   LOCKET_TRY_ASSIGN(const auto top,
                     options.only_platform ? source->GetManifest() : source->GetTop());
-  std::vector<Digest> documents;
-  LOCKET_TRY(Collect(*source, top, 0, documents));
+  LOCKET_TRY_ASSIGN(const std::vector<Digest> documents, DocumentsOf(*source, top));
   // Refused before anything is pushed.
   LOCKET_TRY(AttachmentLocation(location, top.descriptor.digest, Attachment::kSignatures));
   Signer signer(access, location, key, public_key,
@@ -154,9 +147,8 @@ Status CheckSignedBy(ImageAccess& access, const ImageLocation& location, ImageSo
   if (checked.ok()) return checked;
   LOCKET_TRY_ASSIGN(const auto top, source.GetTop());
   if (image::IsIndex(top.descriptor.media_type)) {
-    LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes));
-    const bool listed =
-        std::ranges::find(index.manifests, digest, &Descriptor::digest) != index.manifests.end();
+    LOCKET_TRY_ASSIGN(const auto documents, DocumentsOf(source, top));
+    const bool listed = std::ranges::find(documents, digest) != documents.end();
     if (listed && CheckDocument(access, location, key, top.descriptor.digest).ok()) return Ok();
   }
   return std::move(checked).While("manifest " + digest.ToText());

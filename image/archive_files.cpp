@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/file.h"
@@ -52,11 +54,15 @@ class Input {
         return -1;
       }
       const ssize_t n = ::read(fd_.get(), buffer_.data(), buffer_.size());
-      if (n >= 0) return n;
+      if (n >= 0) {
+        bytes_ += static_cast<uint64_t>(n);
+        return n;
+      }
       if (errno != EINTR && errno != EAGAIN) return Fail("read");
     }
   }
   const std::optional<Error>& failure() const { return failure_; }
+  uint64_t bytes() const { return bytes_; }  // read so far
 
  private:
   Input(UniqueFd fd, UniqueFd stopped, const std::stop_token& stop)
@@ -77,6 +83,7 @@ class Input {
   std::stop_callback<Wake> on_stop_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);
   std::optional<Error> failure_{};
+  uint64_t bytes_ = 0;
 };
 
 // "./a//b" -> "a/b"; nothing if it leads outside.
@@ -86,6 +93,7 @@ std::optional<std::string> Normalize(const fs::path& name) {
   return normal;
 }
 
+// Files by their names in the archive, on disk under numbers.
 class ArchiveFiles final : public LocalFiles {
  public:
   explicit ArchiveFiles(TempDir directory) : directory_(std::move(directory)) {}
@@ -93,82 +101,157 @@ class ArchiveFiles final : public LocalFiles {
   Result<UniqueFd> Open(const std::string& name) override {
     std::string at = Normalize(name).value_or(name);
     for (int i = 0; i < kMaxLinks; ++i) {
+      if (ambiguous_.contains(at)) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "'" + at + "' stands twice in the archive, with different bytes");
+      }
       const auto file = files_.find(at);
       if (file != files_.end()) return OpenFile(file->second, O_RDONLY);
-      const auto link = links_.find(at);
-      if (link == links_.end()) break;
-      at = link->second;
+      auto next = Follow(at);
+      if (!next) break;
+      at = std::move(*next);
     }
     return Error(ErrorCode::kNotFound, "the archive holds no file '" + name + "'");
   }
 
-  Status Unpack(archive* reader) {
-    std::vector<std::byte> buffer(kBufferBytes);
-    for (size_t count = 0;; ++count) {
-      archive_entry* entry = nullptr;
-      const int state = archive_read_next_header(reader, &entry);
-      if (state == ARCHIVE_EOF) return Ok();
-      // A warning is about names or times, which are nothing to us.
-      if (state != ARCHIVE_OK && state != ARCHIVE_WARN) return Damaged(reader);
-      if (count == kMaxEntries) {
-        return Error(ErrorCode::kResourceExhausted, "more than 100000 entries");
-      }
-      LOCKET_TRY(UnpackEntry(reader, entry, buffer));
-    }
+  fs::path NewPath() { return directory_.path() / std::to_string(next_++); }
+
+  // Of several of one name, some tools read the first and some the last: they have to be the same.
+  Status AddFile(const std::string& name, const fs::path& path) {
+    const auto [there, is_new] = files_.emplace(name, path);
+    if (is_new) return Ok();
+    LOCKET_TRY_ASSIGN(const Digest before, DigestOf(there->second));
+    LOCKET_TRY_ASSIGN(const Digest again, DigestOf(path));
+    ::unlink(path.c_str());
+    if (before != again) ambiguous_.insert(name);
+    return Ok();
+  }
+
+  void AddLink(const std::string& name, const std::string& target) {
+    const auto normal = Normalize(target);
+    // One that leads outside is as good as absent.
+    if (normal && target.size() <= kMaxNameBytes) links_.emplace(name, *normal);
   }
 
  private:
-  static Error Damaged(archive* reader) {
-    const char* why = archive_error_string(reader);
-    return {ErrorCode::kDataLoss,
-            std::string("not a tar archive, or damaged: ") + (why == nullptr ? "unknown" : why)};
+  static Result<Digest> DigestOf(const fs::path& path) {
+    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_RDONLY));
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return Error::FromErrno(errno, "stat");
+    return DigestOfFile(fd.get(), static_cast<uint64_t>(status.st_size));
   }
 
-  Status UnpackEntry(archive* reader, archive_entry* entry, std::span<std::byte> buffer) {
-    const char* raw_name = archive_entry_pathname(entry);
-    if (raw_name == nullptr || std::string_view(raw_name).size() > kMaxNameBytes) return Ok();
-    const auto name = Normalize(raw_name);
-    if (!name) return Ok();
-    if (const char* target = archive_entry_hardlink(entry); target != nullptr) {
-      return AddLink(*name, target);
+  // Where `name`, or a directory on the way to it, is a link to.
+  std::optional<std::string> Follow(const std::string& name) const {
+    for (size_t end = name.size(); end != std::string::npos && end > 0;
+         end = name.rfind('/', end - 1)) {
+      const auto link = links_.find(name.substr(0, end));
+      if (link != links_.end()) return link->second + name.substr(end);
     }
-    if (archive_entry_filetype(entry) == AE_IFLNK) {
-      const char* target = archive_entry_symlink(entry);
-      if (target == nullptr) return Ok();
-      return AddLink(*name, (fs::path(*name).parent_path() / target).string());
-    }
-    if (archive_entry_filetype(entry) != AE_IFREG) return Ok();
-    // A few bytes would fill the disk.
-    if (archive_entry_sparse_count(entry) > 0) {
-      return Error(ErrorCode::kInvalidArgument,
-                   "'" + *name + "' is a sparse file; make the archive without --sparse");
-    }
-    const fs::path path = directory_.path() / std::to_string(files_.size());
-    LOCKET_TRY(WriteEntry(reader, path, buffer).While("unpack '" + *name + "'"));
-    if (files_.emplace(*name, path).second) return Ok();
-    return Error(ErrorCode::kInvalidArgument, "'" + *name + "' stands twice in the archive");
-  }
-
-  Status AddLink(const std::string& name, const std::string& target) {
-    const auto normal = Normalize(target);
-    if (normal && target.size() <= kMaxNameBytes) links_.emplace(name, *normal);
-    return Ok();  // one that leads outside is as good as absent
-  }
-
-  static Status WriteEntry(archive* reader, const fs::path& path, std::span<std::byte> buffer) {
-    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL));
-    while (true) {
-      const auto n = archive_read_data(reader, buffer.data(), buffer.size());
-      if (n == ARCHIVE_RETRY) continue;
-      if (n < 0) return Damaged(reader);
-      if (n == 0) return Ok();
-      LOCKET_TRY(WriteFull(fd.get(), buffer.first(static_cast<size_t>(n))));
-    }
+    return std::nullopt;
   }
 
   TempDir directory_;
   std::map<std::string, fs::path> files_;
   std::map<std::string, std::string> links_;
+  std::set<std::string> ambiguous_;  // names of files that differ
+  size_t next_ = 0;
+};
+
+// Takes an archive apart, entry by entry.
+class Unpacker {
+ public:
+  Unpacker(archive* reader, const Input& input, const UnpackOptions& options, ArchiveFiles& files)
+      : reader_(reader), input_(input), options_(options), files_(files) {}
+
+  Status Unpack() {
+    for (size_t count = 0;; ++count) {
+      archive_entry* entry = nullptr;
+      const int state = archive_read_next_header(reader_, &entry);
+      if (state == ARCHIVE_EOF) return Ok();
+      // A warning is about names or times, which are nothing to us.
+      if (state != ARCHIVE_OK && state != ARCHIVE_WARN) return Damaged();
+      if (count == kMaxEntries) {
+        return Error(ErrorCode::kResourceExhausted, "more than 100000 entries");
+      }
+      LOCKET_TRY(Take(entry));
+    }
+  }
+
+ private:
+  Status Take(archive_entry* entry) {
+    const char* raw_name = archive_entry_pathname(entry);
+    std::optional<std::string> name;
+    if (raw_name != nullptr && std::string_view(raw_name).size() <= kMaxNameBytes) {
+      name = Normalize(raw_name);
+    }
+    if (name && TakeLink(entry, *name)) return Read(-1);
+    if (!name || archive_entry_filetype(entry) != AE_IFREG || !options_.wanted(*name)) {
+      return Read(-1);
+    }
+    // A few bytes would fill the disk.
+    if (archive_entry_sparse_count(entry) > 0) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "'" + *name + "' is a sparse file; make the archive without --sparse");
+    }
+    const fs::path path = files_.NewPath();
+    LOCKET_TRY_ASSIGN(const UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_EXCL));
+    LOCKET_TRY(Read(fd.get()).While("unpack '" + *name + "'"));
+    return files_.AddFile(*name, path);
+  }
+
+  bool TakeLink(archive_entry* entry, const std::string& name) {
+    if (const char* target = archive_entry_hardlink(entry); target != nullptr) {
+      files_.AddLink(name, target);
+      return true;
+    }
+    if (archive_entry_filetype(entry) != AE_IFLNK) return false;
+    const char* target = archive_entry_symlink(entry);
+    if (target != nullptr) files_.AddLink(name, (fs::path(name).parent_path() / target).string());
+    return true;
+  }
+
+  // The entry's bytes into `fd`, or nowhere if it is -1: what is passed over is unpacked, too.
+  Status Read(int fd) {
+    while (true) {
+      const void* bytes = nullptr;
+      size_t size = 0;
+      la_int64_t offset = 0;
+      const int state = archive_read_data_block(reader_, &bytes, &size, &offset);
+      if (state == ARCHIVE_EOF) return Ok();
+      if (state == ARCHIVE_RETRY) continue;
+      if (state != ARCHIVE_OK && state != ARCHIVE_WARN) return Damaged();
+      LOCKET_TRY(CheckAllowance());
+      if (fd >= 0) {
+        LOCKET_TRY(WriteFull(fd, std::span(static_cast<const std::byte*>(bytes), size)));
+      }
+    }
+  }
+
+  Status CheckAllowance() const {
+    const auto unpacked = static_cast<uint64_t>(archive_filter_bytes(reader_, 0));
+    if (unpacked > options_.max_bytes) {
+      return Error(ErrorCode::kResourceExhausted,
+                   "the archive unpacks to more than " + std::to_string(options_.max_bytes) +
+                       " bytes; take the image from a registry or a layout");
+    }
+    const bool suspicious = unpacked > options_.unsuspicious_bytes;
+    if (!suspicious || unpacked / options_.max_ratio <= input_.bytes()) return Ok();
+    return Error(ErrorCode::kResourceExhausted, "the archive unpacks to more than " +
+                                                    std::to_string(options_.max_ratio) +
+                                                    " times its size");
+  }
+
+  Error Damaged() const {
+    const char* why = archive_error_string(reader_);
+    return {ErrorCode::kDataLoss,
+            std::string("not a tar archive, or damaged: ") + (why == nullptr ? "unknown" : why)};
+  }
+
+  archive* reader_;
+  const Input& input_;
+  const UnpackOptions& options_;
+  ArchiveFiles& files_;
 };
 
 // Raw is not among the formats: a file that is no archive is refused. Nor are the filters for which
@@ -184,9 +267,8 @@ bool Prepare(archive* reader) {
 }  // namespace
 
 Result<std::unique_ptr<LocalFiles>> UnpackArchive(UniqueFd archive_fd,
-                                                  const fs::path& temporary_directory,
-                                                  const std::stop_token& stop) {
-  LOCKET_TRY_ASSIGN(const auto input, Input::Open(std::move(archive_fd), stop));
+                                                  const UnpackOptions& options) {
+  LOCKET_TRY_ASSIGN(const auto input, Input::Open(std::move(archive_fd), options.stop));
   const Reader reader(archive_read_new());
   if (reader == nullptr || !Prepare(reader.get())) {
     return Error(ErrorCode::kInternal, "libarchive failed");
@@ -198,9 +280,10 @@ Result<std::unique_ptr<LocalFiles>> UnpackArchive(UniqueFd archive_fd,
     if (input->failure()) return *input->failure();
     return Error(ErrorCode::kInvalidArgument, archive_error_string(reader.get()));
   }
-  LOCKET_TRY_ASSIGN(auto directory, TempDir::Create(temporary_directory, "locket-archive."));
+  LOCKET_TRY_ASSIGN(auto directory,
+                    TempDir::Create(options.temporary_directory, "locket-archive."));
   auto files = std::make_unique<ArchiveFiles>(std::move(directory));
-  auto unpacked = files->Unpack(reader.get());
+  auto unpacked = Unpacker(reader.get(), *input, options, *files).Unpack();
   // To libarchive a file that cannot be read is a damaged one.
   if (input->failure()) return *input->failure();
   LOCKET_TRY(std::move(unpacked));

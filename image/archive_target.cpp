@@ -20,7 +20,6 @@ namespace locket::image {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr size_t kPiece = 1U << 20;
 

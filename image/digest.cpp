@@ -12,6 +12,11 @@ constexpr std::string_view kPrefix = "sha256:";
 }  // namespace
 
 Result<Digest> Digest::FromText(std::string_view text) {
+  for (const std::string_view other : {"sha384", "sha512"}) {
+    if (!text.starts_with(other)) continue;
+    return Error(ErrorCode::kInvalidArgument,
+                 "a " + std::string(other) + " digest, and only 'sha256:' is known here");
+  }
   if (!text.starts_with(kPrefix)) {
     return Error(ErrorCode::kInvalidArgument, "not a digest: does not begin with 'sha256:'");
   }

@@ -23,6 +23,24 @@ bool Bears(const DockerArchiveImage& image, std::string_view tag) {
   });
 }
 
+// Adds `image`, or only its names if it is there.
+void Add(DockerArchiveImage image, std::vector<DockerArchiveImage>& images) {
+  const auto same = std::ranges::find_if(images, [&](const DockerArchiveImage& there) {
+    return there.config == image.config && there.layers == image.layers;
+  });
+  if (same == images.end()) {
+    images.push_back(std::move(image));
+    return;
+  }
+  same->repo_tags.insert(same->repo_tags.end(), image.repo_tags.begin(), image.repo_tags.end());
+}
+
+// An ID of a layer, which becomes a part of file names.
+bool IsLegacyId(std::string_view id) {
+  return !id.empty() && id.size() <= 64 &&
+         id.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace
 
 Result<std::vector<DockerArchiveImage>> DecodeDockerArchiveManifest(std::string_view text) {
@@ -40,16 +58,62 @@ Result<std::vector<DockerArchiveImage>> DecodeDockerArchiveManifest(std::string_
   }
   std::vector<DockerArchiveImage> images;
   for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i].is_null()) continue;
     FieldReader reader(list[i], "[" + std::to_string(i) + "]");
-    images.push_back({.config = reader.RequiredText("Config"),
-                      .layers = reader.TextList("Layers"),
-                      .repo_tags = reader.TextList("RepoTags")});
-    if (images.back().layers.size() > kMaxLayers) {
+    DockerArchiveImage image{.config = reader.RequiredText("Config"),
+                             .layers = reader.TextList("Layers"),
+                             .repo_tags = reader.TextList("RepoTags")};
+    if (image.layers.size() > kMaxLayers) {
       reader.Fail("Layers", "more than " + std::to_string(kMaxLayers) + " entries");
     }
     LOCKET_TRY(Status(reader.status()).While(kDoing));
+    Add(std::move(image), images);
   }
   return images;
+}
+
+Result<std::vector<DockerArchiveImage>> DecodeDockerRepositories(std::string_view text) {
+  constexpr std::string_view kDoing = "read repositories";
+  LOCKET_TRY_ASSIGN(const json document, ParseJsonObject(text, kMaxManifestBytes).While(kDoing));
+  std::vector<DockerArchiveImage> images;
+  for (const auto& [name, tags] : document.items()) {
+    if (tags.is_null()) continue;
+    if (!tags.is_object() || images.size() + tags.size() > kMaxImages) {
+      return Error(ErrorCode::kInvalidArgument, "read repositories: '" + name + "': not its tags");
+    }
+    for (const auto& [tag, id] : tags.items()) {
+      if (id.is_null()) continue;
+      if (!id.is_string() || !IsLegacyId(id.get_ref<const std::string&>())) {
+        return Error(ErrorCode::kInvalidArgument,
+                     "read repositories: '" + name + ":" + tag + "': not the ID of a layer");
+      }
+      Add({.config = id.get<std::string>(), .layers = {}, .repo_tags = {name + ":" + tag}}, images);
+    }
+  }
+  return images;
+}
+
+Result<std::string> ParentOfLegacyLayer(std::string_view text) {
+  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConfigBytes));
+  FieldReader reader(document, "");
+  std::string parent = reader.Text("parent");
+  if (!parent.empty() && !IsLegacyId(parent)) reader.Fail("parent", "not the ID of a layer");
+  LOCKET_TRY(reader.status());
+  return parent;
+}
+
+Result<std::string> ConfigOfLegacyLayer(std::string_view text,
+                                        const std::vector<Digest>& diff_ids) {
+  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConfigBytes));
+  for (const char* own : {"id", "parent", "Size"}) document.erase(own);
+  // Docker ran on nothing else when it wrote neither.
+  for (const auto& [name, value] : {std::pair{"architecture", "amd64"}, std::pair{"os", "linux"}}) {
+    if (!document.contains(name) || document[name].is_null()) document[name] = value;
+  }
+  json list = json::array();
+  for (const auto& diff_id : diff_ids) list.push_back(diff_id.ToText());
+  document["rootfs"] = {{"type", "layers"}, {"diff_ids", std::move(list)}};
+  return DumpJson(document);
 }
 
 Result<DockerArchiveImage> SelectDockerImage(const std::vector<DockerArchiveImage>& images,

@@ -11,7 +11,8 @@ using nlohmann::json;
 void ReadRootfs(FieldReader& parent, ImageConfig& config) {
   json value = parent.Required("rootfs");
   FieldReader reader(value, "rootfs");
-  if (reader.RequiredText("type") != "layers") reader.Fail("type", "not 'layers'");
+  const std::string type = reader.Text("type");
+  if (!type.empty() && type != "layers") reader.Fail("type", "not 'layers'");
   const auto diff_ids = reader.TextList("diff_ids");
   if (diff_ids.size() > kMaxLayers) reader.Fail("diff_ids", "too many layers");
   for (size_t i = 0; reader.status().ok() && i < diff_ids.size(); ++i) {
@@ -41,16 +42,6 @@ void ReadInnerConfig(FieldReader& parent, ImageConfig& config) {
   parent.Adopt(reader);
 }
 
-json Object(const std::string& extra) {
-  json object = json::parse(extra, nullptr, /*allow_exceptions=*/false);
-  return object.is_object() ? object : json::object();
-}
-
-template <typename T>
-void SetUnlessEmpty(json& object, const char* name, const T& value) {
-  if (!value.empty()) object[name] = value;
-}
-
 }  // namespace
 
 Result<ImageConfig> DecodeImageConfig(std::string_view text) {
@@ -69,7 +60,7 @@ Result<ImageConfig> DecodeImageConfig(std::string_view text) {
 }
 
 std::string EncodeImageConfig(const ImageConfig& config) {
-  json inner = Object(config.config_extra);
+  json inner = ObjectOf(config.config_extra);
   SetUnlessEmpty(inner, "User", config.user);
   SetUnlessEmpty(inner, "Env", config.env);
   SetUnlessEmpty(inner, "Entrypoint", config.entrypoint);
@@ -77,11 +68,11 @@ std::string EncodeImageConfig(const ImageConfig& config) {
   SetUnlessEmpty(inner, "WorkingDir", config.working_dir);
   SetUnlessEmpty(inner, "StopSignal", config.stop_signal);
   SetUnlessEmpty(inner, "Labels", config.labels);
-  json rootfs = Object(config.rootfs_extra);
+  json rootfs = ObjectOf(config.rootfs_extra);
   rootfs["type"] = "layers";
   rootfs["diff_ids"] = json::array();
   for (const auto& diff_id : config.diff_ids) rootfs["diff_ids"].push_back(diff_id.ToText());
-  json object = Object(config.extra);
+  json object = ObjectOf(config.extra);
   object["architecture"] = config.architecture;
   object["os"] = config.os;
   SetUnlessEmpty(object, "variant", config.variant);

@@ -58,6 +58,11 @@ std::string DumpJson(const json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+json ObjectOf(const std::string& extra) {
+  json object = json::parse(extra, nullptr, /*allow_exceptions=*/false);
+  return object.is_object() ? object : json::object();
+}
+
 FieldReader::FieldReader(json& json, std::string where) : json_(json), where_(std::move(where)) {
   if (json_.is_object()) return;
   Fail("", "not an object");
@@ -112,17 +117,25 @@ uint64_t FieldReader::RequiredUint(std::string_view name) {
   return 0;
 }
 
+uint64_t FieldReader::Uint(std::string_view name) {
+  const json value = Optional(name);
+  if (value.is_null()) return 0;
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  Fail(name, "not a whole number that is not negative");
+  return 0;
+}
+
 std::vector<std::string> FieldReader::TextList(std::string_view name) {
   json value = Optional(name);
   std::vector<std::string> list;
   if (value.is_null()) return list;
   if (!value.is_array()) Fail(name, "not a list");
   for (auto& item : value) {
-    if (!item.is_string()) {
+    if (!item.is_string() && !item.is_null()) {
       Fail(name, "an entry is not text");
       return {};
     }
-    list.push_back(std::move(item.get_ref<std::string&>()));
+    list.push_back(item.is_null() ? std::string() : std::move(item.get_ref<std::string&>()));
   }
   return list;
 }
@@ -136,6 +149,7 @@ std::map<std::string, std::string> FieldReader::TextMap(std::string_view name) {
     return map;
   }
   for (auto& [key, item] : value.items()) {
+    if (item.is_null()) continue;
     if (!item.is_string()) {
       Fail(name, "the value of '" + key + "' is not text");
       return {};

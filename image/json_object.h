@@ -22,6 +22,14 @@ Result<nlohmann::json> ParseJsonObject(std::string_view text, size_t max_bytes);
 // Deterministic text: keys sorted, no white space.
 std::string DumpJson(const nlohmann::json& value);
 
+// The object that `extra` is the text of (FieldReader::Rest); an empty one for anything else.
+nlohmann::json ObjectOf(const std::string& extra);
+
+template <typename T>
+void SetUnlessEmpty(nlohmann::json& object, const char* name, const T& value) {
+  if (!value.empty()) object[name] = value;
+}
+
 // Takes fields out of an object, keeping the first error; check with Finish or status.
 class FieldReader {
  public:
@@ -30,12 +38,14 @@ class FieldReader {
 
   // A required field. Returns a null value and records an error if it is missing.
   nlohmann::json Required(std::string_view name);
-  // Null is as good as absent.
+  // Null is as good as absent, here and in every other call.
   nlohmann::json Optional(std::string_view name);
 
   std::string RequiredText(std::string_view name);
   std::string Text(std::string_view name);  // "" if absent
   uint64_t RequiredUint(std::string_view name);
+  uint64_t Uint(std::string_view name);  // 0 if absent
+  // A null entry of the list is an empty text: its place counts, and Go's tools read it so.
   std::vector<std::string> TextList(std::string_view name);
   std::map<std::string, std::string> TextMap(std::string_view name);
   // Of no meaning if status() is an error.

@@ -17,7 +17,6 @@ namespace locket::image {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kRefName = "org.opencontainers.image.ref.name";
 constexpr std::string_view kLayoutFile = R"({"imageLayoutVersion":"1.0.0"})";
 constexpr size_t kCopyBytes = 1U << 20;
 constexpr mode_t kMode = 0644;
@@ -78,12 +77,15 @@ class LayoutTarget final : public ImageTarget {
     Descriptor descriptor = DescriptorOf(media_type, bytes);
     LOCKET_TRY(PutBlobBytes(descriptor, bytes));
     LOCKET_TRY_ASSIGN(Index index, ReadIndex());
-    std::erase_if(index.manifests, [&](const Descriptor& entry) {
+    const auto bears_tag = [&](const auto& entry) {
       const auto name = entry.annotations.find(std::string(kRefName));
-      const bool named = name != entry.annotations.end();
-      return tag_.empty() ? !named && entry.digest == descriptor.digest
-                          : named && name->second == tag_;
+      return name != entry.annotations.end() && name->second == tag_;
+    };
+    std::erase_if(index.manifests, [&](const Descriptor& entry) {
+      const bool named = entry.annotations.contains(std::string(kRefName));
+      return tag_.empty() ? !named && entry.digest == descriptor.digest : bears_tag(entry);
     });
+    if (!tag_.empty()) std::erase_if(index.unread, bears_tag);
     Descriptor entry = descriptor;
     if (!tag_.empty()) entry.annotations.emplace(kRefName, tag_);
     index.manifests.push_back(std::move(entry));

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -99,6 +100,18 @@ Result<std::string> ReadLocalFile(LocalFiles& files, const std::string& name, si
 }
 
 std::string BlobName(const Digest& digest) { return "blobs/sha256/" + digest.Hex(); }
+
+Result<Digest> DigestOfFile(int fd, uint64_t size) {
+  DigestHasher hasher;
+  std::vector<std::byte> piece(std::min<uint64_t>(kPiece, size));
+  for (uint64_t done = 0; done < size;) {
+    const auto part = std::span(piece).first(std::min<uint64_t>(piece.size(), size - done));
+    LOCKET_TRY(PreadFull(fd, part, done));
+    hasher.Update(part);
+    done += part.size();
+  }
+  return hasher.Finish();
+}
 
 Status CheckFile(int fd, const Descriptor& blob) {
   UniqueFd again(::fcntl(fd, F_DUPFD_CLOEXEC, 0));

@@ -17,106 +17,163 @@ void ReadPlatform(FieldReader& parent, std::optional<Platform>& platform) {
   json value = parent.Optional("platform");
   if (value.is_null()) return;
   FieldReader reader(value, "platform");
-  Platform read{.architecture = reader.RequiredText("architecture"),
-                .os = reader.RequiredText("os"),
-                .variant = reader.Text("variant")};
+  Platform read{.architecture = reader.Text("architecture"),
+                .os = reader.Text("os"),
+                .variant = reader.Text("variant"),
+                .os_features = reader.TextList("os.features")};
   read.extra = reader.Rest();
   parent.Adopt(reader);
   platform = std::move(read);
 }
 
-// Errors go to `parent`, so that callers need no early return inside loops.
-Descriptor ReadDescriptor(json value, FieldReader& parent, const std::string& where) {
-  FieldReader reader(value, where);
-  Descriptor descriptor{.media_type = reader.RequiredText("mediaType"),
+Descriptor ReadDescriptor(FieldReader& reader) {
+  Descriptor descriptor{.media_type = reader.Text("mediaType"),
                         .digest = reader.RequiredDigest("digest"),
                         .size = reader.RequiredUint("size"),
                         .annotations = reader.TextMap("annotations")};
   ReadPlatform(reader, descriptor.platform);
   if (descriptor.size > INT64_MAX) reader.Fail("size", "too large");
   descriptor.extra = reader.Rest();
+  return descriptor;
+}
+
+// Errors go to `parent`, so that callers need no early return inside loops.
+Descriptor ReadDescriptor(json value, FieldReader& parent, const std::string& where) {
+  FieldReader reader(value, where);
+  Descriptor descriptor = ReadDescriptor(reader);
   parent.Adopt(reader);
   return descriptor;
 }
 
-std::vector<Descriptor> ReadDescriptors(FieldReader& reader, const std::string& name, size_t most) {
-  json list = reader.Required(name);
-  std::vector<Descriptor> descriptors;
+json ReadList(FieldReader& reader, const std::string& name, size_t most) {
+  json list = reader.Optional(name);
+  if (list.is_null()) return json::array();
   if (!list.is_array()) reader.Fail(name, "not a list");
   if (list.size() > most) reader.Fail(name, "more than " + std::to_string(most) + " entries");
+  return reader.status().ok() ? list : json::array();
+}
+
+std::vector<Descriptor> ReadLayers(FieldReader& reader) {
+  json list = ReadList(reader, "layers", kMaxLayers);
+  std::vector<Descriptor> layers;
   for (size_t i = 0; reader.status().ok() && i < list.size(); ++i) {
-    descriptors.push_back(
-        ReadDescriptor(std::move(list[i]), reader, name + "[" + std::to_string(i) + "]"));
+    layers.push_back(
+        ReadDescriptor(std::move(list[i]), reader, "layers[" + std::to_string(i) + "]"));
   }
-  return descriptors;
+  return layers;
+}
+
+// An entry that cannot be read is kept aside, and spoils nothing else.
+void ReadEntries(FieldReader& reader, Index& index) {
+  json list = ReadList(reader, "manifests", kMaxIndexEntries);
+  for (json& value : list) {
+    if (value.is_null()) continue;
+    std::string text = DumpJson(value);
+    FieldReader entry(value, "");
+    Descriptor descriptor = ReadDescriptor(entry);
+    if (entry.status().ok()) {
+      index.manifests.push_back(std::move(descriptor));
+    } else {
+      index.unread.push_back({.preceding = index.manifests.size(),
+                              .why = entry.status().error().message(),
+                              .annotations = std::move(descriptor.annotations),
+                              .json = std::move(text)});
+    }
+  }
 }
 
 void CheckSchemaVersion(FieldReader& reader) {
-  if (reader.RequiredUint("schemaVersion") != kSchemaVersion) {
-    reader.Fail("schemaVersion", "not 2; push the image again with a current tool");
-  }
-}
-
-json Object(const std::string& extra) {
-  json object = json::parse(extra, nullptr, /*allow_exceptions=*/false);
-  return object.is_object() ? object : json::object();
+  const uint64_t version = reader.Uint("schemaVersion");
+  // Go's tools write 0 where nobody set it, and none of them looks.
+  if (version != 0 && version != kSchemaVersion) reader.Fail("schemaVersion", "not 2");
 }
 
 json ToJson(const Descriptor& descriptor) {
-  json object = Object(descriptor.extra);
-  object["mediaType"] = descriptor.media_type;
+  json object = ObjectOf(descriptor.extra);
+  SetUnlessEmpty(object, "mediaType", descriptor.media_type);
   object["digest"] = descriptor.digest.ToText();
   object["size"] = descriptor.size;
-  if (!descriptor.annotations.empty()) object["annotations"] = descriptor.annotations;
+  SetUnlessEmpty(object, "annotations", descriptor.annotations);
   if (descriptor.platform) {
-    json platform = Object(descriptor.platform->extra);
-    platform["architecture"] = descriptor.platform->architecture;
-    platform["os"] = descriptor.platform->os;
-    if (!descriptor.platform->variant.empty()) platform["variant"] = descriptor.platform->variant;
+    json platform = ObjectOf(descriptor.platform->extra);
+    SetUnlessEmpty(platform, "architecture", descriptor.platform->architecture);
+    SetUnlessEmpty(platform, "os", descriptor.platform->os);
+    SetUnlessEmpty(platform, "variant", descriptor.platform->variant);
+    SetUnlessEmpty(platform, "os.features", descriptor.platform->os_features);
     object["platform"] = std::move(platform);
   }
   return object;
 }
 
-json ToJson(const std::vector<Descriptor>& descriptors) {
+json EntriesToJson(const Index& index) {
   json list = json::array();
-  for (const auto& descriptor : descriptors) list.push_back(ToJson(descriptor));
+  auto unread = index.unread.begin();
+  const auto put_unread = [&](size_t before) {
+    for (; unread != index.unread.end() && unread->preceding <= before; ++unread) {
+      list.push_back(json::parse(unread->json, nullptr, /*allow_exceptions=*/false));
+    }
+  };
+  for (size_t i = 0; i < index.manifests.size(); ++i) {
+    put_unread(i);
+    list.push_back(ToJson(index.manifests[i]));
+  }
+  put_unread(SIZE_MAX);
   return list;
 }
 
-Result<std::string> MediaTypeOf(const json& document) {
+// The media type a document states, "" if none.
+Result<std::string> StatedMediaType(const json& document) {
   const auto stated = document.find("mediaType");
-  const bool has_config = document.contains("config");
-  const bool has_manifests = document.contains("manifests");
+  if (stated == document.end() || stated->is_null()) return std::string();
+  if (stated->is_string()) return stated->get<std::string>();
+  return Error(ErrorCode::kInvalidArgument, "'mediaType': not text");
+}
+
+// `if_silent` is the answer if the document tells nothing of its kind; empty: that is an error.
+Result<std::string> MediaTypeOf(const json& document, std::string_view if_silent = {}) {
+  const auto has = [&](const char* name) {
+    const auto found = document.find(name);
+    return found != document.end() && !found->is_null();
+  };
+  const auto version = document.find("schemaVersion");
+  if (has("fsLayers") || (version != document.end() && *version == 1)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "a Docker schema 1 manifest, which current tools neither write nor read: push "
+                 "the image again with a current tool");
+  }
+  const bool is_manifest = has("config") || has("layers");
+  const bool is_index = has("manifests");
+  LOCKET_TRY_ASSIGN(const std::string stated, StatedMediaType(document));
   // Both at once is an image that two readers would understand differently (CVE-2021-41190).
-  if (has_config == has_manifests) {
-    return Error(ErrorCode::kInvalidArgument,
-                 has_config ? "both a manifest and an index" : "neither a manifest nor an index");
+  if (is_manifest && is_index) {
+    return Error(ErrorCode::kInvalidArgument, "both a manifest and an index");
   }
-  if (stated == document.end()) return std::string(has_config ? kOciManifest : kOciIndex);
-  if (!stated->is_string()) return Error(ErrorCode::kInvalidArgument, "'mediaType': not text");
-  auto media_type = stated->get<std::string>();
-  if (has_config ? !IsManifest(media_type) : !IsIndex(media_type)) {
+  if ((IsManifest(stated) && !is_index) || (IsIndex(stated) && !is_manifest)) return stated;
+  if (!stated.empty()) {
     return Error(ErrorCode::kInvalidArgument,
-                 "'mediaType': '" + media_type + "' does not go with the document's fields");
+                 "'mediaType': '" + stated + "' does not go with the document's fields");
   }
-  return media_type;
+  if (is_manifest) return std::string(kOciManifest);
+  if (is_index) return std::string(kOciIndex);
+  if (!if_silent.empty()) return std::string(if_silent);
+  return Error(ErrorCode::kInvalidArgument, "neither a manifest nor an index");
 }
 
 }  // namespace
 
-Platform HostPlatform() {
-#if defined(__x86_64__)
-  return {.architecture = "amd64", .os = "linux"};
-#elif defined(__aarch64__)
-  return {.architecture = "arm64", .os = "linux"};
-#else
-#error "which OCI architecture is this?"
-#endif
-}
-
 Descriptor DescriptorOf(std::string_view media_type, std::string_view bytes) {
   return {.media_type = std::string(media_type), .digest = Digest::Of(bytes), .size = bytes.size()};
+}
+
+void Retarget(Descriptor& entry, const Descriptor& target) {
+  entry.media_type = target.media_type;
+  if (entry.digest == target.digest) return;
+  entry.digest = target.digest;
+  entry.size = target.size;
+  json extra = ObjectOf(entry.extra);
+  extra.erase("data");
+  extra.erase("urls");
+  entry.extra = DumpJson(extra);
 }
 
 Result<std::string> DetectMediaType(std::string_view text) {
@@ -137,7 +194,8 @@ Result<Manifest> DecodeManifest(std::string_view text) {
   reader.Optional("mediaType");
   Manifest manifest{.media_type = std::move(media_type),
                     .config = ReadDescriptor(reader.Required("config"), reader, "config"),
-                    .layers = ReadDescriptors(reader, "layers", kMaxLayers),
+                    .layers = ReadLayers(reader),
+                    .artifact_type = reader.Text("artifactType"),
                     .annotations = reader.TextMap("annotations")};
   manifest.extra = reader.Rest();
   LOCKET_TRY(Status(reader.status()).While(kDoing));
@@ -147,59 +205,40 @@ Result<Manifest> DecodeManifest(std::string_view text) {
 Result<Index> DecodeIndex(std::string_view text) {
   constexpr std::string_view kDoing = "read index";
   LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxManifestBytes).While(kDoing));
-  LOCKET_TRY_ASSIGN(std::string media_type, MediaTypeOf(document).While(kDoing));
+  LOCKET_TRY_ASSIGN(std::string media_type, MediaTypeOf(document, kOciIndex).While(kDoing));
   if (!IsIndex(media_type)) {
     return Error(ErrorCode::kInvalidArgument, "read index: this is a manifest");
   }
   FieldReader reader(document, "");
   CheckSchemaVersion(reader);
   reader.Optional("mediaType");
-  Index index{.media_type = std::move(media_type),
-              .manifests = ReadDescriptors(reader, "manifests", kMaxIndexEntries),
-              .annotations = reader.TextMap("annotations")};
+  Index index{.media_type = std::move(media_type), .manifests = {}};
+  ReadEntries(reader, index);
+  index.annotations = reader.TextMap("annotations");
   index.extra = reader.Rest();
   LOCKET_TRY(Status(reader.status()).While(kDoing));
   return index;
 }
 
 std::string EncodeManifest(const Manifest& manifest) {
-  json object = Object(manifest.extra);
+  json object = ObjectOf(manifest.extra);
   object["schemaVersion"] = kSchemaVersion;
   object["mediaType"] = manifest.media_type;
   object["config"] = ToJson(manifest.config);
-  object["layers"] = ToJson(manifest.layers);
-  if (!manifest.annotations.empty()) object["annotations"] = manifest.annotations;
+  object["layers"] = json::array();
+  for (const auto& layer : manifest.layers) object["layers"].push_back(ToJson(layer));
+  SetUnlessEmpty(object, "artifactType", manifest.artifact_type);
+  SetUnlessEmpty(object, "annotations", manifest.annotations);
   return DumpJson(object);
 }
 
 std::string EncodeIndex(const Index& index) {
-  json object = Object(index.extra);
+  json object = ObjectOf(index.extra);
   object["schemaVersion"] = kSchemaVersion;
   object["mediaType"] = index.media_type;
-  object["manifests"] = ToJson(index.manifests);
-  if (!index.annotations.empty()) object["annotations"] = index.annotations;
+  object["manifests"] = EntriesToJson(index);
+  SetUnlessEmpty(object, "annotations", index.annotations);
   return DumpJson(object);
-}
-
-Result<Descriptor> SelectPlatform(const Index& index, const Platform& platform) {
-  const Descriptor* any = nullptr;
-  std::string there;
-  for (const auto& entry : index.manifests) {
-    if (!IsManifest(entry.media_type)) continue;
-    if (!entry.platform) {
-      if (any == nullptr) any = &entry;
-      continue;
-    }
-    const bool fits =
-        entry.platform->os == platform.os && entry.platform->architecture == platform.architecture;
-    const bool variant_fits =
-        platform.variant.empty() || entry.platform->variant == platform.variant;
-    if (fits && variant_fits) return entry;
-    there += (there.empty() ? "" : ", ") + entry.platform->os + "/" + entry.platform->architecture;
-  }
-  if (any != nullptr) return *any;
-  return Error(ErrorCode::kNotFound, "no image for " + platform.os + "/" + platform.architecture +
-                                         "; there are: " + (there.empty() ? "none" : there));
 }
 
 std::vector<Digest> ChainIds(const std::vector<Digest>& diff_ids) {

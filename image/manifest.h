@@ -1,7 +1,8 @@
 // The OCI image model (image-spec v1). Decoders take what a registry says: sizes, counts and depth
 // are bounded, a name that stands twice in one object is refused, and what we have no field for is
-// kept in `extra` (a JSON object as text), so that a rewritten document loses nothing. Encoders are
-// deterministic: keys sorted, no white space, empty fields left out.
+// kept in `extra` (a JSON object as text), so that a rewritten document loses nothing. A member
+// that is null is as good as absent. Encoders are deterministic: keys sorted, no white space, empty
+// fields left out.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 
 #include "base/result.h"
 #include "image/digest.h"
+#include "image/platform.h"
 
 namespace locket::image {
 
@@ -21,20 +23,8 @@ inline constexpr size_t kMaxManifestBytes = 4U << 20;  // also indexes
 inline constexpr size_t kMaxConfigBytes = 4U << 20;
 inline constexpr size_t kMaxLayers = 1024;  // to bound a decoder; a guest runs fewer
 
-struct Platform {
-  std::string architecture;
-  std::string os;
-  std::string variant{};
-  std::string extra = "{}";
-
-  bool operator==(const Platform&) const = default;
-};
-
-// Linux on the machine this program was built for.
-Platform HostPlatform();
-
 struct Descriptor {
-  std::string media_type;
+  std::string media_type;  // empty: it states none
   Digest digest;
   uint64_t size;
   std::map<std::string, std::string> annotations{};
@@ -47,19 +37,36 @@ struct Descriptor {
 // A descriptor of these very bytes.
 Descriptor DescriptorOf(std::string_view media_type, std::string_view bytes);
 
+// Makes `entry` point at what `target` describes. Annotations and platform stay. What spoke of the
+// content before goes: its copy in `data`, and the `urls` it could be fetched from.
+void Retarget(Descriptor& entry, const Descriptor& target);
+
 struct Manifest {
   std::string media_type;  // kOciManifest or kDockerManifest
   Descriptor config;
   std::vector<Descriptor> layers;  // bottom first
+  std::string artifact_type{};     // empty: none is stated
   std::map<std::string, std::string> annotations{};
   std::string extra = "{}";
 
   bool operator==(const Manifest&) const = default;
 };
 
+// An entry of an index that cannot be read here: a digest that is not SHA-256, a field of another
+// type. It harms no other entry; who needs it fails with `why`.
+struct UnreadEntry {
+  size_t preceding;  // how many of Index::manifests precede it
+  std::string why;
+  std::map<std::string, std::string> annotations{};  // as far as they could be read
+  std::string json;                                  // the entry as it was
+
+  bool operator==(const UnreadEntry&) const = default;
+};
+
 struct Index {
   std::string media_type;  // kOciIndex or kDockerIndex
   std::vector<Descriptor> manifests;
+  std::vector<UnreadEntry> unread{};  // in their order
   std::map<std::string, std::string> annotations{};
   std::string extra = "{}";
 
@@ -84,10 +91,12 @@ struct ImageConfig {
   std::string config_extra = "{}";
   std::string rootfs_extra = "{}";
 
+  Platform platform() const { return {.architecture = architecture, .os = os, .variant = variant}; }
   bool operator==(const ImageConfig&) const = default;
 };
 
-// kInvalidArgument: not such a document, and why. Docker schema 1 and foreign versions are refused.
+// kInvalidArgument: not such a document, and why. Docker schema 1 and other versions are refused.
+// DecodeIndex takes a document that states no kind and has no list at all as an empty index.
 Result<Manifest> DecodeManifest(std::string_view json);
 Result<Index> DecodeIndex(std::string_view json);
 Result<ImageConfig> DecodeImageConfig(std::string_view json);
@@ -98,9 +107,6 @@ std::string EncodeImageConfig(const ImageConfig& config);
 
 // The media type a manifest or index states, or the one its fields tell.
 Result<std::string> DetectMediaType(std::string_view json);
-
-// The entry for `platform`; an entry without a platform fits any. kNotFound: lists what there is.
-Result<Descriptor> SelectPlatform(const Index& index, const Platform& platform);
 
 // Chain IDs as containerd names snapshots: one for each diff ID, bottom first.
 std::vector<Digest> ChainIds(const std::vector<Digest>& diff_ids);

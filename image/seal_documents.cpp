@@ -7,6 +7,14 @@
 
 namespace locket::image {
 
+Status CheckNotForeign(const Descriptor& layer) {
+  if (!IsNotDistributable(layer.media_type)) return Ok();
+  return Error(ErrorCode::kInvalidArgument,
+               "a foreign layer ('" + layer.media_type +
+                   "'), whose bytes are at its 'urls' and not with the image; build the image on "
+                   "a base without such layers, or with its layers pushed as ordinary ones");
+}
+
 Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config) {
   if (ClaimsToBeSealed(manifest)) {
     return Error(ErrorCode::kFailedPrecondition, "the image is sealed already");
@@ -29,6 +37,7 @@ Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config) {
   for (size_t i = 0; i < manifest.layers.size(); ++i) {
     const Descriptor& layer = manifest.layers[i];
     if (IsTarLayer(layer.media_type)) continue;
+    LOCKET_TRY(CheckNotForeign(layer).While("layer " + std::to_string(i)));
     return Error(ErrorCode::kInvalidArgument, "layer " + std::to_string(i) + ": media type '" +
                                                   layer.media_type +
                                                   "' is no tar layer that can be sealed");
@@ -47,6 +56,7 @@ Result<SealedDocuments> MakeSealedDocuments(const Manifest& manifest, const Imag
   Manifest sealed{.media_type = std::string(kOciManifest),
                   .config = DescriptorOf(kOciConfig, config_bytes),
                   .layers = layers,
+                  .artifact_type = manifest.artifact_type,
                   .annotations = manifest.annotations,
                   .extra = manifest.extra};
   sealed.annotations[std::string(kVersionAnnotation)] = "1";

@@ -14,6 +14,9 @@ namespace locket::image {
 // (Linux, OVL_MAX_STACK). A layer that an image has several times counts once.
 inline constexpr size_t kMaxDifferentLayers = 500;
 
+// kInvalidArgument: a foreign layer, which its image's source need not have.
+Status CheckNotForeign(const Descriptor& layer);
+
 // Whether each layer is a tar and the config knows it. kFailedPrecondition: sealed already.
 // kInvalidArgument: what cannot be sealed, or could never run; a layer is named by its number.
 Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config);

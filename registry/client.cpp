@@ -186,19 +186,6 @@ Result<ManifestContent> RegistryClient::FetchManifest(const Reference& image,
       [&](Session& session) { return GetManifest(session, image); });
 }
 
-Result<ManifestContent> RegistryClient::FetchManifestFor(const Reference& image,
-                                                         const image::Platform& platform,
-                                                         const CallOptions& call) {
-  LOCKET_TRY_ASSIGN(auto content, FetchManifest(image, call));
-  if (!image::IsIndex(content.descriptor.media_type)) return content;
-  const std::string doing = "image '" + image.ToText() + "'";
-  LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(content.bytes).While(doing));
-  LOCKET_TRY_ASSIGN(const auto chosen, image::SelectPlatform(index, platform).While(doing));
-  Reference by_digest = image;
-  by_digest.digest = chosen.digest;
-  return FetchManifest(by_digest, call);
-}
-
 Status RegistryClient::FetchBlob(const Reference& image, const Descriptor& blob,
                                  const BlobSink& sink, const CallOptions& call) {
   BlobTransfer transfer{.blob = blob, .sink = sink};

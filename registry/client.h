@@ -66,11 +66,6 @@ class RegistryClient {
   Result<image::ManifestContent> FetchManifest(const image::Reference& image,
                                                const CallOptions& call = {});
 
-  // As FetchManifest, but an index is followed to `platform`'s manifest.
-  Result<image::ManifestContent> FetchManifestFor(const image::Reference& image,
-                                                  const image::Platform& platform,
-                                                  const CallOptions& call = {});
-
   // The blob's bytes in order, each once. They are to be trusted only after Ok(): the digest is
   // known at the end. An error of `sink` ends the transfer and is returned.
   Status FetchBlob(const image::Reference& image, const image::Descriptor& blob,

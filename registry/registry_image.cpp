@@ -8,6 +8,7 @@
 
 #include "base/nameless_file.h"
 #include "base/unique_fd.h"
+#include "image/index_walk.h"
 #include "image/media_type.h"
 
 namespace locket::registry {
@@ -80,8 +81,7 @@ class RegistrySource final : public image::ImageSource {
     if (!image::IsIndex(top.descriptor.media_type)) return top;
     const std::string doing = "image '" + image_.ToText() + "'";
     LOCKET_TRY_ASSIGN(const auto index, image::DecodeIndex(top.bytes).While(doing));
-    LOCKET_TRY_ASSIGN(const auto chosen, image::SelectPlatform(index, platform_).While(doing));
-    return GetNested(chosen);
+    return image::ChooseImage(*this, index, platform_).While(doing);
   }
 
   RegistryClient& client_;

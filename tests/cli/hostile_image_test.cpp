@@ -94,7 +94,7 @@ TEST_F(HostileImageTest, ManifestsAndConfigsAreRefusedByWhatIsWrong) {
        }},
       {"both a manifest and an index",
        [](json& manifest, json&) { manifest["manifests"] = json::array(); }},
-      {"'schemaVersion'", [](json& manifest, json&) { manifest["schemaVersion"] = 1; }},
+      {"a Docker schema 1 manifest", [](json& manifest, json&) { manifest["schemaVersion"] = 1; }},
       {"'rootfs.diff_ids'", [](json&, json& config) { config["rootfs"]["diff_ids"][0] = 5; }}};
   for (const auto& [reason, change] : cases) ExpectRefused(Seal(Changed(change)), reason);
 }
@@ -125,7 +125,7 @@ TEST_F(HostileImageTest, ArchivesThatAreNone) {
     ExpectRefused(Seal(kind + random), "Unrecognized archive format");
   }
   const std::string twice =
-      Write("twice.tar", TarMaker().File("oci-layout", "{}").File("./oci-layout", "{}").Finish());
+      Write("twice.tar", TarMaker().File("index.json", "{}").File("./index.json", "{ }").Finish());
   ExpectRefused(Seal("oci-archive:" + twice), "stands twice in the archive");
   TarMaker outside;
   outside.File("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");

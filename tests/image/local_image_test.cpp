@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
-#include "image/docker_archive.h"
+#include "image/local_files.h"
 #include "image/media_type.h"
 
 namespace locket::image {
@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
+using ::testing::Not;
 
 const std::string kLayer(300'000, 'L');
 
@@ -338,12 +338,69 @@ TEST_F(LocalImageTest, NoProgramIsStartedToUnpackAnArchive) {
   }
 }
 
-TEST(DockerArchiveTest, RefusesWithTheReason) {
-  EXPECT_THAT(DecodeDockerArchiveManifest("{}").error().message(), HasSubstr("not a list"));
-  EXPECT_THAT(DecodeDockerArchiveManifest("[],\"x\":1").error().message(), HasSubstr("not a list"));
-  EXPECT_THAT(DecodeDockerArchiveManifest("[{}]").error().message(),
-              HasSubstr("'[0].Config': missing"));
-  EXPECT_THAT(SelectDockerImage({}, "").error().message(), HasSubstr("holds 0 images"));
+// Several entries without names are the platforms of one image, and so are several of one name.
+TEST_F(LocalImageTest, EntriesOfOneNameArePlatformsOfOneImage) {
+  const auto put = [&](const std::string& architecture, const std::string& tag) {
+    config_ = EncodeImageConfig(
+        {.architecture = architecture, .os = "linux", .diff_ids = {Digest::Of(kLayer)}});
+    manifest_.config = DescriptorOf(kOciConfig, config_);
+    ASSERT_TRUE(WriteLayout(tag).ok());
+  };
+  put("arm64", "");
+  put("amd64", "");
+  ExpectWhole(At());
+  auto index = *DecodeIndex(*ReadFile(layout() / "index.json", 1 << 20));
+  for (auto& entry : index.manifests) entry.annotations[std::string(kRefName)] = "1";
+  Write(layout() / "index.json", EncodeIndex(index));
+  ExpectWhole(At() + ":1");
+  // The same one twice is one.
+  index.manifests[0] = index.manifests[1];
+  Write(layout() / "index.json", EncodeIndex(index));
+  EXPECT_EQ((*Open(At() + ":1"))->GetTop()->descriptor.digest, index.manifests[1].digest);
+  ExpectWhole(At());
+}
+
+// `ctr images export` and BuildKit name an image by its tag, and in full beside it.
+TEST_F(LocalImageTest, AnImageIsFoundByContainerdsFullName) {
+  ASSERT_TRUE(WriteLayout("1").ok());
+  auto index = *DecodeIndex(*ReadFile(layout() / "index.json", 1 << 20));
+  index.manifests[0].annotations["io.containerd.image.name"] = "docker.io/library/app:1";
+  Write(layout() / "index.json", EncodeIndex(index));
+  ExpectWhole(At() + ":1");
+  const std::string archive = (directory_.path() / "image.tar").string();
+  RunTool({"tar", "-C", layout().string(), "-cf", archive, "."});
+  ExpectWhole("oci-archive:" + archive + ":docker.io/library/app:1");
+  ExpectWhole("oci-archive:" + archive + ":app:1");
+  EXPECT_EQ(Open("oci-archive:" + archive + ":app:2").error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(LocalImageTest, ALayoutIsReadThoughToolsLeftThingsOut) {
+  ASSERT_TRUE(WriteLayout("1").ok());
+  fs::remove(layout() / "oci-layout");
+  auto index = *DecodeIndex(*ReadFile(layout() / "index.json", 1 << 20));
+  index.manifests[0].media_type.clear();
+  Write(layout() / "index.json", EncodeIndex(index));
+  ExpectWhole(At() + ":1");
+}
+
+TEST_F(LocalImageTest, AnEntryThatCannotBeReadMattersToItsOwnNameOnly) {
+  ASSERT_TRUE(WriteLayout("1").ok());
+  const std::string sha512 = R"({"annotations":{"org.opencontainers.image.ref.name":"2"},"digest":)"
+                             R"("sha512:)" +
+                             std::string(128, 'a') + R"(","mediaType":"m","size":1})";
+  std::string text = *ReadFile(layout() / "index.json", 1 << 20);
+  text.insert(text.find('[') + 1, sha512 + ",");
+  Write(layout() / "index.json", text);
+  ExpectWhole(At() + ":1");
+  ExpectWhole(At());
+  EXPECT_THAT(Open(At() + ":2").error().message(),
+              HasSubstr("the image's entry in 'index.json': 'digest': a sha512 digest"));
+  ASSERT_TRUE(WriteLayout("3").ok());
+  EXPECT_THAT(*ReadFile(layout() / "index.json", 1 << 20), HasSubstr(sha512)) << "it stays";
+  ASSERT_TRUE(WriteLayout("2").ok());
+  EXPECT_THAT(*ReadFile(layout() / "index.json", 1 << 20), Not(HasSubstr("sha512")))
+      << "until its name is another's";
+  ExpectWhole(At() + ":2");
 }
 
 }  // namespace

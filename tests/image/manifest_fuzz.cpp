@@ -6,6 +6,18 @@
 #include "image/manifest.h"
 #include "image/sealed_image.h"
 
+namespace {
+
+// What an entry says of its platform serves that platform best, and is ranked without harm.
+void CheckPlatform(const locket::image::Descriptor& entry) {
+  if (!entry.platform) return;
+  static_cast<void>(PlatformRank(locket::image::HostPlatform(), *entry.platform));
+  const auto rank = PlatformRank(*entry.platform, *entry.platform);
+  if (entry.platform->os_features.empty() ? rank != 0U : rank.has_value()) std::abort();
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace locket::image;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
@@ -22,6 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto index = DecodeIndex(text); index.ok()) {
     const auto again = DecodeIndex(EncodeIndex(*index));
     if (!again.ok() || *again != *index) std::abort();
+    for (const auto& entry : index->manifests) CheckPlatform(entry);
   }
   return 0;
 }

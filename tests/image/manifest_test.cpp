@@ -44,7 +44,7 @@ TEST(ManifestTest, RefusesWithTheReason) {
       {"", "not JSON"},
       {"[]", "not a JSON object"},
       {good + "x", "not JSON"},
-      {Replaced(good, R"("schemaVersion":2)", R"("schemaVersion":1)"), "not 2"},
+      {Replaced(good, R"("schemaVersion":2)", R"("schemaVersion":1)"), "schema 1"},
       {Replaced(good, R"("schemaVersion":2)", R"("schemaVersion":"2")"), "whole number"},
       {Replaced(good, R"("size":2)", R"("size":-2)"), "'layers[0].size'"},
       {Replaced(good, R"("size":2)", R"("size":1e3)"), "'layers[0].size'"},
@@ -59,7 +59,11 @@ TEST(ManifestTest, RefusesWithTheReason) {
                 R"("s":)" + std::string(40, '[') + std::string(40, ']') + R"(,"subject")"),
        "nested too deeply"},
       {Replaced(good, R"("y")", "\"\xff\""), "not JSON"},
+      {Replaced(good, R"("schemaVersion":2)", R"("schemaVersion":3)"), "not 2"},
       {R"({"schemaVersion":2,"config":7,"layers":[]})", "'config': not an object"},
+      {R"({"schemaVersion":2,"config":null,"layers":[]})", "'config': missing"},
+      {Replaced(good, R"("layers":[)", R"("layers":[null,)"), "'layers[0]': not an object"},
+      {Replaced(good, R"("layers":[)", R"("layers":7,"x":[)"), "'layers': not a list"},
       {R"({"schemaVersion":2})", "neither a manifest nor an index"}};
   for (const auto& [text, why] : cases) {
     const auto manifest = DecodeManifest(text);
@@ -79,27 +83,111 @@ TEST(ManifestTest, BoundsLayersAndSize) {
               HasSubstr("larger than"));
 }
 
-TEST(IndexTest, SelectsThePlatform) {
-  const auto entry = [](const std::string& digest, const std::string& platform) {
-    return R"({"digest":")" + digest +
-           R"(","mediaType":"application/vnd.oci.image.manifest.v1+json",)" +
-           (platform.empty() ? "" : R"("platform":)" + platform + ",") + R"("size":1})";
+TEST(ManifestTest, GoToolsWriteNullAndEmptyForWhatIsAbsent) {
+  const std::string config = R"("config":{"digest":")" + kDigestA + R"(","size":1})";
+  const std::string cases[] = {R"({"schemaVersion":2,)" + config + R"(,"layers":null})",
+                               "{" + config + "}",
+                               R"({"schemaVersion":0,"mediaType":"",)" + config + "}",
+                               R"({"schemaVersion":null,"mediaType":null,"annotations":null,)" +
+                                   config + R"(,"layers":[],"manifests":null})"};
+  for (const auto& text : cases) {
+    const auto manifest = DecodeManifest(text);
+    ASSERT_TRUE(manifest.ok()) << text << ": " << manifest.error().message();
+    EXPECT_TRUE(manifest->layers.empty());
+    EXPECT_EQ(manifest->media_type, kOciManifest);
+    EXPECT_EQ(*DetectMediaType(text), kOciManifest);
+  }
+}
+
+TEST(ManifestTest, Schema1SaysSoAndTheWayOut) {
+  for (const std::string text :
+       {R"({"schemaVersion":1,"name":"a","fsLayers":[],"history":[],"signatures":[]})",
+        R"({"schemaVersion":1})", R"({"schemaVersion":2,"fsLayers":[{"blobSum":"x"}]})"}) {
+    for (const auto& error :
+         {DetectMediaType(text).error(), DecodeManifest(text).error(), DecodeIndex(text).error()}) {
+      EXPECT_THAT(error.message(), HasSubstr("Docker schema 1 manifest")) << text;
+      EXPECT_THAT(error.message(), HasSubstr("push the image again with a current tool")) << text;
+    }
+  }
+}
+
+TEST(ManifestTest, AnIndexWithLayersIsTwoThingsAtOnce) {
+  EXPECT_THAT(DecodeIndex(R"({"manifests":[],"layers":[]})").error().message(),
+              HasSubstr("both a manifest and an index"));
+}
+
+TEST(DescriptorTest, WhatSpokeOfTheContentBeforeGoesWithIt) {
+  Descriptor entry{.media_type = std::string(kDockerManifest),
+                   .digest = Digest::Of("a"),
+                   .size = 1,
+                   .annotations = {{"k", "v"}},
+                   .platform = HostPlatform(),
+                   .extra = R"({"artifactType":"t","data":"YQ==","urls":["u"]})"};
+  const Descriptor before = entry;
+  Retarget(entry, DescriptorOf(kDockerManifest, "a"));
+  EXPECT_EQ(entry, before) << "the same content keeps all";
+  Retarget(entry, DescriptorOf(kOciManifest, "other"));
+  Descriptor after = DescriptorOf(kOciManifest, "other");
+  after.annotations = before.annotations;
+  after.platform = before.platform;
+  after.extra = R"({"artifactType":"t"})";
+  EXPECT_EQ(entry, after);
+}
+
+TEST(IndexTest, AnEntryThatCannotBeReadIsKeptAndHarmsNoOther) {
+  const std::string good = R"({"digest":")" + kDigestA + R"(","mediaType":"m","size":1})";
+  const std::string sha512 = R"({"annotations":{"k":"v"},"digest":"sha512:)" +
+                             std::string(128, 'a') + R"(","mediaType":"m","size":1})";
+  const std::pair<std::string, std::string> odd[] = {
+      {sha512, "'digest': a sha512 digest, and only 'sha256:' is known here"},
+      {R"({"digest":"md5:0","size":1})", "'digest': not a digest"},
+      {R"({"digest":")" + kDigestA + R"(","size":-1})", "'size': not a whole number"},
+      {R"({"digest":")" + kDigestA + R"("})", "'size': missing"},
+      {R"({"digest":")" + kDigestA + R"(","platform":"linux","size":1})", "'platform'"},
+      {"7", "not an object"}};
+  for (const auto& [entry, why] : odd) {
+    const std::string text = R"({"manifests":[)" + good + "," + entry + "," + good +
+                             R"(],"mediaType":"application/vnd.oci.image.index.v1+json",)"
+                             R"("schemaVersion":2})";
+    auto index = DecodeIndex(text);
+    ASSERT_TRUE(index.ok()) << index.error().message();
+    EXPECT_EQ(index->manifests.size(), 2U);
+    ASSERT_EQ(index->unread.size(), 1U) << entry;
+    EXPECT_THAT(index->unread[0].why, HasSubstr(why));
+    EXPECT_EQ(EncodeIndex(*index), text) << "nothing is lost when it is rewritten";
+    index->manifests.pop_back();
+    EXPECT_THAT(EncodeIndex(*index), HasSubstr(good + "," + entry + "]"));
+  }
+  const auto index = DecodeIndex(R"({"manifests":[)" + sha512 + ",null," + good + "]}");
+  ASSERT_TRUE(index.ok());
+  EXPECT_EQ(index->unread.at(0).annotations.at("k"), "v");
+  EXPECT_EQ(index->manifests.size(), 1U) << "null is no entry";
+}
+
+TEST(IndexTest, PlatformsMayBeEmptyAndKeepWhatIsNotKnown) {
+  const auto entry = [](const std::string& platform) {
+    return R"({"digest":")" + kDigestA + R"(","mediaType":"m","platform":)" + platform +
+           R"(,"size":1})";
   };
   const std::string text =
-      R"({"manifests":[)" +
-      entry(kDigestA, R"({"architecture":"arm64","os":"linux","os.version":"1"})") + "," +
-      entry(kDigestB, R"({"architecture":"amd64","os":"linux"})") +
+      R"({"manifests":[)" + entry("{}") + "," +
+      entry(R"({"architecture":"arm64","os":"linux","os.features":["x"],"os.version":"1"})") +
       R"(],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2})";
   const auto index = DecodeIndex(text);
   ASSERT_TRUE(index.ok()) << index.error().message();
   EXPECT_EQ(EncodeIndex(*index), text);
-  EXPECT_EQ(SelectPlatform(*index, {.architecture = "amd64", .os = "linux"})->digest.ToText(),
-            kDigestB);
-  EXPECT_THAT(SelectPlatform(*index, {.architecture = "s390x", .os = "linux"}).error().message(),
-              HasSubstr("there are: linux/arm64, linux/amd64"));
-  const auto bare = DecodeIndex(R"({"schemaVersion":2,"manifests":[)" + entry(kDigestA, "") + "]}");
-  EXPECT_EQ(SelectPlatform(*bare, HostPlatform())->digest.ToText(), kDigestA)
-      << "no platform fits any";
+  EXPECT_EQ(index->manifests.at(0).platform, (Platform{.architecture = "", .os = ""}));
+  EXPECT_EQ(index->manifests.at(1).platform->os_features, std::vector<std::string>{"x"});
+}
+
+// `umoci init` writes it, as Go does with a list that nobody made.
+TEST(IndexTest, NoListIsAnEmptyOne) {
+  for (const std::string text : {R"({"schemaVersion":2,"manifests":null})",
+                                 R"({"schemaVersion":2})", R"({"manifests":[]})"}) {
+    const auto index = DecodeIndex(text);
+    ASSERT_TRUE(index.ok()) << text << ": " << index.error().message();
+    EXPECT_TRUE(index->manifests.empty());
+  }
 }
 
 TEST(IndexTest, AManifestIsNone) {
@@ -121,6 +209,15 @@ TEST(ImageConfigTest, RoundTripsAndKeepsWhatItDoesNotKnow) {
   EXPECT_EQ(config->entrypoint, std::vector<std::string>{"e"});
   EXPECT_EQ(config->diff_ids[0].ToText(), kDigestA);
   EXPECT_EQ(EncodeImageConfig(*config), text);
+}
+
+TEST(ImageConfigTest, NullInAListOfArgumentsIsAnEmptyOne) {
+  const auto config =
+      DecodeImageConfig(R"({"architecture":"a","os":"l","config":{"Cmd":["a",null]},)"
+                        R"("rootfs":{"type":"layers","diff_ids":null}})");
+  ASSERT_TRUE(config.ok()) << config.error().message();
+  EXPECT_EQ(config->cmd, (std::vector<std::string>{"a", ""})) << "as containerd passes it on";
+  EXPECT_TRUE(config->diff_ids.empty());
 }
 
 TEST(ImageConfigTest, NullIsAsGoodAsAbsent) {
@@ -161,12 +258,37 @@ TEST(MediaTypeTest, PredicatesTellOurLayersFromOthers) {
   EXPECT_TRUE(IsEncrypted(kSealedLayerEncrypted));
   EXPECT_FALSE(IsEncrypted(kSealedLayer));
   EXPECT_FALSE(IsTarLayer(kSealedLayer));
-  for (const auto type :
-       {kOciLayerTar, kOciLayerGzip, kOciLayerZstd, kDockerLayerTar, kDockerLayerGzip}) {
+  for (const auto type : {kOciLayerTar, kOciLayerGzip, kOciLayerZstd, kDockerLayerTar,
+                          kDockerLayerGzip, kDockerLayerZstd}) {
     EXPECT_TRUE(IsTarLayer(type)) << type;
     EXPECT_FALSE(IsTarLayer(std::string(type) + "+encrypted")) << type;
   }
   EXPECT_FALSE(IsTarLayer(kDockerForeignGzip));
+}
+
+TEST(MediaTypeTest, ForeignLayersAreTold) {
+  for (const std::string type : {"application/vnd.docker.image.rootfs.foreign.diff.tar",
+                                 "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                                 "application/vnd.docker.image.rootfs.foreign.diff.tar.zstd",
+                                 "application/vnd.oci.image.layer.nondistributable.v1.tar",
+                                 "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                                 "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"}) {
+    EXPECT_TRUE(IsNotDistributable(type)) << type;
+    EXPECT_FALSE(IsTarLayer(type)) << type;
+  }
+  for (const auto type : {kOciLayerGzip, kDockerLayerGzip, kSealedLayer}) {
+    EXPECT_FALSE(IsNotDistributable(type)) << type;
+  }
+}
+
+TEST(MediaTypeTest, AConfigOfAnotherTypeIsAnArtifacts) {
+  for (const std::string_view type :
+       {kOciConfig, kDockerConfig, std::string_view("application/octet-stream"),
+        std::string_view()}) {
+    EXPECT_TRUE(IsConfig(type)) << type;
+  }
+  EXPECT_FALSE(IsConfig(kEmptyConfig));
+  EXPECT_FALSE(IsConfig("application/vnd.cncf.helm.config.v1+json"));
 }
 
 }  // namespace
