@@ -15,10 +15,6 @@ using ::testing::HasSubstr;
 
 class ContainerdContainerTest : public ContainerdTest {
  protected:
-  std::string Configuration() const override {
-    return "[cri]\ncontainerd = \"" + socket() + "\"\n";
-  }
-
   void PushAndPull(const TestImage& image) {
     Push(image);
     const grpc::Status pulled = Pull(image.reference);
