@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <future>
 
 #include "base/log.h"
 
@@ -78,11 +79,18 @@ void Task::ExpectEnd(milliseconds within, const std::string& what) {
 }
 
 Status RemoveFromGuest(PodVm& vm, const GuestProcess& id, milliseconds limit) {
-  const milliseconds time = std::min<milliseconds>(limit, kRemoveTime);
-  Status removed = vm.agent().DeleteContainer(id, time);
-  if (!removed.ok() && removed.error().code() == ErrorCode::kDeadlineExceeded) {
-    vm.Fail("the guest did not remove " + NameOf(id) + " within " + Seconds(time));
-  }
+  const milliseconds busy = std::min<milliseconds>(limit / 3, kBusyTime);
+  const auto end_if_silent = [&] {
+    const auto answer = vm.agent().Greet(std::min<milliseconds>(busy, kAnswerTime));
+    if (answer.ok() || answer.error().code() != ErrorCode::kDeadlineExceeded) return;
+    vm.Fail("the guest did not remove " + NameOf(id) + " within " + Seconds(busy) +
+            ", and answers nothing else");
+  };
+  auto removal =
+      std::async(std::launch::async, [&] { return vm.agent().DeleteContainer(id, limit); });
+  while (removal.wait_for(busy) != std::future_status::ready) end_if_silent();
+  Status removed = removal.get();
+  if (!removed.ok() && removed.error().code() == ErrorCode::kDeadlineExceeded) end_if_silent();
   return removed;
 }
 

@@ -26,8 +26,11 @@ inline constexpr std::chrono::seconds kDrainTime{10};
 inline constexpr std::chrono::seconds kAgentLetGoTime{5};  // for calls about what is deleted
 // What a guest is given at most, or config's call_timeout if that is less, before its VM is ended:
 // a guest that answers nothing must not keep its pod from being stopped and removed.
-inline constexpr std::chrono::seconds kKillTime{10};    // from SIGKILL to the process's end
-inline constexpr std::chrono::seconds kRemoveTime{20};  // for forgetting a process
+inline constexpr std::chrono::seconds kKillTime{10};  // from SIGKILL to the process's end
+// For forgetting a process, until the guest is asked whether it answers anything; and for that. A
+// third of config's call_timeout if that is less.
+inline constexpr std::chrono::seconds kBusyTime{20};
+inline constexpr std::chrono::seconds kAnswerTime{10};
 // For taking any other signal. The caller's grace period, and then SIGKILL, come after it.
 inline constexpr std::chrono::seconds kSignalTime{1};
 
@@ -95,8 +98,10 @@ class Task {
   std::jthread executioner_;  // last: it uses the rest
 };
 
-// Lets the guest forget the process. A guest that does not answer within the lesser of `limit` and
-// kRemoveTime loses its VM. The guest's refusal is the error.
+// Lets the guest forget the process, and waits for that up to `limit`. While it takes time the
+// guest is asked for its version, over and over: one that does not answer that either loses its VM,
+// one that is merely busy keeps it. kDeadlineExceeded: it is busy with it still, and may finish
+// later. Any other error is the guest's refusal, or kUnavailable of a VM that is gone.
 Status RemoveFromGuest(PodVm& vm, const GuestProcess& id, std::chrono::milliseconds limit);
 
 }  // namespace locket::runtime_shim

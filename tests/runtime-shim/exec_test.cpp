@@ -204,6 +204,28 @@ TEST_F(ExecTest, AGuestThatDoesNotTakeSigkillLosesItsVm) {
   }
 }
 
+TEST_F(ExecTest, ARemovalThatHangsEndsTheVmOnlyIfTheGuestAnswersNothingElse) {
+  config_.call_timeout = std::chrono::seconds(1);
+  NewPod();
+  RunSandbox();
+  RunContainer("one");
+  for (const bool answers : {true, false}) {
+    const std::string id = answers ? "busy" : "silent";
+    Run(id);
+    agent_.End("one/" + id, 0);
+    ASSERT_TRUE(execs().Wait({"one", id}).ok());
+    agent_.HangMethod("DeleteContainer");
+    if (!answers) agent_.HangMethod("GetInfo");
+    EXPECT_TRUE(execs().Delete({"one", id}).ok());
+    EXPECT_EQ(execs().Wait({"one", id}).error().code(), ErrorCode::kNotFound);
+    if (answers) {
+      EXPECT_FALSE(machine_->ended());
+    } else {
+      EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
+    }
+  }
+}
+
 TEST_F(ExecTest, ADeadVmEndsEveryExec) {
   Run("running");
   ASSERT_TRUE(Add("created").ok());

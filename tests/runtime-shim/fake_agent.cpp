@@ -49,7 +49,7 @@ Status FakeAgent::Note(const std::string& method, const std::string& id) {
   std::unique_lock lock(mutex_);
   calls_.push_back(id.empty() ? method : method + " " + id);
   changed_.notify_all();
-  if (hanging_.contains(method)) changed_.wait(lock, [&] { return dead_; });
+  changed_.wait(lock, [&] { return dead_ || !hanging_.contains(method); });
   const auto failure = failures_.find(method);
   if (failure == failures_.end()) return Ok();
   return Error(ErrorCode::kPermissionDenied, failure->second);
@@ -206,6 +206,12 @@ void FakeAgent::HangMethod(const std::string& method) {
   hanging_.insert(method);
 }
 
+void FakeAgent::ReleaseMethod(const std::string& method) {
+  const std::lock_guard lock(mutex_);
+  hanging_.erase(method);
+  changed_.notify_all();
+}
+
 void FakeAgent::KeepRunningWhenSignalled() {
   const std::lock_guard lock(mutex_);
   immortal_ = true;
@@ -244,10 +250,10 @@ std::vector<std::string> FakeAgent::layers(const std::string& id) const {
   return containers_.at(id).layers;
 }
 
-bool FakeAgent::WaitCall(const std::string& call) const {
+bool FakeAgent::WaitCall(const std::string& call, int times) const {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, kPatience,
-                           [&] { return std::ranges::find(calls_, call) != calls_.end(); });
+                           [&] { return std::ranges::count(calls_, call) >= times; });
 }
 
 bool FakeAgent::WaitInput(const std::string& id, const std::string& text, bool closed) const {

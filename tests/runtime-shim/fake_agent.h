@@ -32,6 +32,8 @@ class FakeAgent {
   void FailMethod(const std::string& method, const std::string& text);
   // From now on calls of `method` are noted and never answered while the agent lives.
   void HangMethod(const std::string& method);
+  // Those that hang go on, and later ones do not hang.
+  void ReleaseMethod(const std::string& method);
   // Signals are taken and end nothing.
   void KeepRunningWhenSignalled();
   void SetProtocol(uint32_t protocol);
@@ -44,8 +46,8 @@ class FakeAgent {
   std::string spec(const std::string& id) const;
   std::optional<std::string> network() const;                    // the sandbox's, serialized
   std::vector<std::string> layers(const std::string& id) const;  // "digest serial"
-  // Until `calls` holds it.
-  bool WaitCall(const std::string& call) const;
+  // Until `calls` holds it so many times.
+  bool WaitCall(const std::string& call, int times = 1) const;
   bool WaitInput(const std::string& id, const std::string& text, bool closed) const;
 
  private:

@@ -383,18 +383,6 @@ TEST_F(PodTest, ASignalThatTheVmsEndOvertakesIsNoError) {
   EXPECT_EQ(pod_->Wait("one")->status, kKilledStatus);
 }
 
-TEST_F(PodTest, AGuestThatDoesNotRemoveAContainerLosesItsVm) {
-  config_.call_timeout = seconds(1);
-  NewPod();
-  RunSandbox();
-  RunContainer("one");
-  agent_.End("one", 0);
-  ASSERT_TRUE(pod_->Wait("one").ok());
-  agent_.HangMethod("DeleteContainer");
-  EXPECT_EQ(pod_->Delete("one")->exit->status, 0U);
-  EXPECT_EQ(pod_->Wait("pod")->status, kKilledStatus);
-}
-
 TEST_F(PodTest, AContainerThatIsBeingMadeDoesNotKeepItsPodFromBeingKilled) {
   RunSandbox();
   agent_.HangMethod("PrepareRootfs");
