@@ -101,9 +101,6 @@ TEST_F(OverlayInVmTest, FiveHundredLayersAreOneRootDirectory) {
   const auto took = std::chrono::steady_clock::now() - begin;
   std::printf("500 layers opened, read and closed in %ld ms\n",
               std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
-  const auto more = Open("more");
-  ASSERT_FALSE(more.ok());
-  EXPECT_THAT(more.error().message(), HasSubstr("has 501 different layers; overlayfs takes 500"));
 }
 
 // Lower layers and a place to write, on a tmpfs, mounted as an image's are.

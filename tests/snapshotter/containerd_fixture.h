@@ -32,9 +32,7 @@ class ContainerdTest : public RemoteTest {
   }
 
   // The snapshotter's.
-  virtual std::string Configuration() const {
-    return "[cri]\ncontainerd = \"" + socket() + "\"\n";
-  }
+  virtual std::string Configuration() const { return "[cri]\ncontainerd = \"" + socket() + "\"\n"; }
 
   // The part of the configuration we ship that says what becomes of sealed layers elsewhere.
   static std::string StreamProcessors() {
