@@ -19,11 +19,24 @@ constexpr std::array<std::string_view, 14> kDefaultCapabilities = {
     "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
     "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",   "CAP_SETFCAP",
     "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
-constexpr std::array<std::string_view, 16> kRlimits = {
-    "RLIMIT_AS",     "RLIMIT_CORE",   "RLIMIT_CPU",        "RLIMIT_DATA",
-    "RLIMIT_FSIZE",  "RLIMIT_LOCKS",  "RLIMIT_MEMLOCK",    "RLIMIT_MSGQUEUE",
-    "RLIMIT_NICE",   "RLIMIT_NOFILE", "RLIMIT_NPROC",      "RLIMIT_RSS",
-    "RLIMIT_RTPRIO", "RLIMIT_RTTIME", "RLIMIT_SIGPENDING", "RLIMIT_STACK"};
+constexpr std::array<std::pair<const char*, __rlimit_resource>, 16> kRlimits = {{
+    {"RLIMIT_AS", RLIMIT_AS},
+    {"RLIMIT_CORE", RLIMIT_CORE},
+    {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},
+    {"RLIMIT_FSIZE", RLIMIT_FSIZE},
+    {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    {"RLIMIT_NPROC", RLIMIT_NPROC},
+    {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+    {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+    {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_STACK", RLIMIT_STACK},
+}};
 constexpr std::array kMaskedPaths = {
     "/proc/acpi",       "/proc/asound",        "/proc/interrupts", "/proc/kcore",
     "/proc/keys",       "/proc/latency_stats", "/proc/scsi",       "/proc/sched_debug",
@@ -31,7 +44,10 @@ constexpr std::array kMaskedPaths = {
 constexpr std::array kReadOnlyPaths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                        "/proc/sysrq-trigger"};
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr char kOpenFilesLimit[] = "RLIMIT_NOFILE";
+// More open files than fs.nr_open the kernel refuses.
+const std::array<RlimitSpec, 2> kEngineLimits = {
+    {{.type = "RLIMIT_NOFILE", .soft = kOpenFiles, .hard = kOpenFiles},
+     {.type = "RLIMIT_NPROC", .soft = RLIM_INFINITY, .hard = RLIM_INFINITY}}};
 
 std::string_view NameOf(std::string_view variable) {
   return variable.substr(0, variable.find('='));
@@ -70,26 +86,25 @@ void AddVariable(GuestSpec& spec, std::string_view name, std::string_view value)
   spec.process.env.push_back(std::string(name) + "=" + std::string(value));
 }
 
-// The host's limits where it gives any, as they only take away; else what engines give.
-void ChooseRlimits(const HostSpec& host, GuestSpec& spec) {
+// The host's limits where they are lower than the guest's own; else what engines give.
+void ChooseRlimits(const HostSpec& host, const std::vector<RlimitSpec>& own, GuestSpec& spec) {
   for (RlimitSpec limit : host.rlimits) {
-    const bool known = std::find(kRlimits.begin(), kRlimits.end(), limit.type) != kRlimits.end();
-    if (!known || limit.soft > limit.hard) {
+    const auto most = std::ranges::find(own, limit.type, &RlimitSpec::type);
+    if (most == own.end() || limit.soft > limit.hard) {
       spec.dropped.push_back("rlimit '" + limit.type + "'");
       continue;
     }
-    if (limit.type == kOpenFilesLimit) {  // more than fs.nr_open the kernel refuses
-      limit.hard = std::min(limit.hard, kOpenFiles);
-      limit.soft = std::min(limit.soft, limit.hard);
+    if (limit.soft > most->soft || limit.hard > most->hard) {
+      spec.dropped.push_back("rlimit '" + limit.type + "' above the guest's own");
     }
+    limit.hard = std::min(limit.hard, most->hard);
+    limit.soft = std::min(limit.soft, most->soft);
     spec.rlimits.push_back(std::move(limit));
   }
-  for (const RlimitSpec& limit :
-       {RlimitSpec{.type = kOpenFilesLimit, .soft = kOpenFiles, .hard = kOpenFiles},
-        RlimitSpec{.type = "RLIMIT_NPROC", .soft = RLIM_INFINITY, .hard = RLIM_INFINITY}}) {
-    const bool given = std::ranges::any_of(
-        spec.rlimits, [&](const RlimitSpec& one) { return one.type == limit.type; });
-    if (!given) spec.rlimits.push_back(limit);
+  for (const RlimitSpec& limit : kEngineLimits) {
+    if (std::ranges::find(spec.rlimits, limit.type, &RlimitSpec::type) == spec.rlimits.end()) {
+      spec.rlimits.push_back(limit);
+    }
   }
 }
 
@@ -273,8 +288,19 @@ SpecPolicy PolicyForImage(SpecPolicy policy, const image::Digest& manifest) {
   return policy;
 }
 
+std::vector<RlimitSpec> GuestLimits() {
+  std::vector<RlimitSpec> limits(kEngineLimits.begin(), kEngineLimits.end());
+  for (const auto& [name, resource] : kRlimits) {
+    if (std::ranges::find(limits, name, &RlimitSpec::type) != limits.end()) continue;
+    rlimit own{};  // as low as can be, should the kernel not know it
+    ::getrlimit(resource, &own);
+    limits.push_back({.type = name, .soft = own.rlim_cur, .hard = own.rlim_max});
+  }
+  return limits;
+}
+
 Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
-                              const SpecPolicy& policy) {
+                              const SpecPolicy& policy, const std::vector<RlimitSpec>& limits) {
   LOCKET_TRY(CheckCommand(image, host, policy));
   GuestSpec spec{.process = image,
                  .capabilities = {},
@@ -296,7 +322,7 @@ Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
   }
   if (host.joins_processes) spec.dropped.emplace_back("processes shared with others");
   ChooseCapabilities(host, spec);
-  ChooseRlimits(host, spec);
+  ChooseRlimits(host, limits, spec);
   NameOtherGroups(host, spec);
   for (const std::string& name : host.sysctls) {
     spec.dropped.push_back("kernel parameter '" + name + "'");

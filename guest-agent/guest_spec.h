@@ -83,10 +83,16 @@ void AddDefaultVariables(GuestSpec& spec);
 // HOSTNAME likewise, once the host name is known.
 void AddHostname(GuestSpec& spec);
 
+// The limits that a container starts with where nobody asks for other ones, each name once: of open
+// files and processes what engines give, of all else the agent's own.
+std::vector<RlimitSpec> GuestLimits();
+
+// The host's limits count where they are lower than `limits`, the guest's own.
 // kPermissionDenied: the command is neither the image's own nor allowed; the message shows both and
 // says what to put into initdata. kInvalidArgument: the image gives no command.
 Result<GuestSpec> ApplyPolicy(const ImageProcess& image, const HostSpec& host,
-                              const SpecPolicy& policy);
+                              const SpecPolicy& policy,
+                              const std::vector<RlimitSpec>& limits = GuestLimits());
 
 // "process" of config.json, which crun takes by itself for an exec.
 std::string EncodeGuestProcess(const GuestSpec& spec);

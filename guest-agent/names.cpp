@@ -1,6 +1,7 @@
 #include "guest-agent/names.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 namespace locket::guest_agent {
@@ -8,6 +9,11 @@ namespace {
 
 constexpr size_t kMaxIdBytes = 100;
 constexpr size_t kMaxHostnameBytes = 63;  // sethostname(2) takes 64
+// What distributions have in /etc/hosts for ::1 and its kin (Debian ip6-, SUSE ipv6-), and what
+// some programs take for the interface itself.
+constexpr std::array<std::string_view, 10> kHostsFileNames = {
+    "ip6-allhosts", "ip6-allnodes",    "ip6-allrouters", "ip6-localhost", "ip6-localnet",
+    "ip6-loopback", "ip6-mcastprefix", "ipv6-localhost", "ipv6-loopback", "loopback"};
 
 bool OnlyOf(std::string_view text, std::string_view more) {
   return std::all_of(text.begin(), text.end(), [&](char c) {
@@ -42,12 +48,15 @@ bool IsLoopbackName(std::string_view name) {
   std::ranges::transform(lower, lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
-  const std::string_view last = std::string_view(lower).substr(lower.rfind('.') + 1);
-  if (last == "localhost") return true;  // RFC 6761, 6.3
-  // As Debian and Red Hat have them in /etc/hosts: ip6-loopback, localhost4.localdomain4.
-  const std::string_view first = std::string_view(lower).substr(0, lower.find('.'));
-  return last.starts_with("localdomain") || first.starts_with("localhost") ||
-         first.starts_with("ip6-") || first == "loopback";
+  if (std::ranges::find(kHostsFileNames, lower) != kHostsFileNames.end()) return true;
+  std::string_view host = lower;
+  for (const std::string_view domain : {".localdomain", ".localdomain4", ".localdomain6"}) {
+    if (!host.ends_with(domain)) continue;
+    host.remove_suffix(domain.size());
+    break;
+  }
+  return host == "localdomain" || host == "localhost" || host == "localhost4" ||
+         host == "localhost6" || host.ends_with(".localhost");  // RFC 6761, 6.3
 }
 
 bool IsLinkName(std::string_view name) { return !name.empty() && OnlyOf(name, "_-"); }

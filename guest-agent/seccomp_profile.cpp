@@ -15,8 +15,9 @@ namespace {
 using Json = nlohmann::json;
 
 // Linux 6.1's calls for x86-64 and i386, without those below and those that Linux no longer has.
-// For i386 libseccomp lets socketcall make any socket, as its arguments lie in memory: there only
-// the missing driver keeps a program from AF_VSOCK.
+// `send` and `recv` are calls of socketcall only, which libseccomp allows by the names of its
+// calls. For i386 libseccomp lets socketcall make any socket, as its arguments lie in memory: there
+// only the missing driver keeps a program from AF_VSOCK.
 constexpr char kAllowed[] = R"(
 _llseek _newselect accept accept4 access adjtimex alarm arch_prctl bind brk cachestat capget capset
 chdir chmod chown chown32 chroot clock_adjtime clock_adjtime64 clock_getres clock_getres_time64
@@ -41,23 +42,23 @@ msgsnd msync munlock munlockall munmap name_to_handle_at nanosleep newfstatat ni
 openat2 pause pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll
 ppoll_time64 prctl pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv
 process_vm_writev pselect6 pselect6_time64 ptrace pwrite64 pwritev pwritev2 read readahead readdir
-readlink readlinkat readv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages removexattr
-rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask
-rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo
-sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
-sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64 sched_setaffinity
-sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl semget semop
-semtimedop semtimedop_time64 sendfile sendfile64 sendmmsg sendmsg sendto set_robust_list
-set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
-setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid
-setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr sgetmask shmat
-shmctl shmdt shmget shutdown sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask
-sigreturn sigsuspend socketpair splice ssetmask stat stat64 statfs statfs64 statx symlink symlinkat
-sync sync_file_range syncfs sysinfo tee tgkill time timer_create timer_delete timer_getoverrun
-timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime
-timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate truncate64 ugetrlimit umask
-uname unlink unlinkat utime utimensat utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid
-write writev)";
+readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64 recvmsg remap_file_pages
+removexattr rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
+rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
+rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr
+sched_getparam sched_getscheduler sched_rr_get_interval sched_rr_get_interval_time64
+sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp select semctl
+semget semop semtimedop semtimedop_time64 send sendfile sendfile64 sendmmsg sendmsg sendto
+set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid
+setgid32 setgroups setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid
+setresgid32 setresuid setresuid32 setreuid setreuid32 setrlimit setsid setsockopt setuid setuid32
+setxattr sgetmask shmat shmctl shmdt shmget shutdown sigaction sigaltstack signal signalfd signalfd4
+sigpending sigprocmask sigreturn sigsuspend socketpair splice ssetmask stat stat64 statfs statfs64
+statx symlink symlinkat sync sync_file_range syncfs sysinfo tee tgkill time timer_create
+timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64
+timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill
+truncate truncate64 ugetrlimit umask uname unlink unlinkat utime utimensat utimensat_time64 utimes
+vfork vmsplice wait4 waitid waitpid write writev)";
 
 // They ask for a capability that no container has, or open much of the kernel to anybody.
 constexpr char kForbidden[] = R"(

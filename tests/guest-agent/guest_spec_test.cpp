@@ -1,8 +1,12 @@
 #include "guest-agent/guest_spec.h"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "guest-agent/seccomp_profile.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -166,6 +170,64 @@ TEST(GuestSpecTest, LimitsAreThoseOfEnginesUnlessTheHostsAreLower) {
                           host.rlimits[1]));
 }
 
+constexpr std::pair<const char*, __rlimit_resource> kLimitNames[] = {
+    {"RLIMIT_AS", RLIMIT_AS},
+    {"RLIMIT_CORE", RLIMIT_CORE},
+    {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},
+    {"RLIMIT_FSIZE", RLIMIT_FSIZE},
+    {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+    {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    {"RLIMIT_NPROC", RLIMIT_NPROC},
+    {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+    {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+    {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_STACK", RLIMIT_STACK}};
+
+TEST(GuestSpecTest, NoLimitIsRaisedWhateverItsName) {
+  struct Case {
+    uint64_t soft, hard, taken_soft, taken_hard;
+    bool is_named;
+  };
+  for (const auto& [name, resource] : kLimitNames) {
+    const std::string type = name;
+    for (const Case& one :
+         {Case{10, 20, 10, 20, false}, Case{1, 2, 1, 2, false}, Case{0, 0, 0, 0, false},
+          Case{1, 21, 1, 20, true}, Case{11, 15, 10, 15, true}, Case{15, UINT64_MAX, 10, 20, true},
+          Case{UINT64_MAX, UINT64_MAX, 10, 20, true}}) {
+      HostSpec host = Host();
+      host.rlimits = {{.type = type, .soft = one.soft, .hard = one.hard}};
+      const auto spec =
+          ApplyPolicy(kImage, host, {}, {{.type = type, .soft = 10, .hard = 20}}).value();
+      EXPECT_THAT(spec.rlimits, Contains(RlimitSpec{
+                                    .type = type, .soft = one.taken_soft, .hard = one.taken_hard}));
+      EXPECT_EQ(std::ranges::count(spec.rlimits, type, &RlimitSpec::type), 1) << type;
+      if (one.is_named) {
+        EXPECT_THAT(spec.dropped, ElementsAre("rlimit '" + type + "' above the guest's own"));
+      } else {
+        EXPECT_THAT(spec.dropped, IsEmpty()) << type;
+      }
+    }
+  }
+}
+
+TEST(GuestSpecTest, TheGuestsOwnLimitsAreTheAgentsButFilesAndProcesses) {
+  const auto limits = GuestLimits();
+  EXPECT_EQ(limits.size(), std::size(kLimitNames));
+  for (const auto& [name, resource] : kLimitNames) {
+    rlimit own{};
+    ASSERT_EQ(::getrlimit(resource, &own), 0) << name;
+    if (resource == RLIMIT_NOFILE) own = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    if (resource == RLIMIT_NPROC) own = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    EXPECT_THAT(limits,
+                Contains(RlimitSpec{.type = name, .soft = own.rlim_cur, .hard = own.rlim_max}));
+  }
+}
+
 TEST(GuestSpecTest, GroupsAreTheImagesAndOthersAreNamed) {
   ImageProcess image = kImage;
   image.groups = {29, 44};
@@ -218,7 +280,7 @@ TEST(GuestSpecTest, RulesForOneImageHoldForItAlone) {
 }
 
 TEST(GuestSpecTest, ThereIsASeccompProfileUnlessTheTenantTakesItAway) {
-  EXPECT_TRUE(Encoded(*ApplyPolicy(kImage, Host(), {}))["linux"].contains("seccomp"));
+  EXPECT_EQ(Encoded(*ApplyPolicy(kImage, Host(), {}))["linux"]["seccomp"], SeccompProfile());
   EXPECT_FALSE(
       Encoded(*ApplyPolicy(kImage, Host(), {.allow_all_syscalls = true}))["linux"].contains(
           "seccomp"));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -69,17 +70,57 @@ TEST(KernelSettingsTest, AParameterThatTheKernelLacksIsNotFound) {
 }
 
 TEST(NamesTest, NoHostnameIsANameOfTheLoopbackInterface) {
-  for (const char* name :
-       {"localhost", "LocalHost", "localhost.", "localhost..", "a.localhost", "A.b.LOCALHOST.",
-        "localhost.localdomain", "localhost4", "localhost6.localdomain6", "localdomain",
-        "ip6-localhost", "IP6-Loopback", "ip6-allnodes", "loopback", "localhost.example"}) {
+  for (const char* name : {"localhost",
+                           "LocalHost",
+                           "localhost.",
+                           "localhost..",
+                           "a.localhost",
+                           "A.b.LOCALHOST.",
+                           "a.localhost.localdomain",
+                           "localhost.localdomain",
+                           "localhost.localdomain4",
+                           "localhost4",
+                           "localhost4.localdomain",
+                           "localhost4.localdomain4.",
+                           "LOCALHOST6",
+                           "localhost6.localdomain6",
+                           "localdomain",
+                           "ip6-localhost",
+                           "IP6-Loopback",
+                           "ip6-localnet",
+                           "ip6-mcastprefix",
+                           "ip6-allnodes",
+                           "ip6-allrouters.",
+                           "ip6-allhosts",
+                           "ipv6-localhost",
+                           "ipv6-loopback",
+                           "loopback"}) {
     EXPECT_TRUE(IsLoopbackName(name)) << name;
     const Status checked = CheckHostname(name);
     ASSERT_FALSE(checked.ok()) << name;
     EXPECT_THAT(checked.error().message(), HasSubstr("is a name of the loopback interface"));
   }
-  for (const char* name :
-       {"", "pod", "local", "host", "localhos", "my-localhost", "ip6", "a.b-c"}) {
+  for (const char* name : {"",
+                           "pod",
+                           "local",
+                           "host",
+                           "localhos",
+                           "my-localhost",
+                           "ip6",
+                           "a.b-c",
+                           "localhost-proxy-7c9f",
+                           "localhost5",
+                           "localhost.example",
+                           "localhost4.example",
+                           "localhost.localdomain5",
+                           "a.localhost4",
+                           "ip6-tunnel-abc",
+                           "ip6-localhost.example",
+                           "loopback-test",
+                           "loopback.example",
+                           "db.localdomain",
+                           "localdomain-x"}) {
+    EXPECT_FALSE(IsLoopbackName(name)) << name;
     EXPECT_TRUE(CheckHostname(name).ok()) << name;
   }
 }
@@ -123,6 +164,29 @@ TEST(SeccompProfileTest, SocketsToTheHostAreRefusedWhateverTheUpperBitsSay) {
   const auto rules = RulesFor("socket");
   EXPECT_EQ(rules.at("SCMP_ACT_ALLOW").at(0).at("args").at(0),
             Json({{"index", 0}, {"op", "SCMP_CMP_LT"}, {"value", AF_VSOCK}, {"valueTwo", 0}}));
+}
+
+// engine_system_calls.txt: what Docker's default profile of June 2026 allows on x86-64 to a
+// container with default capabilities, with conditions or without.
+TEST(SeccompProfileTest, EveryCallThatEnginesAllowIsAllowedOrLeftOutForAReason) {
+  const std::map<std::string, std::string> left_out = {
+      {"epoll_ctl_old", "Linux no longer has it"},
+      {"epoll_wait_old", "Linux no longer has it"},
+      {"getxattrat", "newer than Linux 6.1"},
+      {"listmount", "newer than Linux 6.1"},
+      {"listxattrat", "newer than Linux 6.1"},
+      {"removexattrat", "newer than Linux 6.1"},
+      {"riscv_hwprobe", "of another processor"},
+      {"setxattrat", "newer than Linux 6.1"},
+      {"socketcall", "libseccomp allows each of its calls by that call's own name"},
+      {"statmount", "newer than Linux 6.1"},
+      {"uretprobe", "newer than Linux 6.1"}};
+  std::ifstream file(LOCKET_SOURCE_DIR "/tests/guest-agent/engine_system_calls.txt");
+  size_t calls = 0;
+  for (std::string call; std::getline(file, call); ++calls) {
+    EXPECT_EQ(RulesFor(call).count("SCMP_ACT_ALLOW"), left_out.count(call) == 0 ? 1U : 0U) << call;
+  }
+  EXPECT_EQ(calls, 370U);
 }
 
 TEST(SeccompProfileTest, NoCallIsBothAllowedAndRefused) {
