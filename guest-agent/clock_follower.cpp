@@ -18,7 +18,6 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr auto kInterval = seconds(5);
 constexpr nanoseconds kTolerance = seconds(2);
 // What adjtime(3) takes at most is some 2145 s.
 constexpr nanoseconds kMostSlewed = seconds(2000);
@@ -77,7 +76,8 @@ Status FollowClock(const Clocks& clocks) {
   return Ok();
 }
 
-ClockFollower::ClockFollower(Clocks clocks) : clocks_(std::move(clocks)) {
+ClockFollower::ClockFollower(Clocks clocks, std::chrono::milliseconds interval)
+    : clocks_(std::move(clocks)), interval_(interval) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -92,15 +92,22 @@ ClockFollower::~ClockFollower() {
 
 void ClockFollower::Run() {
   std::unique_lock lock(mutex_);
+  bool told = false;
   while (!stop_) {
     lock.unlock();
     const Status followed = FollowClock(clocks_);
     if (!followed.ok()) {
-      log::Warning("the clock does not follow the host's", {log::Field(followed.error())});
-      return;
+      const bool has_none = followed.error().code() == ErrorCode::kNotFound;
+      if (!told || has_none) {
+        log::Warning(has_none ? "there is no real-time clock: the clock goes on by itself"
+                              : "the clock does not follow the host's: trying again",
+                     {log::Field(followed.error())});
+      }
+      if (has_none) return;
+      told = true;
     }
     lock.lock();
-    stopping_.wait_for(lock, kInterval, [this] { return stop_; });
+    stopping_.wait_for(lock, interval_, [this] { return stop_; });
   }
 }
 

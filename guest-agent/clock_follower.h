@@ -29,11 +29,13 @@ Clocks KernelClocks();
 // less is left alone, as the host's clock has whole seconds only.
 Status FollowClock(const Clocks& clocks);
 
-// Compares every few seconds on a thread of its own, until destroyed. A failure is logged once and
-// ends it: the clock then goes on by itself.
+// Compares every `interval` on a thread of its own, until destroyed. After a failure it tries again
+// the next time; only the first failure is logged. Without a real-time clock (kNotFound) it gives
+// up: the clock then goes on by itself.
 class ClockFollower {
  public:
-  explicit ClockFollower(Clocks clocks);
+  explicit ClockFollower(Clocks clocks,
+                         std::chrono::milliseconds interval = std::chrono::seconds(5));
   ClockFollower(const ClockFollower&) = delete;
   ClockFollower& operator=(const ClockFollower&) = delete;
   ~ClockFollower();
@@ -42,6 +44,7 @@ class ClockFollower {
   void Run();
 
   const Clocks clocks_;
+  const std::chrono::milliseconds interval_;
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;  // under mutex_

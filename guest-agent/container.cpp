@@ -73,7 +73,7 @@ Result<GuestSpec> Container::MakeSpec(HostSpec host, const SpecPolicy& policy) {
   LOCKET_TRY_ASSIGN(GuestSpec spec, ApplyPolicy(process, host, policy));
   LOCKET_TRY(CheckHostname(spec.hostname));
   AddHostname(spec);
-  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory));
+  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory, spec.volumes));
   LOCKET_TRY(CheckExecutable(root, spec.process, spec.volumes));
   for (VolumeMount& volume : spec.volumes) {
     LOCKET_TRY_ASSIGN(volume.directory, seams_.volumes.Open(volume.name));
@@ -268,7 +268,7 @@ Status Container::CreateExec(const std::string& exec_id, std::string_view host_p
   LOCKET_TRY(CheckStreams(policy, with_stdin, spec.terminal));
   // The files as they are by now.
   LOCKET_TRY_ASSIGN(const auto root, RootDirectory::Open(image_->rootfs()));
-  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory));
+  LOCKET_TRY(CheckWorkingDirectory(root, spec.process.working_directory, spec.volumes));
   LOCKET_TRY(CheckExecutable(root, spec.process, spec.volumes));
   const IoOptions io{
       .with_stdin = with_stdin, .terminal = spec.terminal, .hide_output = policy.hide_output};

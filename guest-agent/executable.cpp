@@ -36,6 +36,8 @@ class Inspector {
   }
   bool Exists(const std::string& path) const { return Hidden(path) || root_.OpenFile(path).ok(); }
 
+  // Whether nobody may execute it, so that execvp(3) goes on to the next directory of PATH.
+  bool LacksPermission(const std::string& path) const;
   // Empty: nothing is wrong with it, or it is not there.
   std::string WhyNot(const std::string& path) const;
 
@@ -125,11 +127,16 @@ std::string Inspector::WhyNotElf(int file, std::string_view head) const {
   return loader ? WhyNotLoader(*loader, "dynamic loader") : "";
 }
 
+bool Inspector::LacksPermission(const std::string& path) const {
+  const auto file = root_.OpenFile(path);
+  struct stat found {};
+  return file.ok() && ::fstat(file->get(), &found) == 0 && (found.st_mode & 0111) == 0;
+}
+
 std::string Inspector::WhyNot(const std::string& path) const {
   const auto file = root_.OpenFile(path);
   if (!file.ok()) return "";
-  struct stat found {};
-  if (::fstat(file->get(), &found) == 0 && (found.st_mode & 0111) == 0) {
+  if (LacksPermission(path)) {
     return "permission denied: its mode lets nobody execute it (chmod +x)";
   }
   std::string head(kHeadBytes, '\0');
@@ -169,18 +176,38 @@ std::vector<std::string> Candidates(const ImageProcess& process) {
 Status CheckExecutable(const RootDirectory& root, const ImageProcess& process,
                        const std::vector<VolumeMount>& volumes) {
   const Inspector inspector(root, volumes);
+  Status passed_over = Ok();
   for (const std::string& candidate : Candidates(process)) {
     if (inspector.Hidden(candidate)) return Ok();
     if (!inspector.Exists(candidate)) continue;
     const std::string why = inspector.WhyNot(candidate);
     if (why.empty()) return Ok();
-    return Error(ErrorCode::kFailedPrecondition, "cannot run '" + candidate + "': " + why);
+    Error refused(ErrorCode::kFailedPrecondition, "cannot run '" + candidate + "': " + why);
+    if (!inspector.LacksPermission(candidate)) return refused;
+    if (passed_over.ok()) passed_over = std::move(refused);
   }
-  return Ok();
+  return passed_over;
 }
 
-Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory) {
-  LOCKET_TRY_ASSIGN(const std::string resolved, root.Resolve(directory).While("working directory"));
+Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory,
+                             const std::vector<VolumeMount>& volumes) {
+  std::vector<std::string> shared;
+  for (const VolumeMount& volume : volumes) {
+    LOCKET_TRY_ASSIGN(std::string at, root.Resolve(volume.destination).While("volume"));
+    shared.push_back(std::move(at));
+  }
+  const auto enter = [&](const std::string& place) -> Status {
+    const auto below = std::ranges::find_if(shared, [&](const std::string& volume) {
+      return place != volume && IsBelow(place, volume);
+    });
+    if (below == shared.end()) return Ok();
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + directory + "' lies below volume '" + *below +
+                     "', where containers can change it: set the volume itself, or a "
+                     "directory outside it");
+  };
+  LOCKET_TRY_ASSIGN(const std::string resolved,
+                    root.Resolve(directory, enter).While("working directory"));
   if (!IsBelow(resolved, "/proc")) return Ok();
   return Error(ErrorCode::kInvalidArgument,
                "working directory '" + directory + "' leads into /proc: set another one");

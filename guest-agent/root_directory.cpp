@@ -72,7 +72,8 @@ Result<std::string> RootDirectory::ReadFile(const std::string& path, size_t max_
       .While("read '" + path + "' of the image");
 }
 
-Result<std::string> RootDirectory::Resolve(const std::string& path) const {
+Result<std::string> RootDirectory::Resolve(
+    const std::string& path, const std::function<Status(const std::string&)>& enter) const {
   std::vector<std::string> steps;
   PushSteps(path, steps);
   std::filesystem::path resolved = "/";
@@ -86,6 +87,7 @@ Result<std::string> RootDirectory::Resolve(const std::string& path) const {
       continue;
     }
     const auto next = resolved / step;
+    if (enter) LOCKET_TRY(enter(next.string()));
     const auto found = Look(next, O_NOFOLLOW);
     if (!found.ok() && found.error().code() != ErrorCode::kNotFound) return found.error();
     const bool is_link = found.ok() && S_ISLNK(ModeOf(found->get()));

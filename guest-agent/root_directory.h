@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -21,8 +22,10 @@ class RootDirectory {
   Result<std::string> ReadFile(const std::string& path, size_t max_bytes) const;
 
   // Where the absolute `path` leads: absolute, in normal form, without links. What does not exist
-  // is taken as it is written. kInvalidArgument: it goes through more than 40 links.
-  Result<std::string> Resolve(const std::string& path) const;
+  // is taken as it is written. kInvalidArgument: it goes through more than 40 links. `enter` gets
+  // each place on the way in normal form, links too, before it is looked at; its error ends this.
+  Result<std::string> Resolve(const std::string& path,
+                              const std::function<Status(const std::string&)>& enter = {}) const;
 
  private:
   explicit RootDirectory(UniqueFd fd) : fd_(std::move(fd)) {}

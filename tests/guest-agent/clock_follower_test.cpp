@@ -11,6 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
+using ::testing::HasSubstr;
 
 // A host's and a guest's clock, and what was done to the guest's.
 struct FakeClocks {
@@ -75,6 +76,38 @@ TEST(ClockFollowerTest, EveryFailureIsTold) {
     clocks.fail = fail;
     EXPECT_FALSE(FollowClock(clocks.Get()).ok()) << fail;
   }
+}
+
+TEST(ClockFollowerTest, GoesOnAfterFailuresAndTellsTheFirstOnly) {
+  FakeClocks clocks;
+  Clocks seams = clocks.Get();
+  std::promise<void> sixth;
+  int reads = 0;
+  seams.host = [&]() -> Result<seconds> {
+    if (++reads == 6) sixth.set_value();
+    if (reads < 6) return Error(ErrorCode::kInternal, "read the real-time clock: busy");
+    return seconds(1000);
+  };
+  ::testing::internal::CaptureStderr();
+  {
+    const ClockFollower follower(seams, milliseconds(0));
+    sixth.get_future().wait();
+  }
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(text, HasSubstr("trying again"));
+  EXPECT_EQ(text.find("busy"), text.rfind("busy")) << text;
+}
+
+TEST(ClockFollowerTest, GivesUpWhenThereIsNoRealTimeClock) {
+  FakeClocks clocks;
+  Clocks seams = clocks.Get();
+  std::promise<void> ended;
+  seams.host = [&]() -> Result<seconds> {
+    ended.set_value_at_thread_exit();  // throws the second time
+    return Error(ErrorCode::kNotFound, "open '/dev/rtc0': No such file or directory");
+  };
+  const ClockFollower follower(seams, milliseconds(0));
+  ended.get_future().wait();
 }
 
 TEST(ClockFollowerTest, ComparesOnItsOwnAndEndsWhenItIsDestroyed) {

@@ -111,16 +111,37 @@ TEST_F(ImageFilesTest, NoWorkingDirectoryLeadsIntoProc) {
   Link("/b", "proc");
   for (const char* path : {"/proc", "/proc/self/fd/8", "/work", "/a/link/self", "/x/../proc/1",
                            "/none/../proc", "//proc/", "/etc/../../proc"}) {
-    const Status checked = CheckWorkingDirectory(Root(), path);
+    const Status checked = CheckWorkingDirectory(Root(), path, {});
     ASSERT_FALSE(checked.ok()) << path;
     EXPECT_THAT(checked.error().message(), HasSubstr("leads into /proc"));
   }
   for (const char* path : {"/", "/etc", "/none/yet", "/process", "/etc/proc"}) {
-    EXPECT_TRUE(CheckWorkingDirectory(Root(), path).ok()) << path;
+    EXPECT_TRUE(CheckWorkingDirectory(Root(), path, {}).ok()) << path;
   }
   Link("/loop", "loop");
-  EXPECT_THAT(CheckWorkingDirectory(Root(), "/loop").error().message(),
+  EXPECT_THAT(CheckWorkingDirectory(Root(), "/loop", {}).error().message(),
               HasSubstr("too many links"));
+}
+
+TEST_F(ImageFilesTest, NoWorkingDirectoryLeadsThroughSomethingBelowAVolume) {
+  Link("/vol/x", "/etc");
+  Link("/through", "/vol/x");
+  Link("/mounted", "/vol");
+  Link("/listed", "/real");
+  const std::vector<VolumeMount> volumes = {
+      {.name = "v", .destination = "/vol", .read_only = false},
+      {.name = "w", .destination = "/listed", .read_only = true}};
+  for (const char* path : {"/vol/x", "/vol/none/yet", "/through", "/mounted/x", "/vol/x/../..",
+                           "/etc/../vol/y", "/real/a", "/listed/a"}) {
+    const Status checked = CheckWorkingDirectory(Root(), path, volumes);
+    ASSERT_FALSE(checked.ok()) << path;
+    EXPECT_EQ(checked.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(checked.error().message(), HasSubstr("lies below volume '/"));
+    EXPECT_TRUE(CheckWorkingDirectory(Root(), path, {}).ok()) << path;
+  }
+  for (const char* path : {"/vol", "/vol/", "/mounted", "/vol/../etc", "/volume", "/real", "/"}) {
+    EXPECT_TRUE(CheckWorkingDirectory(Root(), path, volumes).ok()) << path;
+  }
 }
 
 std::string Elf(uint16_t machine, const std::string& loader = "", uint16_t type = ET_EXEC) {
@@ -167,6 +188,22 @@ TEST_F(ImageFilesTest, WhatTheKernelWouldNotRunIsNamedWithTheReason) {
   }
   Write("/bin/app", Elf(EM_X86_64), 0644);
   EXPECT_THAT(WhyNot("/bin/app"), HasSubstr("permission denied: its mode lets nobody execute it"));
+}
+
+TEST_F(ImageFilesTest, AFileThatNobodyMayExecuteHidesNoProgramLaterInThePath) {
+  fs::create_directory(Path("/work"));
+  Write("/bin/app", Elf(EM_X86_64), 0644);
+  EXPECT_THAT(WhyNot("app"), HasSubstr("'/bin/app': permission denied"));
+  Write("/work/relative/app", Elf(EM_X86_64), 0644);
+  EXPECT_THAT(WhyNot("app"), HasSubstr("'/bin/app': permission denied")) << "the first one is told";
+  Write("/work/relative/app", Elf(EM_X86_64), 0755);
+  EXPECT_EQ(WhyNot("app"), "");
+  Write("/work/relative/app", "no program", 0755);
+  EXPECT_THAT(WhyNot("app"), HasSubstr("relative/app': exec format error"));
+  Write("/bin/app", "no program", 0755);
+  Write("/work/relative/app", Elf(EM_X86_64), 0755);
+  EXPECT_THAT(WhyNot("app"), HasSubstr("'/bin/app': exec format error"))
+      << "execvp(3) goes no further";
 }
 
 TEST_F(ImageFilesTest, WhatMayRunIsLeftToTheKernel) {
