@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "image/initdata.h"
 #include "key-broker/admin_routes.h"
+#include "key-broker/connections.h"
 #include "key-broker/problems.h"
 
 namespace locket::key_broker {
@@ -136,7 +137,7 @@ Admission Broker::Admit(const Request& head, size_t max_body_bytes) {
 
 // A refusal releases nothing, so it is answered whether or not it could be written down.
 void Broker::NoteRefusal(AuditEntry entry, const Error& why) {
-  const auto omitted = refusals_.Take(entry.peer);
+  const auto omitted = refusals_.Take(Connections::PeerKey(entry.peer));
   if (!omitted) return;
   if (*omitted > 0) entry.details.emplace_back("omitted_before", std::to_string(*omitted));
   entry.reason = why.message();

@@ -30,52 +30,51 @@ void Connections::HangUp(Map::value_type& connection) {
   ::shutdown(connection.first, SHUT_RDWR);
 }
 
-size_t Connections::Count(const std::string& peer) const {
-  return static_cast<size_t>(std::ranges::count_if(connections_, [&](const auto& entry) {
-    return entry.second.stage != Stage::kHungUp && entry.second.peer == peer;
-  }));
-}
-
-std::string Connections::PeerWithMost() const {
-  std::map<std::string, size_t> counts;
-  for (const auto& [fd, connection] : connections_) {
-    if (connection.stage != Stage::kHungUp) ++counts[connection.peer];
-  }
-  const auto most = std::ranges::max_element(
-      counts, [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == counts.end() ? "" : most->first;
-}
-
-bool Connections::MakeRoom(const std::string& peer) {
+Connections::Peers Connections::ByPeer() {
   const auto slow_since = clock_.Steady() - limits_.grace;
-  Map::value_type* oldest = nullptr;
+  Peers peers;
   for (auto& entry : connections_) {
     const Connection& connection = entry.second;
+    if (connection.stage == Stage::kHungUp) continue;
+    Held& held = peers[connection.peer];
+    ++held.count;
     const bool slow = connection.since <= slow_since &&
                       (connection.stage == Stage::kConnected || connection.stage == Stage::kBegun);
-    if (!slow || connection.peer != peer) continue;
-    if (oldest == nullptr || connection.since < oldest->second.since) oldest = &entry;
+    if (!slow) continue;
+    if (held.slowest == nullptr || connection.since < held.slowest->second.since) {
+      held.slowest = &entry;
+    }
   }
-  if (oldest == nullptr) return false;
-  HangUp(*oldest);
-  return true;
+  return peers;
+}
+
+// A peer without a slow connection is passed over, however many it has: it must not protect the
+// slow ones of others.
+Connections::Map::value_type* Connections::SlowestOfPeerWithMost(const Peers& peers) {
+  const Held* most = nullptr;
+  for (const auto& [peer, held] : peers) {
+    if (held.slowest == nullptr) continue;
+    if (most == nullptr || held.count > most->count) most = &held;
+  }
+  return most == nullptr ? nullptr : most->slowest;
 }
 
 void Connections::Add(int fd, const std::string& peer) {
   const std::lock_guard lock(mutex_);
   const std::string key = PeerKey(peer);
-  const auto in_use = static_cast<size_t>(std::ranges::count_if(
-      connections_, [](const auto& entry) { return entry.second.stage != Stage::kHungUp; }));
-  bool room = true;
-  if (Count(key) >= limits_.max_per_peer) {
-    room = MakeRoom(key);
-  } else if (in_use >= limits_.max_connections) {
-    room = MakeRoom(PeerWithMost());
-  }
+  const Peers peers = ByPeer();
+  const auto found = peers.find(key);
+  const Held own = found == peers.end() ? Held{} : found->second;
+  size_t in_use = 0;
+  for (const auto& [name, held] : peers) in_use += held.count;
+  const bool own_full = own.count >= limits_.max_per_peer;
+  const bool full = own_full || in_use >= limits_.max_connections;
+  Map::value_type* const leaves = own_full ? own.slowest : SlowestOfPeerWithMost(peers);
+  if (full && leaves != nullptr) HangUp(*leaves);
   const auto now = clock_.Steady();
   const auto added = connections_.insert_or_assign(
       fd, Connection{.peer = key, .since = now, .ends = now + limits_.request_timeout});
-  if (!room) HangUp(*added.first);
+  if (full && leaves == nullptr) HangUp(*added.first);
 }
 
 void Connections::Begin(int fd) {
@@ -85,11 +84,19 @@ void Connections::Begin(int fd) {
   found->second.stage = Stage::kBegun;
 }
 
+bool Connections::Handle(int fd) {
+  const std::lock_guard lock(mutex_);
+  const auto found = connections_.find(fd);
+  if (found == connections_.end() || found->second.stage == Stage::kHungUp) return false;
+  found->second.stage = Stage::kHandled;
+  found->second.ends = std::chrono::steady_clock::time_point::max();
+  return true;
+}
+
 void Connections::Answer(int fd) {
   const std::lock_guard lock(mutex_);
   const auto found = connections_.find(fd);
   if (found == connections_.end() || found->second.stage == Stage::kHungUp) return;
-  found->second.stage = Stage::kAnswering;
   found->second.ends = clock_.Steady() + limits_.request_timeout;
 }
 

@@ -18,8 +18,8 @@ class RefusalBudget {
   // `per_minute` in all; one peer has a quarter of them, at least one.
   RefusalBudget(size_t per_minute, const Clock& clock) : per_minute_(per_minute), clock_(clock) {}
 
-  // Nothing: this refusal of `peer` is not written down, only counted. A number: it is, and so many
-  // were not since the last one that was.
+  // `peer` is a Connections::PeerKey. Nothing: this refusal of `peer` is not written down, only
+  // counted. A number: it is, and so many were not since the last one that was.
   std::optional<size_t> Take(const std::string& peer);
 
  private:

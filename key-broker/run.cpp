@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "key-broker/audit_log.h"
 #include "key-broker/broker.h"
+#include "key-broker/process_limits.h"
 #include "key-broker/server.h"
 #include "key-broker/store_rocksdb.h"
 
@@ -123,6 +124,8 @@ Status CheckConfig(const Config& config) {
 }
 
 Status Run(const Config& config, int signal_fd) {
+  LOCKET_TRY_ASSIGN(const auto limits, RaiseProcessLimits());
+  LOCKET_TRY(CheckFits(config, limits));
   const SystemClock clock;
   LOCKET_TRY_ASSIGN(auto options, MakeBrokerOptions(config));
   LOCKET_TRY_ASSIGN(const auto audit,

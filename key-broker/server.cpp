@@ -24,9 +24,6 @@ constexpr size_t kMaxPathBytes = 1024;           // longer ones are no path of o
 constexpr size_t kMaxPemBytes = 1U << 20;        // certificate with chain, key
 constexpr size_t kMaxDiscardedBytes = 1U << 20;  // read only so that the sender sees the answer
 constexpr std::chrono::milliseconds kTick{200};  // how late a connection's end may be
-// The library's own limits are a second line behind Connections: sockets that were hung up on
-// count there until their thread closes them.
-constexpr size_t kSocketsPerConnection = 2;
 constexpr const char* kTlsPriorities =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
@@ -246,16 +243,21 @@ struct Server::Impl {
   }
 
   MHD_Result Finish(MHD_Connection* connection, Exchange& exchange) {
-    connections.Answer(SocketOf(connection));
-    if (exchange.refusal) return Send(connection, *exchange.refusal, exchange);
+    const int fd = SocketOf(connection);
+    if (!connections.Handle(fd)) return MHD_NO;
+    const Response answer = exchange.refusal ? *exchange.refusal : broker.Handle(Whole(exchange));
+    connections.Answer(fd);
+    return Send(connection, answer, exchange);
+  }
+
+  static Request Whole(Exchange& exchange) {
     Request& head = exchange.head;
-    const Request whole{.method = std::move(head.method),
-                        .path = std::move(head.path),
-                        .authorization = std::move(head.authorization),
-                        .cookie = std::move(head.cookie),
-                        .body = exchange.body.Take(),
-                        .peer = std::move(head.peer)};
-    return Send(connection, broker.Handle(whole), exchange);
+    return {.method = std::move(head.method),
+            .path = std::move(head.path),
+            .authorization = std::move(head.authorization),
+            .cookie = std::move(head.cookie),
+            .body = exchange.body.Take(),
+            .peer = std::move(head.peer)};
   }
 
   static MHD_Result Send(MHD_Connection* connection, const Response& answer, Exchange& exchange) {

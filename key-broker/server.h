@@ -23,6 +23,9 @@ struct ServerOptions {
   size_t threads = 8;
 };
 
+// The library's own limits are a second line behind Connections: sockets that were hung up on count
+// there until their thread closes them.
+inline constexpr size_t kSocketsPerConnection = 2;
 inline constexpr size_t kMaxHeadBytes = 32U << 10;  // of one request; a chunk's line counts
 inline constexpr size_t kMemoryBudget = 32U << 20;  // for bodies and answers beyond kFreeBytes
 

@@ -105,6 +105,7 @@ Result<std::unique_ptr<Store>> OpenRocksDbStore(const std::filesystem::path& dir
   options.create_if_missing = true;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.keep_log_file_num = 2;
+  options.max_open_files = 128;  // without it all are kept open; process_limits.h counts on it
   options.max_total_wal_size = 4U << 20;
   options.write_buffer_size = 4U << 20;  // RocksDB would keep 64 MiB of what was written
   rocksdb::DB* db = nullptr;

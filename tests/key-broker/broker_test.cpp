@@ -36,13 +36,14 @@ class BrokerTest : public ::testing::Test {
   }
 
   Response Send(const std::string& method, const std::string& path, std::string_view body = "",
-                const std::string& cookie = "", const std::string& authorization = "") {
+                const std::string& cookie = "", const std::string& authorization = "",
+                const std::string& peer = "127.0.0.1") {
     Request request{.method = method,
                     .path = path,
                     .authorization = authorization,
                     .cookie = cookie,
                     .body = Secret(body.size()),
-                    .peer = "127.0.0.1"};
+                    .peer = peer};
     std::copy_n(AsBytes(body).begin(), body.size(), request.body.Reveal().begin());
     return broker_->Handle(request);
   }
@@ -347,6 +348,17 @@ TEST_F(BrokerTest, RefusesEveryoneElseAsAdministrator) {
   Start({.roots = {}});
   EXPECT_THAT(Why(Send("GET", "/kbs/v0/resources", "", "", admin)),
               HasSubstr("admin.public_key is not configured"));
+}
+
+TEST_F(BrokerTest, WritesDownAQuarterOfTheRefusalsOfAWholeIpv6Network) {
+  Start({.roots = {}, .refusals_per_minute = 8});
+  for (int i = 1; i <= 100; ++i) {
+    Send("GET", "/kbs/v0/resources", "", "", "", "2001:db8::" + std::to_string(i));
+  }
+  EXPECT_EQ(audit_.entries().size(), 2U);
+  Send("GET", "/kbs/v0/resources", "", "", "", "2001:db8:0:1::1");
+  ASSERT_EQ(audit_.entries().size(), 3U) << "another network has room";
+  EXPECT_EQ(audit_.entries().back().peer, "2001:db8:0:1::1") << "the address itself is written";
 }
 
 TEST_F(BrokerTest, StartsOnlyWithAnAdminKeyThatIsOne) {

@@ -6,7 +6,10 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <map>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -68,6 +71,7 @@ TEST_F(ConnectionsTest, EndWhenTheTimeForHandshakeHeadAndBodyIsOver) {
 TEST_F(ConnectionsTest, HaveTheirTimeAgainForTheAnswerAndNoLonger) {
   const size_t one = Connect("a");
   clock_.Advance(9s);
+  EXPECT_TRUE(connections_.Handle(Fd(one)));
   connections_.Answer(Fd(one));
   clock_.Advance(9s);
   connections_.EndLate();
@@ -75,6 +79,32 @@ TEST_F(ConnectionsTest, HaveTheirTimeAgainForTheAnswerAndNoLonger) {
   clock_.Advance(1s);
   connections_.EndLate();
   EXPECT_TRUE(HungUp(one));
+}
+
+TEST_F(ConnectionsTest, HaveNoTimeLimitWhileTheBrokerHandlesThem) {
+  const size_t one = Connect("a");
+  clock_.Advance(9s);
+  EXPECT_TRUE(connections_.Handle(Fd(one)));
+  clock_.Advance(1h);
+  connections_.EndLate();
+  EXPECT_FALSE(HungUp(one));
+  connections_.Answer(Fd(one));
+  clock_.Advance(9999ms);
+  connections_.EndLate();
+  EXPECT_FALSE(HungUp(one)) << "the time for the answer is whole";
+  clock_.Advance(1ms);
+  connections_.EndLate();
+  EXPECT_TRUE(HungUp(one));
+}
+
+TEST_F(ConnectionsTest, ThatWereHungUpOnAreNotHandled) {
+  const size_t late = Connect("a");
+  clock_.Advance(10s);
+  connections_.EndLate();
+  EXPECT_FALSE(connections_.Handle(Fd(late)));
+  const size_t gone = Connect("a");
+  connections_.Remove(Fd(gone));
+  EXPECT_FALSE(connections_.Handle(Fd(gone)));
 }
 
 TEST_F(ConnectionsTest, OfAFullPeerMakeRoomOldestFirstAndOnlyTheSlow) {
@@ -95,7 +125,11 @@ TEST_F(ConnectionsTest, OfAFullPeerAreRefusedWhileNoneIsSlow) {
 }
 
 TEST_F(ConnectionsTest, ThatAreBeingAnsweredMakeRoomForNobody) {
-  for (int i = 0; i < 3; ++i) connections_.Answer(Fd(Connect("a")));
+  for (int i = 0; i < 3; ++i) {
+    const size_t number = Connect("a");
+    EXPECT_TRUE(connections_.Handle(Fd(number)));
+    if (i > 0) connections_.Answer(Fd(number));
+  }
   clock_.Advance(5s);
   const size_t refused = Connect("a");
   EXPECT_THAT(AllHungUp(), ElementsAre(refused));
@@ -109,6 +143,81 @@ TEST_F(ConnectionsTest, TakeRoomFromThePeerThatHasMostWhenAllPlacesAreTaken) {
   clock_.Advance(3s);
   Connect("new");
   EXPECT_THAT(AllHungUp(), ElementsAre(victim));
+}
+
+TEST_F(ConnectionsTest, TakeRoomFromSilentOnesBehindAPeerThatHasMoreAndAlwaysRenewsThem) {
+  const size_t silent = Connect("silent");
+  clock_.Advance(3s);
+  for (int i = 0; i < 3; ++i) Connect("decoy");
+  Connect("guest");
+  EXPECT_THAT(AllHungUp(), ElementsAre(silent));
+  const size_t refused = Connect("guest");
+  EXPECT_THAT(AllHungUp(), ElementsAre(silent, refused)) << "now none is slow";
+}
+
+// Whatever came before: a newcomer is hung up on only if nobody who could make room is slow, and
+// whoever makes room is slow and the oldest of its peer.
+TEST_F(ConnectionsTest, RefuseNobodyWhileSomebodySlowCouldMakeRoom) {
+  struct Known {
+    std::string peer;
+    std::chrono::steady_clock::time_point since;
+    bool handled = false;
+  };
+  std::minstd_rand random(20261130);
+  std::map<size_t, Known> known;
+  size_t refused = 0;
+  size_t moved = 0;
+  for (int round = 0; round < 3000; ++round) {
+    clock_.Advance(std::chrono::milliseconds(random() % 900));
+    const std::string peer(1, static_cast<char>('a' + random() % 4));
+    const auto of_peer = static_cast<size_t>(
+        std::ranges::count_if(known, [&](const auto& one) { return one.second.peer == peer; }));
+    const bool own_full = of_peer >= kLimits.max_per_peer;
+    const auto slow_since = clock_.Steady() - kLimits.grace;
+    const auto slow = [&](const Known& one) {
+      return !one.handled && one.since <= slow_since && (!own_full || one.peer == peer);
+    };
+    const bool somebody =
+        std::ranges::any_of(known, [&](const auto& one) { return slow(one.second); });
+    const bool full = own_full || known.size() >= kLimits.max_connections;
+
+    const size_t number = Connect(peer);
+    known[number] = {.peer = peer, .since = clock_.Steady()};
+    ASSERT_EQ(HungUp(number), full && !somebody) << "round " << round;
+    if (HungUp(number)) ++refused;
+    for (auto at = known.begin(); at != known.end();) {
+      if (!HungUp(at->first)) {
+        ++at;
+        continue;
+      }
+      if (at->first != number) {
+        ++moved;
+        ASSERT_TRUE(full && slow(at->second)) << "round " << round;
+        for (const auto& [other, one] : known) {
+          ASSERT_FALSE(one.peer == at->second.peer && !one.handled && one.since < at->second.since)
+              << "round " << round;
+        }
+      }
+      connections_.Remove(Fd(at->first));
+      theirs_[at->first].reset();
+      ours_[at->first].reset();
+      at = known.erase(at);
+    }
+    if (!known.empty() && random() % 3 == 0) {
+      const auto& [any, one] =
+          *std::next(known.begin(), static_cast<long>(random() % known.size()));
+      known[any].handled = connections_.Handle(Fd(any));
+    }
+    if (known.size() > 2 && random() % 4 == 0) {
+      const size_t any = known.begin()->first;
+      connections_.Remove(Fd(any));
+      theirs_[any].reset();
+      ours_[any].reset();
+      known.erase(any);
+    }
+  }
+  EXPECT_GT(refused, 50U);
+  EXPECT_GT(moved, 50U);
 }
 
 TEST_F(ConnectionsTest, LeavePlacesWhenTheyGo) {

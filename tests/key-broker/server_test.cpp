@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <future>
 #include <thread>
 
 #include "key-broker/fake_store.h"
@@ -19,11 +20,30 @@ using namespace std::chrono_literals;
 
 constexpr auto kAsk = "GET /kbs/v0/none HTTP/1.1\r\nHost: b\r\n\r\n";
 
+// Like a slow disk: keeps who writes to it until it is let go.
+class HeldAuditLog final : public AuditLog {
+ public:
+  Status Record(const AuditEntry& entry) override {
+    entered_.set_value();
+    let_go_.get_future().wait();
+    return written_.Record(entry);
+  }
+  Status Reopen() override { return Ok(); }
+  void WaitUntilEntered() { entered_.get_future().wait(); }
+  void LetGo() { let_go_.set_value(); }
+
+ private:
+  std::promise<void> entered_;
+  std::promise<void> let_go_;
+  FakeAuditLog written_;
+};
+
 class ServerTest : public ::testing::Test {
  protected:
-  void Start(const ConnectionLimits& limits) {
+  void Start(const ConnectionLimits& limits) { Start(limits, audit_); }
+  void Start(const ConnectionLimits& limits, AuditLog& audit) {
     const auto& tls = attest::TestTlsDirectory();
-    broker_ = Broker::Create({.roots = {}}, store_, audit_, clock_).value();
+    broker_ = Broker::Create({.roots = {}}, store_, audit, clock_).value();
     server_ = Server::Start({.host = "127.0.0.1",
                              .certificate_file = tls / "server.pem",
                              .key_file = tls / "server.key",
@@ -66,6 +86,23 @@ TEST_F(ServerTest, EndsARequestWhosePiecesKeepComing) {
   dripping.Send("GET /kbs/v0/none HTTP/1.1\r\n");
   size_t pieces = 0;
   while (!dripping.WaitForEnd(20ms) && dripping.Send("a")) ASSERT_LT(++pieces, 3000U);
+}
+
+TEST_F(ServerTest, AnswersAfterHoweverLongTheDiskTakes) {
+  HeldAuditLog slow;
+  Start({.request_timeout = 1s}, slow);
+  auto client = Connect();
+  ASSERT_TRUE(client.Send("GET /kbs/v0/resources HTTP/1.1\r\nHost: b\r\n\r\n"));
+  slow.WaitUntilEntered();
+  // Each begins its time after the request was whole: by the end of the second the time for an
+  // answer would be over twice, by the server's clock as by the library's.
+  for (int i = 0; i < 2; ++i) {
+    const auto later = Connect(/*handshake=*/false);
+    EXPECT_TRUE(later.WaitForEnd(30s));
+  }
+  slow.LetGo();
+  EXPECT_THAT(client.ReceiveAll(), HasSubstr(" 401 "));
+  server_.reset();  // before the log that it writes to
 }
 
 TEST_F(ServerTest, HangsUpOnAHeadWithoutEnd) {
