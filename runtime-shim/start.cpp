@@ -34,14 +34,18 @@ std::filesystem::path BundleOf(const CommandLine& line) {
   return line.bundle.empty() ? std::filesystem::current_path(failed) : line.bundle;
 }
 
+// Private if it is made here. One that was there keeps its mode: it may hold more than sockets,
+// and a socket is its owner's alone.
 Status MakeSocketDirectory(const std::filesystem::path& directory) {
   std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
-  if (failed) return Error::FromErrno(failed.value(), "make '" + directory.string() + "'");
-  if (::chmod(directory.c_str(), 0700) != 0) {
-    return Error::FromErrno(errno, "set mode of '" + directory.string() + "'");
+  std::filesystem::create_directories(directory.parent_path(), failed);
+  if (failed) {
+    return Error::FromErrno(failed.value(), "make '" + directory.parent_path().string() + "'");
   }
-  return Ok();
+  if (::mkdir(directory.c_str(), 0700) == 0) return Ok();
+  const int cause = errno;
+  if (cause == EEXIST && std::filesystem::is_directory(directory, failed)) return Ok();
+  return Error::FromErrno(cause, "make '" + directory.string() + "'");
 }
 
 std::vector<std::string> DaemonArguments(const CommandLine& line,

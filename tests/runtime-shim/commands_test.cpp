@@ -116,6 +116,34 @@ TEST_F(CommandsTest, AContainerJoinsThePodsShim) {
   EXPECT_EQ(ReadFile(Path("one/address"), 1000).value(), *pod);
 }
 
+TEST_F(CommandsTest, ADirectoryOfSocketsIsPrivateAndOneThatWasThereKeepsItsMode) {
+  namespace fs = std::filesystem;
+  ASSERT_TRUE(Start("pod").ok());
+  EXPECT_EQ(fs::status(Path("state/s")).permissions(), fs::perms::owner_all);
+  const auto shared = static_cast<fs::perms>(0755);
+  fs::create_directory(Path("shared"));
+  fs::permissions(Path("shared"), shared);
+  CommandLine line = Line("pod");
+  line.socket_dir = Path("shared");
+  const mode_t before = ::umask(0);
+  const auto started =
+      RunStart(line, Options(), [](const auto&, UniqueFd) -> Status { return Ok(); });
+  EXPECT_EQ(::umask(before), 0U);
+  ASSERT_TRUE(started.ok()) << started.error().message();
+  EXPECT_EQ(fs::status(Path("shared")).permissions(), shared);
+  ASSERT_THAT(*started, StartsWith("unix://" + Path("shared/")));
+  EXPECT_EQ(fs::status(started->substr(7)).permissions(),
+            fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST_F(CommandsTest, AFileWhereSocketsShouldBeIsNamed) {
+  Write("file", "");
+  CommandLine line = Line("pod");
+  line.socket_dir = Path("file");
+  EXPECT_THAT(RunStart(line, Options(), nullptr).error().message(),
+              HasSubstr("make '" + Path("file") + "'"));
+}
+
 // As containerd 2.3 and later start it; it says that flags and environment will go.
 TEST_F(CommandsTest, AMessageAloneStartsADaemonAndIsAnsweredByOne) {
   const auto start = [&](const std::string& id, const std::string& socket_dir) {
