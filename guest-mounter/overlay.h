@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "device/mount_control.h"
+#include "image/seal_documents.h"
 
 namespace locket::guest_mounter {
 
-// What overlayfs takes as lower layers (Linux, fs/overlayfs/super.c, OVL_MAX_STACK).
-inline constexpr size_t kMaxLowerLayers = 500;
+// What overlayfs takes as lower layers. Images with more are refused when they are sealed, too.
+inline constexpr size_t kMaxLowerLayers = image::kMaxDifferentLayers;
 
 struct OverlayPlace {
   std::filesystem::path directory;  // the layers' mount points are directories in it

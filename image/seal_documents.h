@@ -11,7 +11,8 @@
 namespace locket::image {
 
 // How many different layers a guest can mount on top of each other: overlayfs takes no more
-// (Linux, OVL_MAX_STACK). A layer that an image has several times counts once.
+// (Linux, fs/overlayfs/super.c, OVL_MAX_STACK). A layer that an image has several times counts
+// once.
 inline constexpr size_t kMaxDifferentLayers = 500;
 
 // kInvalidArgument: a foreign layer, which its image's source need not have.
