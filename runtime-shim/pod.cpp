@@ -114,7 +114,10 @@ Status Pod::CreateContainer(Task& task, const BundleSpec& spec, const std::strin
   const auto filled = FillContainer(task, rootfs, config_json);
   if (filled.ok()) return Ok();
   UndoContainer(task);
-  if (filled.error().code() != ErrorCode::kUnavailable || !task.vm->dead()) return filled;
+  // The agent's connection ends with the VM, and a moment before anybody knows of its end.
+  const bool gone = filled.error().code() == ErrorCode::kUnavailable &&
+                    task.vm->DiesWithin(std::chrono::seconds(1));
+  if (!gone) return filled;
   return Error(ErrorCode::kUnavailable, "the pod's VM is gone: " + task.vm->WaitDead());
 }
 

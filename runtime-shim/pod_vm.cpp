@@ -317,6 +317,11 @@ std::string PodVm::WaitDead() {
   return *death_;
 }
 
+bool PodVm::DiesWithin(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return died_.wait_for(lock, limit, [&] { return told_; });
+}
+
 Result<std::vector<LayerHint>> PodVm::AcquireLayers(std::span<const LayerFile> layers,
                                                     bool direct_io) {
   const MutexLock lock(disks_mutex_);

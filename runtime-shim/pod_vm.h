@@ -86,6 +86,9 @@ class PodVm {
   bool in_unified_cgroup() const { return cgroup_ && cgroup_->unified(); }
   // Blocks until the VM is gone and `on_dead` has returned, and says why.
   std::string WaitDead();
+  // Blocks for at most `limit`. Returns whether the VM is gone and `on_dead` has returned.
+  // For callers whose connection to the agent has ended: that is seen a moment before the VM's end.
+  bool DiesWithin(std::chrono::milliseconds limit);
 
  private:
   struct Disk {
