@@ -65,7 +65,7 @@ vm_is_inside_and_counted() {
   [ "$(cat "$memory/$current")" -ge "$bytes" ]
 }
 # ID of the running task of that kind, as containerd's own client sees it.
-ids() { ctr -a "$CONTAINERD" -n k8s.io containers ls "labels.\"io.cri-containerd.kind\"==$1" -q; }
+ids() { ctr -a "$CONTAINERD" -n k8s.io containers ls -q "labels.\"io.cri-containerd.kind\"==$1"; }
 metric() { ctr -a "$CONTAINERD" -n k8s.io tasks metrics --format json "$1" | jq "$2"; }
 used() { metric "$1" '[.. | objects | .usage_usec // .total // empty] | first | tonumber'; }
 held() { metric "$1" '.memory.usage | if type == "object" then .usage else . end | tonumber'; }
