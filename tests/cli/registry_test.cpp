@@ -1,7 +1,7 @@
-#include <fcntl.h>
 #include <gmock/gmock.h>
 
 #include "tests/cli/image_fixture.h"
+#include "tests/registry/real_registry.h"
 
 namespace locket::cli {
 namespace {
@@ -17,49 +17,19 @@ class RegistryTest : public ImageTest {
     if (!RunCommand({"docker-registry", "--help"}).ok()) {
       GTEST_SKIP() << "needs Debian package docker-registry";
     }
-    const std::string config = Write("registry.yml",
-                                     "version: 0.1\nlog: {level: info}\nstorage: {filesystem: "
-                                     "{rootdirectory: " +
-                                         Path("registry") + "}}\nhttp: {addr: \"127.0.0.1:0\"}\n");
-    int fds[2];
-    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
-    log_.reset(fds[0]);
-    const UniqueFd write_end(fds[1]);
-    // Nobody reads on once the address is known; this holds what it logs meanwhile.
-    ::fcntl(fds[0], F_SETPIPE_SZ, 1 << 20);
-    auto started =
-        Subprocess::Start({"docker-registry", "serve", config}, {.stderr_fd = write_end.get()});
-    ASSERT_TRUE(started.ok()) << started.error().message();
-    registry_.emplace(std::move(started).value());
-    host_ = ReadAddress();
+    std::filesystem::create_directory(Path("registry"));
+    registry_.emplace(Path("registry"));
+    host_ = registry_->host();
     ASSERT_FALSE(host_.empty());
-  }
-
-  // It says "listening on 127.0.0.1:PORT".
-  std::string ReadAddress() {
-    constexpr std::string_view kMark = "listening on ";
-    std::string text;
-    std::array<char, 4096> buffer;
-    while (true) {
-      const size_t at = text.find(kMark);
-      const size_t end = text.find_first_of("\", \n", at + kMark.size());
-      if (at != std::string::npos && end != std::string::npos) {
-        return text.substr(at + kMark.size(), end - at - kMark.size());
-      }
-      const ssize_t n = ::read(log_.get(), buffer.data(), buffer.size());
-      if (n <= 0) return "";
-      text.append(buffer.data(), static_cast<size_t>(n));
-    }
   }
 
   std::string RegistryBlob(const std::string& digest) const {
     const std::string hex = digest.substr(7);
-    return Path("registry/docker/registry/v2/blobs/sha256/" + hex.substr(0, 2) + "/" + hex +
+    return Path("registry/data/docker/registry/v2/blobs/sha256/" + hex.substr(0, 2) + "/" + hex +
                 "/data");
   }
 
-  UniqueFd log_;
-  std::optional<Subprocess> registry_;
+  std::optional<registry::RegistryProcess> registry_;
   std::string host_;
 };
 

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "base/subprocess.h"
@@ -18,11 +20,14 @@
 
 namespace locket::registry {
 
-// docker-registry serve; says on standard error where it listens.
+// A running `docker-registry serve` that keeps its data in `directory`/data. `http` continues the
+// configuration's http section; `more` follows that section. The registry takes a port that the
+// kernel picks and says on standard error which: a port picked beforehand may be taken by the time
+// the registry binds it. Destruction stops the registry.
 class RegistryProcess {
  public:
-  RegistryProcess(const std::filesystem::path& directory, const std::string& http,
-                  const std::string& more) {
+  explicit RegistryProcess(const std::filesystem::path& directory, const std::string& http = "",
+                           const std::string& more = "") {
     const auto config = directory / "config.yml";
     std::ofstream(config)
         << "version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: "
@@ -38,11 +43,17 @@ class RegistryProcess {
     if (started.ok()) process_.emplace(std::move(*started));
     write_end.reset();  // so that the registry's end is the end of its log
     ReadPort();
+    drain_ = std::jthread([this] {
+      std::array<char, 4096> ignored;
+      while (::read(log_.get(), ignored.data(), ignored.size()) > 0) {
+      }
+    });
   }
   ~RegistryProcess() {
     if (process_) static_cast<void>(process_->Kill(SIGTERM).ok());
   }
   RegistryProcess(const RegistryProcess&) = delete;
+  // Returns "127.0.0.1:PORT", or an empty text and a failed test when the registry did not start.
   const std::string& host() const { return host_; }
 
  private:
@@ -64,9 +75,10 @@ class RegistryProcess {
     ADD_FAILURE() << "docker-registry did not start";
   }
 
-  UniqueFd log_;  // stays open, so that the registry can go on writing
+  UniqueFd log_;
   std::optional<Subprocess> process_;
   std::string host_;
+  std::jthread drain_;  // so that the registry never waits for its log to be read
 };
 
 // A new certificate for 127.0.0.1 that signs itself, and its key.

@@ -116,7 +116,7 @@ TEST_F(PullSecretTest, OpensTheRegistryForContainerdAndForUs) {
 TEST_F(ContainerdTest, AFailedDownloadFailsThePullWithOurReason) {
   const TestImage image = MakeImage(host_ + "/team/app:1", "A");
   Push(image);
-  const fs::path stored = temp_.path() / "registry/docker/registry/v2/blobs/sha256" /
+  const fs::path stored = temp_.path() / "registry/data/docker/registry/v2/blobs/sha256" /
                           image.layer_digests[0].substr(7, 2) / image.layer_digests[0].substr(7);
   ASSERT_TRUE(fs::remove_all(stored) > 0);
   const grpc::Status pulled = Pull(image.reference);
