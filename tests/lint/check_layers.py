@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails when a folder includes a folder it may not use. The table is docs/ARCHITECTURE.md's."""
+"""Fails when a folder or a room of a folder includes what is above it. docs/ARCHITECTURE.md has the same tables."""
 import pathlib
 import re
 import sys
@@ -27,6 +27,11 @@ MAY_USE = {
 }
 EXEMPT = {"tests", "bench"}  # may use everything, are used by nobody
 
+# The rooms (sub-folders) of a folder, lowest first; "" is the files in the folder itself. A room includes itself and the
+# rooms before it in the list. A folder that is not in this table has no inner order.
+ROOMS = {
+}
+
 # Third-party headers that stay in one place (docs/ARCHITECTURE.md): header -> files that may see it.
 CONFINED = {
     r"rocksdb/": r"(snapshotter|key-broker)/[a-z_]*store[a-z_]*\.cpp",
@@ -45,19 +50,59 @@ CONFINED = {
     r"netlink/": r"device/kernel_network_control\.cpp",
 }
 
-root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-bad = []
-for path in sorted(p for d in MAY_USE for p in (root / d).rglob("*") if p.suffix in {".h", ".cpp"}):
-    relative = path.relative_to(root)
-    folder = relative.parts[0]
+
+def room_of(parts):
+    """Returns the room of a path below a folder: the first sub-folder's name, or "" for a file in the folder itself."""
+    return parts[0] if len(parts) > 1 else ""
+
+
+def check_include(folder, room, included, rooms):
+    """Returns what is wrong with `#include "included"` in that room, or None."""
+    target, *inner = included.split("/")
+    if target != folder:
+        return None if target in MAY_USE[folder] else f"{folder}/ may not include {target}/"
+    to = room_of(inner)
+    if room in rooms and to in rooms and rooms.index(to) > rooms.index(room):
+        return f"{folder}/{room} may not include {folder}/{to}, which is above it"
+    return None
+
+
+def check_file(path, relative):
+    folder, *inner = relative.parts
+    bad = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
-        found = re.match(r'#include "([^/"]+)/', line)
-        if found and found[1] != folder and found[1] not in MAY_USE[folder]:
-            bad.append(f"{relative}:{number}: {folder}/ may not include {found[1]}/")
+        found = re.match(r'#include "([^"]+/[^"]+)"', line)
+        wrong = found and check_include(folder, room_of(inner), found[1], ROOMS.get(folder, []))
+        if wrong:
+            bad.append(f"{relative}:{number}: {wrong}")
         for header, allowed in CONFINED.items():
             if re.match(rf"#include <{header}", line) and not re.fullmatch(allowed, str(relative)):
                 bad.append(f"{relative}:{number}: <{header}...> does not belong here")
-unlisted = {p.name for p in root.iterdir() if p.is_dir() and any(p.glob("*.cpp"))}
-bad += [f"{name}/: not in the table of layers" for name in sorted(unlisted - MAY_USE.keys() - EXEMPT)]
-print("\n".join(bad))
-sys.exit(bool(bad))
+    return bad
+
+
+def check_rooms(folder, found):
+    """Compares the rooms that have sources with the table's."""
+    if folder not in ROOMS:
+        return []
+    return ([f"{folder}/{room}: not in the table of rooms" for room in sorted(found - set(ROOMS[folder]))] +
+            [f"{folder}/{room}: in the table of rooms, but has no sources" for room in ROOMS[folder] if room not in found])
+
+
+def check(root):
+    """Returns one line for each thing that is wrong in the tree at `root`."""
+    bad = []
+    for folder in MAY_USE:
+        sources = sorted(p for p in (root / folder).rglob("*") if p.suffix in {".h", ".cpp"})
+        for path in sources:
+            bad += check_file(path, path.relative_to(root))
+        bad += check_rooms(folder, {room_of(p.relative_to(root / folder).parts) for p in sources})
+    bad += [f"{folder}/: in the table of rooms, but not in that of layers" for folder in sorted(ROOMS.keys() - MAY_USE.keys())]
+    folders = {p.name for p in root.iterdir() if p.is_dir() and any(p.glob("*.cpp"))}
+    return bad + [f"{name}/: not in the table of layers" for name in sorted(folders - MAY_USE.keys() - EXEMPT)]
+
+
+if __name__ == "__main__":
+    wrongs = check(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    print("\n".join(wrongs))
+    sys.exit(bool(wrongs))
