@@ -6,7 +6,7 @@ help:
 	@echo 'make test      set up, build and run every test'
 	@echo 'make build     build the release programs into build/release/bin'
 	@echo 'make packages  Debian packages of the release build, into build/release/packages'
-	@echo 'make lint      layers, sizes, formatting, scripts, links of documents'
+	@echo 'make lint      layers, sizes, formatting, scripts, paths and width of documents'
 	@echo 'make format    let clang-format rewrite the sources'
 	@echo 'make clean     remove build/'
 

@@ -1,7 +1,12 @@
 #!/usr/bin/env python3
 """Fails on dead ends in the documents: links and anchors of *.md that lead nowhere, and paths of this
-repository that a document, a comment or a message names and that are not there."""
+repository that a document, a comment or a message names and that are not there. Fails on prose over 120 columns.
+
+A word in backticks is a path if it begins with a folder of ours (`base/file.h`) or ends like a source (`file.h`). It may
+be from the root, from the page, or the end of a longer path. `*` and `{h,cpp}` mean what they mean in a shell. Words such
+as NAME, FOLDER, TARGET and SUITE are placeholders."""
 import collections
+import fnmatch
 import pathlib
 import re
 import subprocess
@@ -13,7 +18,18 @@ listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-s
 files = [f for f in listed if (root / f).is_file()]
 known = set(files) | {str(p) for f in files for p in pathlib.PurePath(f).parents}
 top_folders = {f.split("/")[0] for f in files if "/" in f}
+endings = {"/".join(parts[i:]) for parts in (pathlib.PurePath(f).parts for f in known) for i in range(len(parts))}
 bad = []
+
+MAX_COLUMNS = 120
+# Pages that have not been rewrapped yet.
+STILL_WIDE = (r"(CHANGELOG|docs/(ATTACKS|DEBUGGING|PERFORMANCE|broker|cli|device-plugin)"
+              r"|docs/(decisions|formats)/.*|docs/TESTING|[a-z-]*/README|tests/vectors/.*)\.md")
+PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*")
+SOURCE = re.compile(r"\.(h|cpp|proto|md|py|sh|cmake)$")
+PLACEHOLDER = re.compile(r"(^|[/_.])(NAME|FOLDER|TARGET|SUITE)([/_.]|$)")
+# Made by the build, or by others.
+ELSEWHERE = re.compile(r"(build|linux)/|.*\.pb\.(h|cc)$")
 
 
 def prose(text):
@@ -46,10 +62,32 @@ headings = {f: {re.sub(r"^#+ ", "", line).replace("`", "") for _, line in prose(
             for f, text in texts.items()}
 
 
-def names_a_file(path):
-    """Whether it is the path of a file from the root, and not one that the build makes."""
-    return (path.split("/")[0] in top_folders and "." in path.rsplit("/", 1)[1] and
-            not path.endswith((".pb.h", ".pb.cc")))
+def alternatives(word):
+    """`log.{h,cpp}` is `log.h` and `log.cpp`."""
+    found = re.search(r"\{([^{}]*)\}", word)
+    return [word] if not found else [word[:found.start()] + each + word[found.end():] for each in found[1].split(",")]
+
+
+def paths_named(line):
+    """What a line names in backticks and is a path of this repository."""
+    for span in re.findall(r"`([^`]+)`", line):
+        for word in (each for piece in span.split() for each in alternatives(piece.strip(".,;:()"))):
+            word = re.sub(r"#.*", "", word).rstrip("/")
+            ours = "/" in word and word.split("/")[0] in top_folders or SOURCE.search(word)
+            if ours and PATH.fullmatch(word) and not PLACEHOLDER.search(word) and not ELSEWHERE.match(word):
+                yield word
+
+
+def exists(path):
+    return path in endings or "*" in path and any(fnmatch.fnmatch(ending, path) for ending in endings)
+
+
+def check_width(name, number, line, above):
+    """Tables and code blocks may be wider."""
+    if len(line) <= MAX_COLUMNS or line.startswith("|") or re.fullmatch(STILL_WIDE, name):
+        return
+    if not line.startswith("    ") or above.strip() and not above.startswith("    "):
+        bad.append(f"{name}:{number}: {len(line)} columns, more than {MAX_COLUMNS}")
 
 
 def check_link(name, number, target):
@@ -70,11 +108,14 @@ def check_link(name, number, target):
 
 
 for name, text in texts.items():
+    above = ""
     for number, line in prose(text):
+        check_width(name, number, line, above)
+        above = line
         for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
             check_link(name, number, target)
-        for path in re.findall(r"`([A-Za-z0-9_.-]+/[A-Za-z0-9_./-]*)`", line):
-            if names_a_file(path) and path not in known:
+        for path in paths_named(line):
+            if not exists(path):
                 bad.append(f"{name}:{number}: '{path}' is not there")
     for path, heading in re.findall(r"`(docs/[\w./-]+\.md)`,\s+\"([^\"]+)\"", text):
         if path in headings and heading not in headings[path]:
