@@ -29,6 +29,7 @@ lint: setup
 	@tests/lint/check_sources.py .
 	@tests/lint/check_attacks.py .
 	@tests/lint/check_docs.py .
+	@tests/lint/check_messages.py .
 	@tests/lint/check_format.sh
 	@tests/lint/check_shell.sh
 
