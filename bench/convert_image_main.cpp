@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "image/local_image.h"
+#include "image/local/local_image.h"
 #include "snapshotter/converter.h"
 
 namespace {

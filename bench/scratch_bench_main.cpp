@@ -12,7 +12,7 @@
 #include <fstream>
 #include <map>
 
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "tests/guest-agent/guest_calls.h"
 
 namespace {
@@ -51,7 +51,7 @@ Result<Stage> MakeStage(const std::filesystem::path& directory, const char* gues
   auto image =
       MakeImage({layer}, {.argv = {"/bin/sh", "-c", kScript}, .env = {"PATH=/bin:/usr/bin"}});
   LOCKET_TRY_ASSIGN(const auto disk,
-                    image::EncodeInitdataDevice(PinningInitdata({image.manifest_digest()})));
+                    initdata::EncodeInitdataDevice(PinningInitdata({image.manifest_digest()})));
   std::ofstream(directory / "initdata", std::ios::binary)
       .write(reinterpret_cast<const char*>(disk.data()), static_cast<std::streamsize>(disk.size()));
   return Stage{.directory = directory,

@@ -11,7 +11,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/seal_layer.h"
+#include "image/seal/seal_layer.h"
 
 namespace {
 

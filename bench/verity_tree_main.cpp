@@ -8,7 +8,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/data_area.h"
+#include "image/seal/data_area.h"
 #include "verity/superblock.h"
 
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "image/media_type.h"
-#include "image/signature.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/signature.h"
 
 namespace locket::cli {
 

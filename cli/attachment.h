@@ -12,9 +12,9 @@
 
 #include "base/result.h"
 #include "cli/image_access.h"
-#include "image/image_source.h"
-#include "image/manifest.h"
-#include "image/reference.h"
+#include "image/oci/image_source.h"
+#include "image/oci/manifest.h"
+#include "image/oci/reference.h"
 
 namespace locket::cli {
 

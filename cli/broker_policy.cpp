@@ -8,7 +8,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::cli {
 namespace {
@@ -57,10 +57,10 @@ Status AddHostData(const AllowRequest& request, attest::ReleasePolicy& policy) {
   }
   for (const auto& file : request.initdata_files) {
     LOCKET_TRY_ASSIGN(const std::string toml,
-                      ReadFile(file, image::kMaxInitdataBytes).While("initdata"));
+                      ReadFile(file, initdata::kMaxInitdataBytes).While("initdata"));
     LOCKET_TRY_ASSIGN(const auto initdata,
-                      image::DecodeInitdata(toml).While("initdata '" + file + "'"));
-    AddOnce(policy.host_data, image::HostDataFor(initdata.algorithm, toml));
+                      initdata::DecodeInitdata(toml).While("initdata '" + file + "'"));
+    AddOnce(policy.host_data, initdata::HostDataFor(initdata.algorithm, toml));
   }
   return Ok();
 }

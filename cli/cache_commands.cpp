@@ -9,7 +9,7 @@
 #include "cli/cache_report.h"
 #include "cli/commands.h"
 #include "cli/progress.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::cli {
 namespace {

@@ -1,9 +1,9 @@
 #include "cli/check_image.h"
 
 #include "cli/layer_image.h"
-#include "image/key_packet.h"
-#include "image/media_type.h"
-#include "image/sealed_image.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/key_packet.h"
+#include "image/sealed/sealed_image.h"
 #include "verity/verify_layer.h"
 
 namespace locket::cli {

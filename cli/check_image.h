@@ -10,7 +10,7 @@
 #include "base/secret.h"
 #include "cli/progress.h"
 #include "cli/seal_image.h"
-#include "image/image_source.h"
+#include "image/oci/image_source.h"
 
 namespace locket::cli {
 

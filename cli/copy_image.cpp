@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "cli/parallel.h"
-#include "image/index_walk.h"
-#include "image/manifest.h"
-#include "image/media_type.h"
+#include "image/oci/index_walk.h"
+#include "image/oci/manifest.h"
+#include "image/oci/media_type.h"
 
 namespace locket::cli {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "cli/progress.h"
-#include "image/image_source.h"
+#include "image/oci/image_source.h"
 
 namespace locket::cli {
 

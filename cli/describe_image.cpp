@@ -4,8 +4,8 @@
 #include "base/encoding.h"
 #include "cli/check_image.h"
 #include "cli/result_text.h"
-#include "image/key_packet.h"
-#include "image/sealed_image.h"
+#include "image/sealed/key_packet.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

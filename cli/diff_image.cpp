@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/encoding.h"
-#include "image/sealed_image.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

@@ -9,7 +9,7 @@
 #include "cli/diff_layer.h"
 #include "cli/layer_image.h"
 #include "cli/progress.h"
-#include "image/image_source.h"
+#include "image/oci/image_source.h"
 
 namespace locket::cli {
 

@@ -11,7 +11,7 @@
 
 #include "base/encoding.h"
 #include "cli/tree_path.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::cli {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "image/sealed_image.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace fs = std::filesystem;

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "cli/seal_image.h"
-#include "image/local_image.h"
-#include "image/media_type.h"
+#include "image/local/local_image.h"
+#include "image/oci/media_type.h"
 #include "registry/client.h"
 #include "registry/registry_image.h"
 

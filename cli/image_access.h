@@ -13,9 +13,9 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "cli/progress.h"
-#include "image/image_source.h"
-#include "image/local_image.h"
-#include "image/reference.h"
+#include "image/local/local_image.h"
+#include "image/oci/image_source.h"
+#include "image/oci/reference.h"
 
 namespace locket::registry {
 class RegistryClient;

@@ -13,7 +13,7 @@
 #include "cli/seal_image.h"
 #include "cli/sign_image.h"
 #include "cli/stop_on_signal.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 
 namespace locket::cli {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "cli/image_commands.h"
 #include "cli/key.h"
-#include "image/reference.h"
+#include "image/oci/reference.h"
 
 namespace locket::cli {
 

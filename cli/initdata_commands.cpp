@@ -7,7 +7,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "cli/commands.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::cli {
 namespace {
@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kMaxCaFile = 1U << 20;
 
 struct CreateOptions {
-  image::GuestPolicy policy;
+  initdata::GuestPolicy policy;
   std::string broker_url;
   std::string ca_file;
   std::vector<std::string> digests;
@@ -43,11 +43,11 @@ Result<std::vector<std::string>> ParseCommand(const std::string& json) {
 // with
 // '/', so that neither is taken for a digest.
 struct ForImage {
-  image::ImageRules& rules;
+  initdata::ImageRules& rules;
   std::string value;
 };
 
-Result<ForImage> SplitDigest(const std::string& text, image::GuestPolicy& policy) {
+Result<ForImage> SplitDigest(const std::string& text, initdata::GuestPolicy& policy) {
   const auto equals = text.find('=');
   if (!text.starts_with("sha256:") || equals == std::string::npos) {
     return ForImage{.rules = policy.every_image, .value = text};
@@ -68,15 +68,15 @@ Result<int> Create(CreateOptions options, Context& context) {
     }
     options.policy.broker = {.url = options.broker_url, .ca = std::move(ca)};
   }
-  const image::Initdata initdata{
-      .data = {{std::string(image::kPolicyKey), image::EncodeGuestPolicy(options.policy)}}};
-  const std::string toml = image::EncodeInitdata(initdata);
+  const initdata::Initdata initdata{
+      .data = {{std::string(initdata::kPolicyKey), initdata::EncodeGuestPolicy(options.policy)}}};
+  const std::string toml = initdata::EncodeInitdata(initdata);
   // What the guest would refuse is refused here.
-  LOCKET_TRY_ASSIGN(const image::Initdata decoded,
-                    image::DecodeInitdata(toml).While("make initdata"));
-  LOCKET_TRY(image::PolicyOf(decoded).While("make initdata"));
+  LOCKET_TRY_ASSIGN(const initdata::Initdata decoded,
+                    initdata::DecodeInitdata(toml).While("make initdata"));
+  LOCKET_TRY(initdata::PolicyOf(decoded).While("make initdata"));
   for (const auto& name : options.policy.allow_env) {
-    if (!image::IsLoaderVariable(name)) continue;
+    if (!initdata::IsLoaderVariable(name)) continue;
     context.err << "locket: warning: with --allow-env " << name
                 << " the host can make programs in the guest run other code\n";
   }
@@ -89,7 +89,7 @@ Result<int> Create(CreateOptions options, Context& context) {
 }
 
 Status CheckCreate(CreateOptions& options) {
-  image::GuestPolicy& policy = options.policy;
+  initdata::GuestPolicy& policy = options.policy;
   for (const auto& text : options.digests) {
     LOCKET_TRY_ASSIGN(const image::Digest digest,
                       image::Digest::FromText(text).While("--allow-digest"));
@@ -107,7 +107,7 @@ Status CheckCreate(CreateOptions& options) {
   }
   for (const auto& text : options.volumes) {
     LOCKET_TRY_ASSIGN(const auto one, SplitDigest(text, policy).While("--allow-volume"));
-    LOCKET_TRY(image::CheckVolumePath(one.value).While("--allow-volume"));
+    LOCKET_TRY(initdata::CheckVolumePath(one.value).While("--allow-volume"));
     one.rules.allow_volumes.push_back(one.value);
   }
   for (const auto& pattern : policy.allow_env) {
@@ -188,7 +188,7 @@ void AddReader(CLI::App& group, const std::string& name, const std::string& desc
     selected.run = [&context, file, transform]() -> Result<int> {
       const std::string doing = "initdata '" + *file + "'";
       LOCKET_TRY_ASSIGN(const std::string toml,
-                        ReadFile(*file, image::kMaxInitdataBytes).While("initdata"));
+                        ReadFile(*file, initdata::kMaxInitdataBytes).While("initdata"));
       LOCKET_TRY_ASSIGN(const std::string text, transform(toml).While(doing));
       context.out << text << "\n";
       return 0;
@@ -205,15 +205,15 @@ void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected) {
   AddReader(
       *group, "digest", "Print the digest that host_data holds",
       [](std::string_view toml) -> Result<std::string> {
-        LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml));
-        return HexEncode(image::InitdataDigest(initdata.algorithm, toml));
+        LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml));
+        return HexEncode(initdata::InitdataDigest(initdata.algorithm, toml));
       },
       context, selected);
   AddReader(
       *group, "annotation", "Print the value of the pod annotation cc_init_data",
       [](std::string_view toml) -> Result<std::string> {
-        LOCKET_TRY(image::DecodeInitdata(toml));
-        return image::EncodeInitdataAnnotation(toml);
+        LOCKET_TRY(initdata::DecodeInitdata(toml));
+        return initdata::EncodeInitdataAnnotation(toml);
       },
       context, selected);
 }

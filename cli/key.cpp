@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "base/file.h"
-#include "image/key_packet.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include "cli/result_text.h"
 #include "cli/rotate_key.h"
 #include "cli/stop_on_signal.h"
-#include "image/sealed_image.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "base/file.h"
 #include "base/nameless_file.h"
-#include "image/convert_layer.h"
-#include "image/key_packet.h"
-#include "image/media_type.h"
-#include "image/seal_documents.h"
+#include "image/oci/media_type.h"
+#include "image/seal/convert_layer.h"
+#include "image/sealed/key_packet.h"
+#include "image/sealed/seal_documents.h"
 
 namespace locket::cli {
 namespace {

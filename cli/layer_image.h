@@ -13,9 +13,9 @@
 #include "cli/seal_image.h"
 #include "erofs/image_reader.h"
 #include "erofs/lower_directories.h"
-#include "image/image_source.h"
-#include "image/seal_layer.h"
-#include "image/sealed_image.h"
+#include "image/oci/image_source.h"
+#include "image/seal/seal_layer.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 

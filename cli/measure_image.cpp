@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "base/file.h"
-#include "image/convert_layer.h"
-#include "image/seal_documents.h"
-#include "image/sealed_image.h"
+#include "image/seal/convert_layer.h"
+#include "image/sealed/seal_documents.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "cli/commands.h"
 #include "cli/pod.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::cli {
 namespace {
@@ -58,11 +58,12 @@ Status CheckRun(RunOptions& options) {
 Result<int> Run(RunOptions options, const std::string& socket, Context& context) {
   if (!options.initdata_file.empty()) {
     const std::string doing = "initdata '" + options.initdata_file + "'";
-    LOCKET_TRY_ASSIGN(const std::string toml,
-                      ReadFile(options.initdata_file, image::kMaxInitdataBytes).While("initdata"));
-    LOCKET_TRY(image::DecodeInitdata(toml).While(doing));
-    LOCKET_TRY_ASSIGN(options.request.annotations[std::string(image::kInitdataAnnotation)],
-                      image::EncodeInitdataAnnotation(toml).While(doing));
+    LOCKET_TRY_ASSIGN(
+        const std::string toml,
+        ReadFile(options.initdata_file, initdata::kMaxInitdataBytes).While("initdata"));
+    LOCKET_TRY(initdata::DecodeInitdata(toml).While(doing));
+    LOCKET_TRY_ASSIGN(options.request.annotations[std::string(initdata::kInitdataAnnotation)],
+                      initdata::EncodeInitdataAnnotation(toml).While(doing));
   }
   options.request.log_dir = options.log_dir;
   options.request.timeout = std::chrono::seconds(options.timeout_seconds);

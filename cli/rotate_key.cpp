@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "image/manifest.h"
-#include "image/sealed_image.h"
+#include "image/oci/manifest.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "base/result.h"
 #include "base/secret.h"
-#include "image/image_source.h"
-#include "image/key_packet.h"
+#include "image/oci/image_source.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::cli {
 

@@ -4,11 +4,11 @@
 
 #include "base/file.h"
 #include "cli/parallel.h"
-#include "image/convergent_key.h"
-#include "image/media_type.h"
-#include "image/seal_documents.h"
-#include "image/seal_layer.h"
-#include "image/sealed_image.h"
+#include "image/oci/media_type.h"
+#include "image/seal/seal_layer.h"
+#include "image/sealed/convergent_key.h"
+#include "image/sealed/seal_documents.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::cli {
 namespace {

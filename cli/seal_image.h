@@ -14,8 +14,8 @@
 #include "base/secret.h"
 #include "cli/layer_selection.h"
 #include "cli/progress.h"
-#include "image/image_source.h"
-#include "image/key_packet.h"
+#include "image/oci/image_source.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::cli {
 

@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "cli/seal_image.h"
-#include "image/index_walk.h"
-#include "image/media_type.h"
+#include "image/oci/index_walk.h"
+#include "image/oci/media_type.h"
 
 namespace locket::cli {
 namespace {

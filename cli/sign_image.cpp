@@ -5,9 +5,9 @@
 
 #include "base/encoding.h"
 #include "cli/attachment.h"
-#include "image/index_walk.h"
-#include "image/manifest.h"
-#include "image/media_type.h"
+#include "image/oci/index_walk.h"
+#include "image/oci/manifest.h"
+#include "image/oci/media_type.h"
 
 namespace locket::cli {
 

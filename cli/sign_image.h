@@ -7,10 +7,10 @@
 
 #include "base/result.h"
 #include "cli/image_access.h"
-#include "image/image_source.h"
-#include "image/reference.h"
-#include "image/signature.h"
-#include "image/signing_key.h"
+#include "image/oci/image_source.h"
+#include "image/oci/reference.h"
+#include "image/sealed/signature.h"
+#include "image/signing/signing_key.h"
 
 namespace locket::cli {
 

@@ -128,7 +128,7 @@ Result<std::unique_ptr<guest_mounter::Scratch>> OpenScratch(Devices& devices) {
 
 SpecPolicy PolicyOf(const Tenant& tenant) {
   if (!tenant.initdata) return {};
-  const image::GuestPolicy& policy = tenant.initdata->policy;
+  const initdata::GuestPolicy& policy = tenant.initdata->policy;
   return {.allow_commands = policy.every_image.allow_commands,
           .allow_exec = policy.every_image.allow_exec,
           .allow_env = policy.allow_env,

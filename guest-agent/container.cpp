@@ -12,7 +12,7 @@
 #include "guest-agent/guest_account.h"
 #include "guest-agent/names.h"
 #include "guest-agent/root_directory.h"
-#include "image/user.h"
+#include "image/oci/user.h"
 
 namespace locket::guest_agent {
 namespace {

@@ -1,6 +1,6 @@
 #include "guest-agent/guest_account.h"
 
-#include "image/user.h"
+#include "image/oci/user.h"
 
 namespace locket::guest_agent {
 namespace {

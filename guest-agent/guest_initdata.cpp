@@ -5,31 +5,31 @@
 namespace locket::guest_agent {
 namespace {
 
-std::string_view NameOf(image::InitdataAlgorithm algorithm) {
+std::string_view NameOf(initdata::InitdataAlgorithm algorithm) {
   switch (algorithm) {
-    case image::InitdataAlgorithm::kSha384:
+    case initdata::InitdataAlgorithm::kSha384:
       return "sha384:";
-    case image::InitdataAlgorithm::kSha512:
+    case initdata::InitdataAlgorithm::kSha512:
       return "sha512:";
-    case image::InitdataAlgorithm::kSha256:
+    case initdata::InitdataAlgorithm::kSha256:
       break;
   }
   return "sha256:";
 }
 
-constexpr image::InitdataAlgorithm kAlgorithms[] = {image::InitdataAlgorithm::kSha256,
-                                                    image::InitdataAlgorithm::kSha384,
-                                                    image::InitdataAlgorithm::kSha512};
+constexpr initdata::InitdataAlgorithm kAlgorithms[] = {initdata::InitdataAlgorithm::kSha256,
+                                                       initdata::InitdataAlgorithm::kSha384,
+                                                       initdata::InitdataAlgorithm::kSha512};
 
 Error NotOfThisLaunch(const std::string& why) {
   return {ErrorCode::kPermissionDenied, "initdata does not belong to this launch: " + why};
 }
 
 // Which hash of these bytes `host_data` is.
-Result<image::InitdataAlgorithm> FindAlgorithm(std::string_view toml,
-                                               const std::array<std::byte, 32>& host_data) {
+Result<initdata::InitdataAlgorithm> FindAlgorithm(std::string_view toml,
+                                                  const std::array<std::byte, 32>& host_data) {
   for (const auto algorithm : kAlgorithms) {
-    if (image::HostDataFor(algorithm, toml) == host_data) return algorithm;
+    if (initdata::HostDataFor(algorithm, toml) == host_data) return algorithm;
   }
   return NotOfThisLaunch("this guest's report has host_data " + HexEncode(host_data) +
                          ", which is no hash of it");
@@ -38,17 +38,17 @@ Result<image::InitdataAlgorithm> FindAlgorithm(std::string_view toml,
 }  // namespace
 
 Result<GuestInitdata> AcceptInitdata(std::string toml, const HostData& host_data) {
-  std::optional<image::InitdataAlgorithm> launched;
+  std::optional<initdata::InitdataAlgorithm> launched;
   if (host_data) {
     LOCKET_TRY_ASSIGN(launched, FindAlgorithm(toml, *host_data));
   }
-  LOCKET_TRY_ASSIGN(const auto document, image::DecodeInitdata(toml));
+  LOCKET_TRY_ASSIGN(const auto document, initdata::DecodeInitdata(toml));
   if (launched && *launched != document.algorithm) {
     return NotOfThisLaunch("host_data is its hash under another algorithm than it names");
   }
-  LOCKET_TRY_ASSIGN(auto policy, image::PolicyOf(document));
+  LOCKET_TRY_ASSIGN(auto policy, initdata::PolicyOf(document));
   std::string digest(NameOf(document.algorithm));
-  digest += HexEncode(image::InitdataDigest(document.algorithm, toml));
+  digest += HexEncode(initdata::InitdataDigest(document.algorithm, toml));
   return GuestInitdata{
       .toml = std::move(toml), .digest = std::move(digest), .policy = std::move(policy)};
 }
@@ -57,7 +57,7 @@ Result<std::optional<GuestInitdata>> ReadInitdataDisk(device::BlockDevices& disk
                                                       const Clock& clock,
                                                       std::chrono::milliseconds timeout,
                                                       const HostData& host_data) {
-  auto disk = device::AwaitDevice(disks, clock, image::kInitdataDiskSerial, timeout);
+  auto disk = device::AwaitDevice(disks, clock, initdata::kInitdataDiskSerial, timeout);
   if (!disk.ok()) {
     if (disk.error().code() != ErrorCode::kDeadlineExceeded) return std::move(disk).error();
     if (!host_data || *host_data == std::array<std::byte, 32>{}) {
@@ -66,7 +66,8 @@ Result<std::optional<GuestInitdata>> ReadInitdataDisk(device::BlockDevices& disk
     return NotOfThisLaunch("there is none, and this guest's report has host_data " +
                            HexEncode(*host_data));
   }
-  LOCKET_TRY_ASSIGN(auto toml, image::ReadInitdataDevice(disk->file.get()).While("initdata disk"));
+  LOCKET_TRY_ASSIGN(auto toml,
+                    initdata::ReadInitdataDevice(disk->file.get()).While("initdata disk"));
   LOCKET_TRY_ASSIGN(auto initdata,
                     AcceptInitdata(std::move(toml), host_data).While("initdata disk"));
   return std::optional(std::move(initdata));

@@ -10,14 +10,14 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "device/block_devices.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_agent {
 
 struct GuestInitdata {
   std::string toml;
   std::string digest;  // "sha256:<hex>", or of its own algorithm
-  image::GuestPolicy policy;
+  initdata::GuestPolicy policy;
 };
 
 // What host_data of a guest's own report has to be. Empty: no TEE tells.

@@ -219,7 +219,7 @@ Json Process(const GuestSpec& spec) {
 }  // namespace
 
 bool EnvNameAllowed(std::string_view name, const std::vector<std::string>& patterns) {
-  const bool by_prefix = !image::IsLoaderVariable(name);
+  const bool by_prefix = !initdata::IsLoaderVariable(name);
   return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
     if (!pattern.ends_with('*')) return name == pattern;
     return by_prefix && name.starts_with(pattern.substr(0, pattern.size() - 1));
@@ -278,7 +278,7 @@ void AddHostname(GuestSpec& spec) { AddVariable(spec, "HOSTNAME", spec.hostname)
 SpecPolicy PolicyForImage(SpecPolicy policy, const image::Digest& manifest) {
   const auto found = policy.images.find(manifest);
   if (found == policy.images.end()) return policy;
-  const image::ImageRules more = found->second;
+  const initdata::ImageRules more = found->second;
   const auto append = [](auto& to, const auto& from) {
     to.insert(to.end(), from.begin(), from.end());
   };

@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "guest-agent/host_spec.h"
 #include "guest-agent/volumes.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_agent {
 
@@ -37,7 +37,7 @@ struct SpecPolicy {
   bool hide_output = false;                  // is the host to see nothing of what is printed?
   std::vector<std::string> allow_volumes{};  // where empty volumes may be mounted
   bool allow_all_syscalls = false;           // no seccomp profile?
-  std::map<image::Digest, image::ImageRules> images{};  // more for some, by manifest digest
+  std::map<image::Digest, initdata::ImageRules> images{};  // more for some, by manifest digest
 };
 
 // What holds for containers of the image with this manifest.

@@ -11,7 +11,7 @@
 
 #include "base/encoding.h"
 #include "guest-mounter/overlay.h"
-#include "image/key_packet.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 namespace {

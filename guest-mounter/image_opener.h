@@ -64,7 +64,8 @@ struct OpenerOptions {
 class ImageOpener {
  public:
   // `keys` may be null: encrypted layers are then refused.
-  ImageOpener(const Seams& seams, image::GuestPolicy policy, KeySource* keys, OpenerOptions options)
+  ImageOpener(const Seams& seams, initdata::GuestPolicy policy, KeySource* keys,
+              OpenerOptions options)
       : seams_(seams), policy_(std::move(policy)), keys_(keys), options_(std::move(options)) {}
 
   // Policy, keys, layers, overlay. On failure nothing is left behind. kInvalidArgument: more than
@@ -83,7 +84,7 @@ class ImageOpener {
   std::string NextName(const char* kind);
 
   const Seams seams_;
-  const image::GuestPolicy policy_;
+  const initdata::GuestPolicy policy_;
   KeySource* const keys_;
   const OpenerOptions options_;
   Mutex mutex_;

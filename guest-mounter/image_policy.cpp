@@ -20,8 +20,8 @@ Status CheckKeyed(const AcceptedImage& image) {
 
 }  // namespace
 
-Result<AcceptedImage> CheckImage(const image::GuestPolicy& policy, std::string_view manifest_bytes,
-                                 std::string_view config_bytes) {
+Result<AcceptedImage> CheckImage(const initdata::GuestPolicy& policy,
+                                 std::string_view manifest_bytes, std::string_view config_bytes) {
   if (manifest_bytes.size() > image::kMaxManifestBytes ||
       config_bytes.size() > image::kMaxConfigBytes) {
     return Error(ErrorCode::kInvalidArgument, "manifest or config is too large");

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "image/initdata.h"
-#include "image/sealed_image.h"
+#include "image/sealed/sealed_image.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_mounter {
 
@@ -31,7 +31,7 @@ struct AcceptedImage {
 // kPermissionDenied: the policy does not let it run. Without allow_keyed that is said of any digest
 // that is not pinned before a byte is decoded. kDataLoss: the config is not the manifest's.
 // kInvalidArgument: not a sound sealed image.
-Result<AcceptedImage> CheckImage(const image::GuestPolicy& policy, std::string_view manifest,
+Result<AcceptedImage> CheckImage(const initdata::GuestPolicy& policy, std::string_view manifest,
                                  std::string_view config);
 
 }  // namespace locket::guest_mounter

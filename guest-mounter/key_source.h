@@ -3,7 +3,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
-#include "image/key_packet.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 

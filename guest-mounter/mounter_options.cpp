@@ -1,6 +1,6 @@
 #include "guest-mounter/mounter_options.h"
 
-#include "image/key_packet.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/mount_control.h"
-#include "image/seal_documents.h"
+#include "image/sealed/seal_documents.h"
 
 namespace locket::guest_mounter {
 

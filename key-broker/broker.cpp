@@ -8,7 +8,7 @@
 #include "attest/kbs_messages.h"
 #include "base/encoding.h"
 #include "base/log.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "key-broker/admin_routes.h"
 #include "key-broker/connections.h"
 #include "key-broker/problems.h"
@@ -60,8 +60,8 @@ attest::HashAlgorithm ChooseHash(const attest::AuthRequest& request) {
 
 // What the guest says it was launched with has to be what it was launched with.
 Status CheckInitdata(const std::string& toml, const attest::SnpReport& report) {
-  LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml).While("initdata"));
-  const auto expected = image::HostDataFor(initdata.algorithm, toml);
+  LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml).While("initdata"));
+  const auto expected = initdata::HostDataFor(initdata.algorithm, toml);
   if (expected == report.host_data) return Ok();
   return Error(ErrorCode::kPermissionDenied, "host_data " + HexEncode(report.host_data) +
                                                  " is not the digest of the initdata sent, " +

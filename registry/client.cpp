@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "registry/client_impl.h"
 
 namespace locket::registry {

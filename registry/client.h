@@ -13,9 +13,9 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "image/image_source.h"
-#include "image/manifest.h"
-#include "image/reference.h"
+#include "image/oci/image_source.h"
+#include "image/oci/manifest.h"
+#include "image/oci/reference.h"
 #include "registry/credentials.h"
 
 namespace locket::registry {

@@ -8,8 +8,8 @@
 
 #include "base/nameless_file.h"
 #include "base/unique_fd.h"
-#include "image/index_walk.h"
-#include "image/media_type.h"
+#include "image/oci/index_walk.h"
+#include "image/oci/media_type.h"
 
 namespace locket::registry {
 namespace {

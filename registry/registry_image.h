@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "base/result.h"
-#include "image/image_source.h"
+#include "image/oci/image_source.h"
 #include "registry/client.h"
 
 namespace locket::registry {

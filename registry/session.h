@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "image/reference.h"
+#include "image/oci/reference.h"
 #include "registry/authorizer.h"
 #include "registry/client.h"
 #include "registry/http.h"

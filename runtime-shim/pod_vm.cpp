@@ -6,7 +6,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "runtime-shim/guest_image.h"
 #include "runtime-shim/guest_text.h"
 #include "runtime-shim/program_path.h"
@@ -35,17 +35,17 @@ struct TenantData {
 Result<TenantData> WriteInitdata(const PodSpec& pod) {
   TenantData out;
   if (pod.initdata_base64.empty()) return out;
-  LOCKET_TRY_ASSIGN(const auto toml, image::DecodeInitdataAnnotation(pod.initdata_base64));
-  LOCKET_TRY_ASSIGN(const auto initdata, image::DecodeInitdata(toml));
-  out.host_data_hex = HexEncode(image::HostDataFor(initdata.algorithm, toml));
-  const auto policy = image::PolicyOf(initdata);
+  LOCKET_TRY_ASSIGN(const auto toml, initdata::DecodeInitdataAnnotation(pod.initdata_base64));
+  LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml));
+  out.host_data_hex = HexEncode(initdata::HostDataFor(initdata.algorithm, toml));
+  const auto policy = initdata::PolicyOf(initdata);
   out.allows_network = policy.ok() && policy->allow_network;
-  LOCKET_TRY_ASSIGN(const auto device, image::EncodeInitdataDevice(toml));
+  LOCKET_TRY_ASSIGN(const auto device, initdata::EncodeInitdataDevice(toml));
   const auto path = pod.dir / kInitdataFile;
   LOCKET_TRY(ReplaceFileDurably(path, AsText(device)));
   out.disk = DiskSpec{.id = std::string(kInitdataDisk),
                       .path = path,
-                      .serial = std::string(image::kInitdataDiskSerial)};
+                      .serial = std::string(initdata::kInitdataDiskSerial)};
   return out;
 }
 

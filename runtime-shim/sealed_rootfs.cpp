@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "image/rootfs_description.h"
+#include "image/sealed/rootfs_description.h"
 
 namespace locket::runtime_shim {
 namespace {

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "snapshotter/failpoint.h"
 
 namespace locket::snapshotter {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "image/manifest.h"
+#include "image/oci/manifest.h"
 #include "snapshotter/fetcher.h"
 #include "snapshotter/layout.h"
 

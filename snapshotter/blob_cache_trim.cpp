@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "snapshotter/blob_cache.h"
 #include "snapshotter/failpoint.h"
 

@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "snapshotter/blob_cache.h"
 
 namespace locket::snapshotter {

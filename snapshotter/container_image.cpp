@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "image/manifest.h"
-#include "image/media_type.h"
-#include "image/reference.h"
+#include "image/oci/manifest.h"
+#include "image/oci/media_type.h"
+#include "image/oci/reference.h"
 
 namespace locket::snapshotter {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "snapshotter/containerd.h"
 
 namespace locket::snapshotter {

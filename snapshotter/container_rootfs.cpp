@@ -1,9 +1,9 @@
 // The half of Snapshots that finds out of which image a container is, and tells the shim.
 // docs/decisions/0034-the-image-of-a-container.md says why only containerd knows.
 #include "base/file.h"
-#include "image/media_type.h"
-#include "image/rootfs_description.h"
-#include "image/sealed_image.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/rootfs_description.h"
+#include "image/sealed/sealed_image.h"
 #include "snapshotter/failpoint.h"
 #include "snapshotter/snapshots.h"
 

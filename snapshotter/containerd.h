@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::snapshotter {
 

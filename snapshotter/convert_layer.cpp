@@ -1,6 +1,6 @@
 // The half of Converter that works on one layer: fetch, seal, give to the blob cache, remember. A
 // kill on the way leaves files that start-up removes, or a blob that nothing refers to.
-#include "image/convert_layer.h"
+#include "image/seal/convert_layer.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "base/result.h"
-#include "image/converted_layer.h"
+#include "image/sealed/converted_layer.h"
 
 namespace locket::snapshotter {
 

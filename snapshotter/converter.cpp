@@ -8,7 +8,7 @@
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "image/seal_documents.h"
+#include "image/sealed/seal_documents.h"
 #include "snapshotter/converter_jobs.h"
 
 namespace locket::snapshotter {

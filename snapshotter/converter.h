@@ -20,7 +20,7 @@
 #include "base/result.h"
 #include "erofs/block_sink.h"
 #include "erofs/lower_directories.h"
-#include "image/manifest.h"
+#include "image/oci/manifest.h"
 #include "snapshotter/blob_cache.h"
 #include "snapshotter/convert_records.h"
 #include "snapshotter/convert_report.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "image/manifest.h"
+#include "image/oci/manifest.h"
 
 namespace locket::snapshotter {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/encoding.h"
-#include "image/reference.h"
+#include "image/oci/reference.h"
 
 namespace locket::snapshotter {
 

@@ -4,7 +4,7 @@
 #include <mutex>
 #include <thread>
 
-#include "image/reference.h"
+#include "image/oci/reference.h"
 #include "registry/client.h"
 #include "registry/download_slots.h"
 

@@ -2,8 +2,8 @@
 // unpacker.
 #include <algorithm>
 
-#include "image/media_type.h"
-#include "image/sealed_image.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/sealed_image.h"
 #include "snapshotter/failpoint.h"
 #include "snapshotter/snapshots.h"
 

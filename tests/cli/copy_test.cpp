@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "tests/cli/image_fixture.h"
 #include "tests/erofs/tar_maker.h"
 

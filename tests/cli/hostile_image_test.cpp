@@ -2,8 +2,8 @@
 // and where, and puts nothing.
 #include <gmock/gmock.h>
 
-#include "image/digest.h"
-#include "image/manifest.h"
+#include "image/oci/digest.h"
+#include "image/oci/manifest.h"
 #include "tests/cli/image_fixture.h"
 #include "tests/erofs/tar_maker.h"
 

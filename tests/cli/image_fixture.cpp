@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::cli {
 

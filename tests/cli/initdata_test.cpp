@@ -1,4 +1,4 @@
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 #include <gmock/gmock.h>
 
@@ -59,7 +59,7 @@ TEST_F(InitdataTest, SaysToTheGuestWhatTheTenantSaid) {
                             digest_ + "=/one",
                             "--allow-all-syscalls"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  const auto policy = image::PolicyOf(image::DecodeInitdata(made.out).value()).value();
+  const auto policy = initdata::PolicyOf(initdata::DecodeInitdata(made.out).value()).value();
   EXPECT_EQ(policy.broker->url, "https://b:1");
   EXPECT_THAT(policy.broker->ca, HasSubstr("BEGIN CERTIFICATE"));
   EXPECT_EQ(policy.allowed_digests.size(), 2U);
@@ -100,7 +100,7 @@ TEST_F(InitdataTest, DigestIsThatOfTheFile) {
   EXPECT_EQ(cli_.Run({"initdata", "digest", Path("app.toml")}).out,
             sum->standard_output.substr(0, 64) + "\n");
   const auto annotation = cli_.Run({"initdata", "annotation", Path("app.toml")}).out;
-  EXPECT_EQ(image::DecodeInitdataAnnotation(annotation.substr(0, annotation.size() - 1)).value(),
+  EXPECT_EQ(initdata::DecodeInitdataAnnotation(annotation.substr(0, annotation.size() - 1)).value(),
             Read(Path("app.toml")));
 }
 

@@ -2,8 +2,8 @@
 // that only some tools know. Each command does its work, or says what is in the way.
 #include <gmock/gmock.h>
 
-#include "image/digest.h"
-#include "image/media_type.h"
+#include "image/oci/digest.h"
+#include "image/oci/media_type.h"
 #include "tests/cli/sign_fixture.h"
 #include "tests/erofs/tar_maker.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "tests/cli/image_fixture.h"
 
 namespace locket::cli {

@@ -10,7 +10,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::cli {
 namespace fs = std::filesystem;

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "tests/guest-agent/guest_calls.h"
 
 namespace locket::guest_agent {
@@ -49,7 +49,7 @@ class ScratchVmTest : public ::testing::Test {
   void Boot(const std::vector<FixtureImage>& images, const std::string& agent_lines = "") {
     std::vector<std::string> digests;
     for (const auto& image : images) digests.push_back(image.manifest_digest());
-    const auto disk = image::EncodeInitdataDevice(PinningInitdata(digests, agent_lines));
+    const auto disk = initdata::EncodeInitdataDevice(PinningInitdata(digests, agent_lines));
     ASSERT_TRUE(disk.ok());
     std::ofstream(root_ / "initdata", std::ios::binary)
         .write(reinterpret_cast<const char*>(disk->data()),

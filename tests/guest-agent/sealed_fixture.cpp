@@ -7,10 +7,10 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
-#include "image/initdata.h"
-#include "image/key_packet.h"
-#include "image/media_type.h"
-#include "image/seal_layer.h"
+#include "image/oci/media_type.h"
+#include "image/seal/seal_layer.h"
+#include "image/sealed/key_packet.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -105,7 +105,7 @@ std::string PinningInitdata(const std::vector<std::string>& digests,
   std::string policy = "[image]\nallowed_digests = [";
   for (const auto& digest : digests) policy += "\"" + digest + "\",";
   policy += "]\n[agent]\n" + agent_lines;
-  return image::EncodeInitdata({.data = {{std::string(image::kPolicyKey), policy}}});
+  return initdata::EncodeInitdata({.data = {{std::string(initdata::kPolicyKey), policy}}});
 }
 
 Status ExtendInitrd(const std::filesystem::path& initrd, const std::filesystem::path& tree,

@@ -8,8 +8,8 @@
 
 #include "base/result.h"
 #include "base/secret.h"
-#include "image/manifest.h"
-#include "image/sealed_image.h"
+#include "image/oci/manifest.h"
+#include "image/sealed/sealed_image.h"
 
 namespace locket::guest_agent {
 

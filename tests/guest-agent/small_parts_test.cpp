@@ -16,7 +16,7 @@
 #include "guest-agent/guest_initdata.h"
 #include "guest-agent/module_list.h"
 #include "guest-agent/virtio_ports.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -126,7 +126,7 @@ class InitdataDiskTest : public ::testing::Test {
 };
 
 TEST_F(InitdataDiskTest, IsReadAndDigested) {
-  const auto disk = image::EncodeInitdataDevice(kToml);
+  const auto disk = initdata::EncodeInitdataDevice(kToml);
   ASSERT_TRUE(disk.ok());
   Plug({reinterpret_cast<const char*>(disk->data()), disk->size()});
   const auto initdata = Read();
@@ -156,11 +156,12 @@ std::string Named(const char* algorithm) {
 }
 
 TEST_F(InitdataDiskTest, OnlyTheLaunchThatNamesItMayUseIt) {
-  for (const auto& [name, algorithm] : {std::pair{"sha256", image::InitdataAlgorithm::kSha256},
-                                        std::pair{"sha384", image::InitdataAlgorithm::kSha384},
-                                        std::pair{"sha512", image::InitdataAlgorithm::kSha512}}) {
+  for (const auto& [name, algorithm] :
+       {std::pair{"sha256", initdata::InitdataAlgorithm::kSha256},
+        std::pair{"sha384", initdata::InitdataAlgorithm::kSha384},
+        std::pair{"sha512", initdata::InitdataAlgorithm::kSha512}}) {
     const std::string toml = Named(name);
-    auto host_data = image::HostDataFor(algorithm, toml);
+    auto host_data = initdata::HostDataFor(algorithm, toml);
     const auto accepted = AcceptInitdata(toml, host_data);
     ASSERT_TRUE(accepted.ok()) << accepted.error().message();
     EXPECT_THAT(accepted->digest, ::testing::StartsWith(std::string(name) + ":"));
@@ -178,7 +179,7 @@ TEST_F(InitdataDiskTest, NothingIsDecodedThatTheLaunchDoesNotName) {
   ASSERT_FALSE(other.ok());
   EXPECT_EQ(other.error().code(), ErrorCode::kPermissionDenied) << other.error().message();
   const auto named =
-      AcceptInitdata(no_toml, image::HostDataFor(image::InitdataAlgorithm::kSha256, no_toml));
+      AcceptInitdata(no_toml, initdata::HostDataFor(initdata::InitdataAlgorithm::kSha256, no_toml));
   ASSERT_FALSE(named.ok());
   EXPECT_THAT(named.error().message(), HasSubstr("not TOML"));
 }
@@ -186,7 +187,7 @@ TEST_F(InitdataDiskTest, NothingIsDecodedThatTheLaunchDoesNotName) {
 TEST_F(InitdataDiskTest, TheAlgorithmIsTheOneThatTheDocumentNames) {
   const std::string toml = Named("sha256");
   const auto initdata =
-      AcceptInitdata(toml, image::HostDataFor(image::InitdataAlgorithm::kSha512, toml));
+      AcceptInitdata(toml, initdata::HostDataFor(initdata::InitdataAlgorithm::kSha512, toml));
   ASSERT_FALSE(initdata.ok());
   EXPECT_EQ(initdata.error().code(), ErrorCode::kPermissionDenied);
   EXPECT_THAT(initdata.error().message(), HasSubstr("another algorithm than it names"));
@@ -194,7 +195,7 @@ TEST_F(InitdataDiskTest, TheAlgorithmIsTheOneThatTheDocumentNames) {
 
 TEST_F(InitdataDiskTest, ADiskThatTheHostWithholdsIsMissed) {
   EXPECT_TRUE(Read(std::array<std::byte, 32>{}).ok()) << "launched without";
-  const auto withheld = Read(image::HostDataFor(image::InitdataAlgorithm::kSha256, kToml));
+  const auto withheld = Read(initdata::HostDataFor(initdata::InitdataAlgorithm::kSha256, kToml));
   ASSERT_FALSE(withheld.ok());
   EXPECT_EQ(withheld.error().code(), ErrorCode::kPermissionDenied);
   EXPECT_THAT(withheld.error().message(), HasSubstr("there is none"));

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "tests/guest-agent/guest_calls.h"
 
 namespace locket::guest_agent {
@@ -100,7 +100,7 @@ class VmTest : public ::testing::Test {
                       .more_arguments = more_arguments_};
     if (initdata) {
       const auto file = directory_->path() / "initdata";
-      const auto disk = image::EncodeInitdataDevice(*initdata);
+      const auto disk = initdata::EncodeInitdataDevice(*initdata);
       EXPECT_TRUE(disk.ok());
       std::ofstream(file, std::ios::binary)
           .write(reinterpret_cast<const char*>(disk->data()),

@@ -38,7 +38,7 @@ class ImageOpenerTest : public ::testing::Test {
                 {.path = "/dev/sd-" + layer.digest.Hex().substr(0, 4), .size_bytes = layer.size});
   }
 
-  ImageOpener Opener(image::GuestPolicy policy, bool with_keys = true) {
+  ImageOpener Opener(initdata::GuestPolicy policy, bool with_keys = true) {
     return ImageOpener({.dm = dm_, .mounts = mounts_, .disks = disks_, .clock = clock_},
                        std::move(policy), with_keys ? &keys_ : nullptr,
                        {.directory = directory_.path() / "layers"});

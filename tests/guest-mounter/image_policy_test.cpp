@@ -62,7 +62,7 @@ TEST(ImagePolicyTest, TheConfigMustBeTheManifestsOwn) {
 
 TEST(ImagePolicyTest, AllowKeyedTakesImagesWhoseEveryLayerHasAKeyPacket) {
   const auto kek = TestKek();
-  const image::GuestPolicy policy{.allow_keyed = true};
+  const initdata::GuestPolicy policy{.allow_keyed = true};
   const TestImage keyed = MakeTestImage({TestLayer(1, &kek), TestLayer(2, &kek)});
   const auto image = CheckImage(policy, keyed.manifest, keyed.config);
   ASSERT_TRUE(image.ok()) << image.error().message();

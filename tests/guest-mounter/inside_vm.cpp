@@ -48,7 +48,7 @@ class OverlayInVmTest : public ::testing::Test {
   Result<std::unique_ptr<OpenImage>> Open(const std::string& name) {
     const OpenRequest request = RequestOf(name);
     opener_.emplace(Seams{.dm = *dm_, .mounts = mounts_, .disks = *disks_, .clock = clock_},
-                    image::GuestPolicy{.allowed_digests = {image::Digest::Of(request.manifest)}},
+                    initdata::GuestPolicy{.allowed_digests = {image::Digest::Of(request.manifest)}},
                     nullptr, OpenerOptions{.directory = "/run/layers"});
     return opener_->Open(request);
   }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "image/key_packet.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 
@@ -36,8 +36,8 @@ TestImage MakeTestImage(const std::vector<image::Descriptor>& layers,
   return {.manifest = image::EncodeManifest(manifest), .config = std::move(text)};
 }
 
-image::GuestPolicy Pinning(const std::vector<TestImage>& images) {
-  image::GuestPolicy policy;
+initdata::GuestPolicy Pinning(const std::vector<TestImage>& images) {
+  initdata::GuestPolicy policy;
   for (const auto& one : images) policy.allowed_digests.push_back(one.digest());
   return policy;
 }

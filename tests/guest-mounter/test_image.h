@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/secret.h"
-#include "image/initdata.h"
-#include "image/sealed_image.h"
+#include "image/sealed/sealed_image.h"
+#include "initdata/initdata.h"
 
 namespace locket::guest_mounter {
 
@@ -27,7 +27,7 @@ struct TestImage {
 TestImage MakeTestImage(const std::vector<image::Descriptor>& layers,
                         const std::vector<std::string>& argv = {"/bin/app"});
 
-image::GuestPolicy Pinning(const std::vector<TestImage>& images);
+initdata::GuestPolicy Pinning(const std::vector<TestImage>& images);
 
 std::vector<std::byte> TestKek();
 

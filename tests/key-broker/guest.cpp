@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 
 namespace locket::key_broker {
 
@@ -13,7 +13,7 @@ attest::LaunchMeasurement TestMeasurement() {
 }
 
 attest::HostData TestHostData() {
-  return image::HostDataFor(image::InitdataAlgorithm::kSha256, kInitdata);
+  return initdata::HostDataFor(initdata::InitdataAlgorithm::kSha256, kInitdata);
 }
 
 attest::EmulatedTee::Launch TestLaunch() {

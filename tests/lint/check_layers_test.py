@@ -54,7 +54,8 @@ class CheckLayersTest(unittest.TestCase):
                          ["high/cellar: in the table of rooms, but has no sources"])
 
     def test_a_folder_missing_from_the_table_is_reported(self):
-        self.assertEqual(self.reports({"new/a.cpp": ""}), ["new/: not in the table of layers"])
+        for name in ("new/a.cpp", "new/room/a.cpp"):
+            self.assertEqual(self.reports({name: ""}), ["new/: not in the table of layers"])
 
     def test_a_third_party_header_stays_in_its_place(self):
         self.assertEqual(self.reports({"high/main.cpp": "#include <curl/curl.h>\n"}),

@@ -16,7 +16,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "registry/client.h"
 #include "tests/registry/scripted_server.h"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "registry/client.h"
 #include "tests/registry/quirky_registry.h"
 #include "tests/registry/stored_gzip.h"

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/encoding.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "registry/url.h"
 #include "tests/registry/scripted_server.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/encoding.h"
 #include "base/file.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "registry/registry_image.h"
 
 namespace locket::registry {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "runtime-shim/guest_image.h"
 #include "runtime-shim/sealed_rootfs.h"
 

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "image/digest.h"
+#include "image/oci/digest.h"
 #include "runtime-shim/pod.h"
 #include "tests/runtime-shim/fake_agent.h"
 #include "tests/runtime-shim/fake_containerd.h"

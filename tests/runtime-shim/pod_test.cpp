@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/encoding.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "runtime-shim/guest_text.h"
 #include "tests/runtime-shim/pod_fixture.h"
 
@@ -302,7 +302,7 @@ TEST_F(PodTest, InitdataReachesTheVmAndTheLaunch) {
   config_.tee = Tee::kEmulated;
   config_.tee_emulator = "/bin/true";
   config_.tee_emulator_dir = Path("keys");
-  const auto annotation = image::EncodeInitdataAnnotation(toml);
+  const auto annotation = initdata::EncodeInitdataAnnotation(toml);
   ASSERT_TRUE(annotation.ok());
   const auto created =
       pod_->Create(Sandbox({{"io.katacontainers.config.hypervisor.cc_init_data", *annotation}}));
@@ -311,10 +311,10 @@ TEST_F(PodTest, InitdataReachesTheVmAndTheLaunch) {
   EXPECT_EQ(machine_->spec.initdata->serial, "locket-initdata");
   const auto device = ReadFile(machine_->spec.initdata->path, 1U << 20).value();
   EXPECT_EQ(device.size() % 512, 0U);
-  EXPECT_EQ(image::DecodeInitdataDevice(AsBytes(device)).value(), toml);
+  EXPECT_EQ(initdata::DecodeInitdataDevice(AsBytes(device)).value(), toml);
   EXPECT_EQ(machine_->spec.cmdline, "quiet") << "a launch with a TEE may not lack it";
   EXPECT_EQ(machine_->spec.emulator->host_data_hex,
-            HexEncode(image::HostDataFor(image::InitdataAlgorithm::kSha256, toml)));
+            HexEncode(initdata::HostDataFor(initdata::InitdataAlgorithm::kSha256, toml)));
 }
 
 TEST_F(PodTest, BrokenInitdataIsRefusedBeforeAnythingStarts) {

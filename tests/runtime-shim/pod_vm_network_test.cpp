@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "image/initdata.h"
+#include "initdata/initdata.h"
 #include "proto/agent.pb.h"
 #include "runtime-shim/pod_vm.h"
 #include "tests/runtime-shim/fake_agent.h"
@@ -40,10 +40,10 @@ class PodVmNetworkTest : public ::testing::Test {
     ASSERT_TRUE(ReplaceFileDurably(dir_.path() / name, text).ok());
   }
   static std::string Annotation(bool allow_network) {
-    image::Initdata initdata;
-    initdata.data[std::string(image::kPolicyKey)] =
-        image::EncodeGuestPolicy({.allow_network = allow_network});
-    return image::EncodeInitdataAnnotation(image::EncodeInitdata(initdata)).value();
+    initdata::Initdata initdata;
+    initdata.data[std::string(initdata::kPolicyKey)] =
+        initdata::EncodeGuestPolicy({.allow_network = allow_network});
+    return initdata::EncodeInitdataAnnotation(initdata::EncodeInitdata(initdata)).value();
   }
 
   Result<PodNetwork> OpenNetwork(const std::filesystem::path& netns, NetworkUse use) {

@@ -4,7 +4,7 @@
 #include <limits>
 #include <thread>
 
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "tests/snapshotter/cached_digests.h"
 #include "tests/snapshotter/small_disk.h"
 #include "tests/snapshotter/snapshots_fixture.h"

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "tests/snapshotter/snapshots_fixture.h"
 
 namespace locket::snapshotter {

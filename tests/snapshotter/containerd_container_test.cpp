@@ -1,5 +1,5 @@
 // Debian's containerd says of which image a container is. Needs root.
-#include "image/rootfs_description.h"
+#include "image/sealed/rootfs_description.h"
 #include "proto/containers.grpc.pb.h"
 #include "snapshotter/containerd_client.h"
 #include "tests/snapshotter/containerd_conformance.h"

@@ -2,7 +2,7 @@
 // says.
 #include <nlohmann/json.hpp>
 
-#include "image/rootfs_description.h"
+#include "image/sealed/rootfs_description.h"
 #include "tests/snapshotter/containerd_server.h"
 #include "tests/snapshotter/ordinary_image.h"
 #include "tests/snapshotter/registry_fixture.h"

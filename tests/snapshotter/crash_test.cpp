@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "image/rootfs_description.h"
+#include "image/sealed/rootfs_description.h"
 #include "snapshotter/failpoint.h"
 #include "tests/snapshotter/containerd_server.h"
 #include "tests/snapshotter/crash_ledger.h"

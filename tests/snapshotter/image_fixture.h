@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "image/media_type.h"
-#include "image/sealed_image.h"
+#include "image/oci/media_type.h"
+#include "image/sealed/sealed_image.h"
 #include "snapshotter/snapshots.h"
 
 namespace locket::snapshotter {

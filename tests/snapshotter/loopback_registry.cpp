@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-#include "image/digest.h"
+#include "image/oci/digest.h"
 
 namespace locket::snapshotter {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
-#include "image/convert_layer.h"
-#include "image/seal_documents.h"
+#include "image/seal/convert_layer.h"
+#include "image/sealed/seal_documents.h"
 #include "tests/erofs/tar_maker.h"
 #include "tests/snapshotter/image_fixture.h"
 

@@ -8,7 +8,7 @@
 #include <future>
 
 #include "base/file.h"
-#include "image/media_type.h"
+#include "image/oci/media_type.h"
 #include "tests/snapshotter/loopback_registry.h"
 
 namespace locket::snapshotter {

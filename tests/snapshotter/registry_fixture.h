@@ -1,7 +1,7 @@
 // Debian's docker-registry on a loopback port, beside the real locket-snapshotter.
 #pragma once
 
-#include "image/reference.h"
+#include "image/oci/reference.h"
 #include "registry/client.h"
 #include "tests/registry/real_registry.h"
 #include "tests/snapshotter/image_fixture.h"

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "base/file.h"
-#include "image/rootfs_description.h"
+#include "image/sealed/rootfs_description.h"
 #include "snapshotter/snapshots.h"
 #include "tests/snapshotter/fake_containerd.h"
 #include "tests/snapshotter/fake_fetcher.h"

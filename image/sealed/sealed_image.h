@@ -1,0 +1,49 @@
+// What makes an image sealed (docs/formats/image.md).
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "image/oci/manifest.h"
+#include "verity/verify_layer.h"
+
+namespace locket::image {
+
+inline constexpr std::string_view kVersionAnnotation = "dev.locket.version";
+inline constexpr std::string_view kFormatAnnotation = "dev.locket.format";
+inline constexpr std::string_view kRootHashAnnotation = "dev.locket.verity.root-hash";
+inline constexpr std::string_view kSaltAnnotation = "dev.locket.verity.salt";
+inline constexpr std::string_view kDataSizeAnnotation = "dev.locket.verity.data-size";
+inline constexpr std::string_view kKeyPacketAnnotation =
+    "org.opencontainers.image.enc.keys.provider.attestation-agent";
+
+struct SealedLayerInfo {
+  verity::LayerIdentity identity;
+  std::string key_packet{};  // the annotation as it stands (key_packet.h); empty: not encrypted
+
+  bool encrypted() const { return !key_packet.empty(); }
+};
+
+// What the descriptor's annotations say. kInvalidArgument: not a sealed layer, an unknown format, a
+// missing or malformed value, a blob size that does not follow from the data size, or a key packet
+// that does not go with the media type.
+Result<SealedLayerInfo> ParseSealedLayerInfo(const Descriptor& layer);
+
+// The annotations that parse back to `info`.
+std::map<std::string, std::string> SealedLayerAnnotations(const SealedLayerInfo& info);
+
+// A whole layer descriptor.
+Result<Descriptor> SealedLayerDescriptor(const SealedLayerInfo& info, const Digest& blob_digest);
+
+// True if any layer is sealed, or the manifest says it is one of ours. Tells "ordinary image" from
+// "sealed, perhaps broken"; only CheckSealedImage tells whether it is sound.
+bool ClaimsToBeSealed(const Manifest& manifest);
+
+// Every rule of image.md. On success, one entry for each layer, bottom first.
+Result<std::vector<SealedLayerInfo>> CheckSealedImage(const Manifest& manifest,
+                                                      const ImageConfig& config);
+
+}  // namespace locket::image

@@ -1,0 +1,41 @@
+// The private half of signature.h. Target locket_image_signing, apart so that the guest does
+// without libsodium.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "image/sealed/signature.h"
+
+namespace locket::image {
+
+inline constexpr size_t kMaxSigningKeyBytes = 64U << 10;
+
+// Whether the key in this PEM file needs a passphrase.
+bool IsEncryptedKey(const Secret& pem);
+
+class SigningKey {
+ public:
+  // A P-256 key in PEM: cosign's own ("ENCRYPTED COSIGN PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE
+  // KEY"), PKCS #8 encrypted or not, or "EC PRIVATE KEY". `passphrase` may be null for those that
+  // need none. kInvalidArgument: no such key. kPermissionDenied: the passphrase does not open it.
+  static Result<SigningKey> FromPem(const Secret& pem, const Secret* passphrase);
+  SigningKey(SigningKey&&) noexcept;
+  ~SigningKey();
+
+  // DER.
+  Result<std::vector<std::byte>> Sign(std::span<const std::byte> bytes) const;
+  Result<PublicKey> Public() const;
+
+ private:
+  struct Key;
+  explicit SigningKey(std::unique_ptr<Key> key);
+  std::unique_ptr<Key> key_;
+};
+
+}  // namespace locket::image
