@@ -1,5 +1,6 @@
 #!/bin/bash
-# Fails when systemd does not understand a unit of deploy/, or finds it more exposed than we left it. Needs no running systemd.
+# Fails when systemd does not understand a unit of deploy/, or finds it more exposed than we left it. Needs no running
+# systemd.
 set -euo pipefail
 cd "$(dirname "$0")/../../deploy"
 command -v systemd-analyze > /dev/null || { echo 'skipped: needs systemd-analyze of Debian package systemd'; exit 77; }
