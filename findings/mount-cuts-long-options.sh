@@ -1,8 +1,8 @@
 #!/bin/bash
-# mount(8) of util-linux 2.38.1 (Debian 12) cuts the options of an overlay at 4095 characters, and exits 0 when what is left is valid.
-# The layers behind the cut are missing, and so is the rest of the path in which it fell: .../snapshots/150/fs may become .../snapshots/15.
-# A good engineer expects an error. The new mount API (fsconfig) has a limit of 256 for one string, and one string for each layer avoids both.
-# Needs root.
+# mount(8) of util-linux 2.38.1 (Debian 12) cuts the options of an overlay at 4095 characters, and exits 0 when what
+# is left is valid. The layers behind the cut are missing, and so is the rest of the path in which it fell:
+# .../snapshots/150/fs may become .../snapshots/15. A good engineer expects an error. The new mount API (fsconfig) has
+# a limit of 256 for one string, and one string for each layer avoids both. Needs root.
 # shellcheck source=findings/lib.sh
 . "$(dirname "$0")/lib.sh"
 fetch bookworm mount=2.38.1-5+deb12u3
@@ -11,7 +11,8 @@ fetch bookworm mount=2.38.1-5+deb12u3
 mkdir -p "$work/l" "$work/all"
 cd "$work/l"
 for i in $(seq 1 400); do mkdir -p "snapshot/$i/fs" && touch "snapshot/$i/file-$i" "snapshot/$i/fs/file-$i"; done
-# Most ways to cut a path leave one that is not there, and mount fails. Here, as on a node with many snapshots, the cut is in the number.
+# Most ways to cut a path leave one that is not there, and mount fails. Here, as on a node with many snapshots, the
+# cut is in the number.
 long=$(printf 'snapshot/%d/fs:' $(seq 100 360))
 long=snapshot/./././././/${long#snapshot/}
 long=${long%:}

@@ -1,4 +1,5 @@
-# Packages of other Debian suites, unpacked into private directories: nothing is installed. Sourced, not run. shellcheck shell=bash
+# Packages of other Debian suites, unpacked into private directories: nothing is installed. Sourced, not run.
+# shellcheck shell=bash
 
 # Prints the URL that this machine has its own Debian from. Fails where apt's configuration names none.
 debian_mirror() {
@@ -8,8 +9,9 @@ debian_mirror() {
   echo "$mirror"
 }
 
-# suite_apt DIR SUITE KIND: prepares DIR for packages of SUITE (KIND deb) or their sources (deb-src), and reads the suite's lists there.
-# The array suite_apt is then the apt-get to call. Apt checks the signatures. For apt, no package is installed, so that it names every dependency.
+# suite_apt DIR SUITE KIND: prepares DIR for packages of SUITE (KIND deb) or their sources (deb-src), and reads the
+# suite's lists there. The array suite_apt is then the apt-get to call. Apt checks the signatures. For apt, no package
+# is installed, so that it names every dependency.
 suite_apt() {
   local mirror
   mirror=$(debian_mirror) || return

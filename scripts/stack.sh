@@ -1,7 +1,9 @@
-# A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter, broker, each with its
-# directories and sockets under one temporary directory, and all of it gone after stack_down. Sourced, not run. Needs root.
+# A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter,
+# broker, each with its directories and sockets under one temporary directory, and all of it gone after stack_down.
+# Sourced, not run. Needs root.
 #
-# In:  BIN (directory of our programs), GUEST (guest image directory); QEMU (the program, if not the one in PATH); PULL, how containerd is to reach the snapshotter: `cri` (default; one
+# In:  BIN (directory of our programs), GUEST (guest image directory); QEMU (the program, if not the one in PATH);
+# PULL, how containerd is to reach the snapshotter: `cri` (default; one
 #      snapshotter for all pods), `runtime` (that of the runtime handler; 1.7 and later), `transfer` (by its transfer service; 2.1 and later)
 # Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket), and the environment variables that
 #      `locket` reads to find containerd and the broker
@@ -46,7 +48,8 @@ stop() {
   done
 }
 
-# A port that nobody listens on, below those that the kernel gives to clients: what is free now is free when the server starts.
+# A port that nobody listens on, below those that the kernel gives to clients: what is free now is free when the
+# server starts.
 free_port() {
   python3 -c '
 import random, socket
@@ -190,8 +193,8 @@ start_containerd() {
   wait_for 30 containerd "$BIN/locket" pod ls
 }
 
-# stack_up HANDLER...: everything, with one runtime handler for each name. Handler `locket` has the plain configuration; write others' before
-# their first use.
+# stack_up HANDLER...: everything, with one runtime handler for each name. Handler `locket` has the plain
+# configuration; write others' before their first use.
 stack_up() {
   local name
   [ "$(id -u)" -eq 0 ] || die 'needs root: containerd mounts file systems'
@@ -226,7 +229,8 @@ stack_processes() {
   done
 }
 
-# Stops the pods and everything that was started, last first; unmounts and removes what they left. Safe to call at any moment.
+# Stops the pods and everything that was started, last first; unmounts and removes what they left. Safe to call at any
+# moment.
 stack_down() {
   local name pid mount
   [ -n "${RUN:-}" ] || return 0
@@ -238,7 +242,8 @@ stack_down() {
   RUN=
 }
 
-# registry_bytes FROM_LINE KIND: what the registry sent for `layers` (blobs) or `all` since that line of its log; KIND `all` counts manifests, too.
+# registry_bytes FROM_LINE KIND: what the registry sent for `layers` (blobs) or `all` since that line of its log; KIND
+# `all` counts manifests, too.
 registry_bytes() {
   tail -n "+$1" "$RUN/log/registry.log" | python3 -c '
 import json, sys

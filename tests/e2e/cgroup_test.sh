@@ -1,9 +1,11 @@
 #!/bin/bash
-# A pod's VM in the pod's cgroup, on this machine's real ones: who is in it, what is counted, what is left, and what a limit does.
+# A pod's VM in the pod's cgroup, on this machine's real ones: who is in it, what is counted, what is left, and what a
+# limit does.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 
-# Where the host's hierarchies are, and in each one a cgroup like the kubelet's for a pod. Skips where there is none to write to.
+# Where the host's hierarchies are, and in each one a cgroup like the kubelet's for a pod. Skips where there is none
+# to write to.
 pod=locket-test.$$
 mounts=()
 make_pod_cgroups() {

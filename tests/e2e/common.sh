@@ -1,5 +1,6 @@
-# What the end-to-end tests share: a stack, a sealed image, and claims. Sourced by each *_test.sh, whose arguments are the build directory and,
-# for the containerd and the QEMU of another Debian than this one, its name. A script is skipped where those cannot be had.
+# What the end-to-end tests share: a stack, a sealed image, and claims. Sourced by each *_test.sh, whose arguments are
+# the build directory and, for the containerd and the QEMU of another Debian than this one, its name. A script is
+# skipped where those cannot be had.
 # shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -44,7 +45,8 @@ claim() {
   fi
 }
 
-# bounded SECONDS COMMAND...: as timeout(1), which cannot run our functions. stack_down ends what a function left behind.
+# bounded SECONDS COMMAND...: as timeout(1), which cannot run our functions. stack_down ends what a function left
+# behind.
 bounded() {
   local until=$((SECONDS + $1)) pid
   shift
@@ -121,7 +123,8 @@ seal_demo_image() {
   proof="uid 1000, secret proof: $(openssl dgst -sha256 -hmac locket-demo "$RUN/secret" | sed 's/.* //')"
 }
 
-# seal TARGET: seals the demo's application image as TARGET, and writes initdata that allows it and lets pods run what the tests need.
+# seal TARGET: seals the demo's application image as TARGET, and writes initdata that allows it and lets pods run what
+# the tests need.
 seal() {
   "$locket" image seal "oci:$RUN/oci:app" "$1" --base "oci:$RUN/oci:base" --kek "$RUN/kek" \
     --key-id kbs:///demo/key/app --json > "$RUN/sealed.json"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# An unmodified public image, converted by the host: it runs if the tenant allowed what the tenant measured, and not otherwise.
+# An unmodified public image, converted by the host: it runs if the tenant allowed what the tenant measured, and not
+# otherwise.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 stack_up locket

@@ -1,7 +1,8 @@
 #!/bin/bash
-# endurance.sh BUILD_DIR [SUITE]: on a machine kept busy, STARTS containers (default 500) started and removed one after the other in one pod,
-# and EXECS commands (default 300) of all kinds in one container. None fails, and nothing of them is left. By hand: it takes most of an hour
-# without KVM, and needs crictl, which Debian has not (CRICTL names it; default: the one in PATH).
+# endurance.sh BUILD_DIR [SUITE]: on a machine kept busy, STARTS containers (default 500) started and removed one
+# after the other in one pod, and EXECS commands (default 300) of all kinds in one container. None fails, and nothing
+# of them is left. By hand: it takes most of an hour without KVM, and needs crictl, which Debian has not (CRICTL names
+# it; default: the one in PATH).
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 CRICTL=${CRICTL:-$(command -v crictl || true)}

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Commands and terminals in running containers: what the tenant listed runs, through containerd, shim and crun, and nothing else does.
+# Commands and terminals in running containers: what the tenant listed runs, through containerd, shim and crun, and
+# nothing else does.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 stack_up locket
@@ -54,8 +55,8 @@ dead_vm_ends_it() {
   [ "$status" -ne 0 ] || { say 'the command claims success'; return 1; }
 }
 
-# on_terminal POD: runs the command with ctr on a terminal of ours: types lines until the guest's terminal has our size, changes the size, types
-# again, and ends the input with ^D. The command's exit status.
+# on_terminal POD: runs the command with ctr on a terminal of ours: types lines until the guest's terminal has our
+# size, changes the size, types again, and ends the input with ^D. The command's exit status.
 on_terminal() {
   python3 - ctr -a "$CONTAINERD" -n k8s.io tasks exec --tty --exec-id "terminal-$RANDOM" "$(container_of "$1")" /bin/sh -c "$terminal" << 'PYTHON'
 import fcntl, os, pty, select, signal, struct, sys, termios, time

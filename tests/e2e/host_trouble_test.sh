@@ -8,7 +8,8 @@ write_shim_config locket-no-image guest_image_dir "$RUN/nowhere"
 seal_demo_image
 
 registry_blob() { printf '%s/registry/docker/registry/v2/blobs/sha256/%s/%s/data' "$RUN" "${1:0:2}" "$1"; }
-# with_bad_blob COMMAND...: runs `COMMAND BLOB` on a copy of the last layer in the registry, tries to pull, and puts it back.
+# with_bad_blob COMMAND...: runs `COMMAND BLOB` on a copy of the last layer in the registry, tries to pull, and puts
+# it back.
 with_bad_blob() {
   local pattern=$1 hex blob status=0
   shift

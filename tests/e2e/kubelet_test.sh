@@ -1,6 +1,7 @@
 #!/bin/bash
-# kubelet_test BUILD_DIR [SUITE]: a real kubelet, alone: pods from manifests, through containerd's CRI, into VMs. All of it,
-# the stack too, is in namespaces of its own: the kubelet makes iptables chains and sets sysctls, and no option moves some of its directories.
+# kubelet_test BUILD_DIR [SUITE]: a real kubelet, alone: pods from manifests, through containerd's CRI, into VMs. All
+# of it, the stack too, is in namespaces of its own: the kubelet makes iptables chains and sets sysctls, and no option
+# moves some of its directories.
 cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_KUBELET_TEST:-}" ]; then
   scripts/demo/build-images build/demo-cache  # there is no way out from inside
@@ -81,7 +82,8 @@ write_initdata() {
   "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/pod.toml"
 }
 
-# manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's. All have the same claim to the processors.
+# manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's. All have the same claim to the
+# processors.
 manifest() {
   local name=$1 spec=$2
   shift 2
@@ -158,7 +160,8 @@ vm_is_in_the_pods_cgroup() {
 summary_of_odd() { curl -sf http://127.0.0.1:10255/stats/summary | jq ".pods[] | select(.podRef.name == \"odd-node\").containers[0] | $1"; }
 summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
 
-# As kubectl exec -it: types on a terminal of 33 lines and 77 columns until it has that size, then ^D; prints the exit status.
+# As kubectl exec -it: types on a terminal of 33 lines and 77 columns until it has that size, then ^D; prints the exit
+# status.
 terminal() {
   python3 - "$TERMINAL" << 'PYTHON'
 import json, socket, ssl, struct, sys, urllib.parse
@@ -272,8 +275,8 @@ outlives_restarts() {
   prints "$vm" vm_of main
   prints 1000 kubelet_run main app '/usr/bin/id -u'
 }
-# Two devices, three pods that want one, as a container's limits and as the RuntimeClass' overhead would have it; the plugin has registered with the
-# kubelet before this one.
+# Two devices, three pods that want one, as a container's limits and as the RuntimeClass' overhead would have it; the
+# plugin has registered with the kubelet before this one.
 devices_are_counted() {
   # shellcheck disable=SC2016
   local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep)}]} |' pays='.overhead = {"locket.dev/emulated": "1"}'

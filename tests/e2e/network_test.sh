@@ -1,5 +1,6 @@
 #!/bin/bash
-# A pod's network, from CNI's bridge to a container in a VM and back. All of it, the stack too, is in a network namespace of its own.
+# A pod's network, from CNI's bridge to a container in a VM and back. All of it, the stack too, is in a network
+# namespace of its own.
 cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_NETWORK_TEST:-}" ]; then
   # There is no way out from inside.

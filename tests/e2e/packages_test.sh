@@ -1,5 +1,6 @@
 #!/bin/bash
-# The Debian packages: installed into a directory of their own, they hold all that their own files name, and purged they leave nothing.
+# The Debian packages: installed into a directory of their own, they hold all that their own files name, and purged
+# they leave nothing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "$1")

@@ -1,5 +1,6 @@
 #!/bin/bash
-# containerd, shim and VM killed under running pods, one by one and together: pods live on or end, and nothing of them is left.
+# containerd, shim and VM killed under running pods, one by one and together: pods live on or end, and nothing of them
+# is left.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 stack_up locket

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Pods that write to a disk of the host's: more than their memory holds, and nothing of it can be read there or is left. Empty volumes on
-# it, and what a memory limit ends.
+# Pods that write to a disk of the host's: more than their memory holds, and nothing of it can be read there or is
+# left. Empty volumes on it, and what a memory limit ends.
 # shellcheck source=tests/e2e/common.sh
 . "$(dirname "$0")/common.sh"
 # The demo image's user may write to /tmp. 512 KiB of one line, 700 times.

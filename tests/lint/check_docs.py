@@ -2,9 +2,9 @@
 """Fails on dead ends in the documents: links and anchors of *.md that lead nowhere, and paths of this
 repository that a document, a comment or a message names and that are not there. Fails on prose over 120 columns.
 
-A word in backticks is a path if it begins with a folder of ours (`base/file.h`) or ends like a source (`file.h`). It may
-be from the root, from the page, or the end of a longer path. `*` and `{h,cpp}` mean what they mean in a shell. Words such
-as NAME, FOLDER, TARGET and SUITE are placeholders."""
+A word in backticks is a path if it begins with a folder of ours (`base/file.h`) or ends like a source (`file.h`). It
+may be from the root, from the page, or the end of a longer path. `*` and `{h,cpp}` mean what they mean in a shell.
+Words such as NAME, FOLDER, TARGET and SUITE are placeholders."""
 import collections
 import fnmatch
 import pathlib
