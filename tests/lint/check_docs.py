@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fails on dead ends in the documents: links and anchors of *.md that lead nowhere, and paths of this
-repository that a document, a comment or a message names and that are not there. Fails on prose over 120 columns.
+repository that a document, a comment or a message names and that are not there.
 
 A word in backticks is a path if it begins with a folder of ours (`base/file.h`) or ends like a source (`file.h`). It
 may be from the root, from the page, or the end of a longer path. `*` and `{h,cpp}` mean what they mean in a shell.
@@ -21,10 +21,6 @@ top_folders = {f.split("/")[0] for f in files if "/" in f}
 endings = {"/".join(parts[i:]) for parts in (pathlib.PurePath(f).parts for f in known) for i in range(len(parts))}
 bad = []
 
-MAX_COLUMNS = 120
-# Pages that have not been rewrapped yet.
-STILL_WIDE = (r"(docs/(ATTACKS|cli)"
-              r"|docs/decisions/.*|(cli|guest-agent|image|runtime-shim|snapshotter)/README)\.md")
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*")
 SOURCE = re.compile(r"\.(h|cpp|proto|md|py|sh|cmake)$")
 PLACEHOLDER = re.compile(r"(^|[/_.])(NAME|FOLDER|TARGET|SUITE)([/_.]|$)")
@@ -82,14 +78,6 @@ def exists(path):
     return path in endings or "*" in path and any(fnmatch.fnmatch(ending, path) for ending in endings)
 
 
-def check_width(name, number, line, above):
-    """Tables and code blocks may be wider."""
-    if len(line) <= MAX_COLUMNS or line.startswith("|") or re.fullmatch(STILL_WIDE, name):
-        return
-    if not line.startswith("    ") or above.strip() and not above.startswith("    "):
-        bad.append(f"{name}:{number}: {len(line)} columns, more than {MAX_COLUMNS}")
-
-
 def check_link(name, number, target):
     if re.match(r"[a-z]+:", target):
         return
@@ -108,10 +96,7 @@ def check_link(name, number, target):
 
 
 for name, text in texts.items():
-    above = ""
     for number, line in prose(text):
-        check_width(name, number, line, above)
-        above = line
         for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
             check_link(name, number, target)
         for path in paths_named(line):
