@@ -1,8 +1,8 @@
 #!/bin/bash
-# mkfs.erofs --tar of erofs-utils 1.8.6 (Debian 13) gives a directory that the archive does not name mode 0777 and the
-# time of the build. Tools that unpack container layers make such a directory with 0755 and leave its time to the file
-# system. By the time, the same archive gives another image each time it is converted. A good engineer expects 0755
-# and a reproducible image: archives that name files only are what many build tools write.
+# mkfs.erofs --tar of erofs-utils 1.8.6 (Debian 13) gives mode 0777 and the time of the build to a directory that the
+# archive does not name. Tools that unpack container layers create such a directory with mode 0755, and leave its time
+# to the file system. Because of the time, the same archive gives another image at each conversion. A good engineer
+# expects 0755 and a reproducible image, because many build tools write archives that name files only.
 # shellcheck source=findings/lib.sh
 . "$(dirname "$0")/lib.sh"
 fetch trixie erofs-utils=1.8.6-1

@@ -1,9 +1,9 @@
 #!/bin/bash
-# mkfs.erofs --tar of erofs-utils 1.8.6 (Debian 13) does not know sparse files, which GNU tar writes with --sparse,
-# and exits 0. A file in GNU's own sparse format is missing from the image. In the pax form it is there under the name
-# that is only for readers without sparse support, GNUSparseFile.PID/NAME, and its content is the list of pieces
-# followed by the pieces. A good engineer expects the file, or an error: containerd's erofs differ and Kata make
-# container layers this way.
+# mkfs.erofs --tar of erofs-utils 1.8.6 (Debian 13) does not support sparse files, which GNU tar writes with --sparse,
+# and exits 0. A file in GNU's own sparse format is missing in the image. A file in the pax form has the name that is
+# only for readers without sparse support, GNUSparseFile.PID/NAME, and its content is the list of pieces followed by the
+# pieces. A good engineer expects the file, or an error: containerd's erofs differ and Kata make container layers this
+# way.
 # shellcheck source=findings/lib.sh
 . "$(dirname "$0")/lib.sh"
 fetch trixie erofs-utils=1.8.6-1

@@ -1,8 +1,8 @@
 #!/bin/bash
-# mount(8) of util-linux 2.38.1 (Debian 12) cuts the options of an overlay at 4095 characters, and exits 0 when what
-# is left is valid. The layers behind the cut are missing, and so is the rest of the path in which it fell:
-# .../snapshots/150/fs may become .../snapshots/15. A good engineer expects an error. The new mount API (fsconfig) has
-# a limit of 256 for one string, and one string for each layer avoids both. Needs root.
+# mount(8) of util-linux 2.38.1 (Debian 12) cuts the options of an overlay at 4095 characters, and exits 0 if the rest
+# is valid. The layers behind the cut are missing, and so is the rest of the path in which the cut is:
+# .../snapshots/150/fs can become .../snapshots/15. A good engineer expects an error. The new mount API (fsconfig) has a
+# limit of 256 for one string; one string for each layer avoids both limits. Needs root.
 # shellcheck source=findings/lib.sh
 . "$(dirname "$0")/lib.sh"
 fetch bookworm mount=2.38.1-5+deb12u3

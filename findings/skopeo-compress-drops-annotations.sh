@@ -1,8 +1,8 @@
 #!/bin/bash
-# skopeo 1.18 (Debian 13) drops the annotations of a layer's descriptor when it compresses the layer on the way, and
-# keeps them otherwise. It compresses whatever is not compressed when it writes an OCI layout or pushes, without being
-# asked to. A good engineer expects them to survive: they belong to the descriptor, and no option says otherwise. What
-# reads an image must not take a missing annotation for an old or ordinary image.
+# skopeo 1.18 (Debian 13) drops the annotations of a layer's descriptor when it compresses the layer during a copy, and
+# keeps them otherwise. It compresses layers that are not compressed when it writes an OCI layout or pushes, without
+# being asked to. A good engineer expects annotations to survive: they belong to the descriptor, and no option says
+# otherwise. A reader of images must not conclude from a missing annotation that the image is old or ordinary.
 # shellcheck source=findings/lib.sh
 . "$(dirname "$0")/lib.sh"
 fetch trixie skopeo=1.18.0+ds1-1+b5

@@ -1,12 +1,18 @@
-# A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter,
-# broker, each with its directories and sockets under one temporary directory, and all of it gone after stack_down.
-# Sourced, not run. Needs root.
+# A private locket stack for the demo and the end-to-end tests: registry, containerd with CRI, locket-snapshotter and
+# broker, each with its directories and sockets under one temporary directory. stack_down stops and removes all of it.
+# This file is sourced, not run. Needs root.
 #
-# In:  BIN (directory of our programs), GUEST (guest image directory); QEMU (the program, if not the one in PATH);
-# PULL, how containerd is to reach the snapshotter: `cri` (default; one
-#      snapshotter for all pods), `runtime` (that of the runtime handler; 1.7 and later), `transfer` (by its transfer service; 2.1 and later)
-# Out: RUN (the directory), REGISTRY and BROKER (host:port), CONTAINERD (CRI socket), and the environment variables that
-#      `locket` reads to find containerd and the broker
+# In:
+#   BIN     directory of our programs
+#   GUEST   guest image directory
+#   QEMU    optional: the QEMU program, if not the one in PATH
+#   PULL    optional: how containerd reaches the snapshotter. `cri` (default): one snapshotter for all pods. `runtime`:
+#           the one that the runtime handler names (1.7 and later). `transfer`: by the transfer service (2.1 and later).
+# Out:
+#   RUN                  the temporary directory
+#   REGISTRY, BROKER     host:port
+#   CONTAINERD           CRI socket
+# Also the environment variables in which `locket` looks for containerd and the broker.
 # shellcheck shell=bash
 
 say() { printf '%s\n' "$*"; }
