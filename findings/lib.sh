@@ -10,7 +10,8 @@ trap 'rm -rf "$work"' EXIT
 fetch() {
   local package suite=$1
   shift
-  suite_apt "$work/apt" "$suite" deb && "${suite_apt[@]}" install --yes --download-only --no-install-recommends "$@" >> "$work/apt/log" 2>&1 ||
+  suite_apt "$work/apt" "$suite" deb && "${suite_apt[@]}" install --yes --download-only \
+    --no-install-recommends "$@" >> "$work/apt/log" 2>&1 ||
     { echo "$(basename "$0"): Debian $suite does not have $*: $(tail -n 1 "$work/apt/log")" >&2; exit 77; }
   mkdir -p "$work/root"
   for package in "$work"/apt/cache/archives/*.deb; do
@@ -25,7 +26,8 @@ unpacked() {
   [ -e "$program" ] || program=$work/root/bin/$1
   [ -e "$libraries/ld-linux-x86-64.so.2" ] || libraries=$work/root/lib/x86_64-linux-gnu
   shift
-  "$libraries/ld-linux-x86-64.so.2" --library-path "$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu" "$program" "$@"
+  "$libraries/ld-linux-x86-64.so.2" \
+    --library-path "$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu" "$program" "$@"
 }
 # saw TEXT EXPECTED ACTUAL: states what was seen, and fails if that has changed.
 saw() {

@@ -17,5 +17,6 @@ for i in 1 2; do
 done
 saw 'mode of opt/tool' 0777/rwxrwxrwx "$(unpacked dump.erofs --path=/opt/tool 1.img | sed -n 's/.*Access: //p')"
 made=$(date -d "$(unpacked dump.erofs --path=/opt/tool 1.img | sed -n 's/^Timestamp: //p')" +%s)
-saw 'seconds from its time to now, at most ten' yes "$([ $(($(date +%s) - made)) -le 10 ] && echo yes || echo "no, $made")"
+saw 'seconds from its time to now, at most ten' yes \
+  "$([ $(($(date +%s) - made)) -le 10 ] && echo yes || echo "no, $made")"
 saw 'two images of one archive' different "$(cmp -s 1.img 2.img && echo equal || echo different)"

@@ -24,5 +24,6 @@ saw 'files of the archive in GNU format' 'plain sparse' "$(tar -tf gnu.tar | sor
 saw 'files of its image' plain "$(ls gnu)"
 image_of pax
 saw 'files of the archive in pax format' 'plain sparse' "$(tar -tf pax.tar | sort | xargs)"
-saw 'files of its image' './GNUSparseFile/sparse ./plain' "$(cd pax && find . -type f | sed 's/File\.[0-9]*/File/' | sort | xargs)"
+saw 'files of its image' './GNUSparseFile/sparse ./plain' \
+  "$(cd pax && find . -type f | sed 's/File\.[0-9]*/File/' | sort | xargs)"
 saw 'size of the sparse file there, of 1048576 bytes' 4608 "$(stat -c %s pax/GNUSparseFile.*/sparse)"

@@ -20,7 +20,8 @@ echo "${#long} characters of lower directories"
 export -f unpacked
 export work
 status=0
-seen=$(unshare --mount bash -c "unpacked mount -t overlay -o 'lowerdir=$long' overlay '$work/all' && ls '$work/all'") || status=$?
+seen=$(unshare --mount bash -c "unpacked mount -t overlay -o 'lowerdir=$long' overlay '$work/all' && ls '$work/all'") ||
+  status=$?
 there() { grep -cx "$1" <<< "$seen" || true; }
 saw 'exit status of mount' 0 "$status"
 saw "the file of layer 355, of whose path the cut left '.../35'" 0 "$(there file-355)"

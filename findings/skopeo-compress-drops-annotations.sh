@@ -26,16 +26,22 @@ with tarfile.open(fileobj=tar, mode="w") as archive:
 layer = descriptor("layer.v1.tar", tar.getvalue(), annotations={"example.note": "kept?"})
 config = descriptor("config.v1+json", json.dumps({"architecture": "amd64", "os": "linux", "config": {},
     "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}}).encode())
-manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [layer]})
-index = {"schemaVersion": 2, "manifests": [descriptor("manifest.v1+json", manifest.encode(), annotations={"org.opencontainers.image.ref.name": "a"})]}
+manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                       "config": config, "layers": [layer]})
+named = {"org.opencontainers.image.ref.name": "a"}
+index = {"schemaVersion": 2, "manifests": [descriptor("manifest.v1+json", manifest.encode(), annotations=named)]}
 json.dump(index, open("in/index.json", "w"))
 json.dump({"imageLayoutVersion": "1.0.0"}, open("in/oci-layout", "w"))
 PYTHON
 copy() { unpacked skopeo copy -q --insecure-policy "$@" > log 2>&1 || { cat log >&2; exit 1; }; }
-note() { jq -r '.layers[0].annotations["example.note"]' "$1/blobs/sha256/$(jq -r '.manifests[0].digest' "$1/index.json" | cut -d: -f2)"; }
+note() {
+  jq -r '.layers[0].annotations["example.note"]' \
+    "$1/blobs/sha256/$(jq -r '.manifests[0].digest' "$1/index.json" | cut -d: -f2)"
+}
 copy oci:in:a dir:plain
 copy oci:in:a oci:default:a
 copy --dest-compress-format zstd oci:in:a oci:zstd:a
-saw 'annotation after a copy to a directory' 'kept?' "$(jq -r '.layers[0].annotations["example.note"]' plain/manifest.json)"
+saw 'annotation after a copy to a directory' 'kept?' \
+  "$(jq -r '.layers[0].annotations["example.note"]' plain/manifest.json)"
 saw 'after a copy to an OCI layout' null "$(note default)"
 saw 'after a copy to an OCI layout with zstd' null "$(note zstd)"

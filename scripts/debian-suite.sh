@@ -4,8 +4,13 @@
 # Prints the URL that this machine has its own Debian from. Fails where apt's configuration names none.
 debian_mirror() {
   local mirror
-  mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | sed -n 's/^Debian //p' | head -n 1)
-  [ -n "$mirror" ] || { echo "$(basename "$0"): apt's configuration names no Debian mirror: run 'apt-get update', or add one to /etc/apt" >&2; return 1; }
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 'Label: Debian' |
+    sed -n 's/^Debian //p' | head -n 1)
+  [ -n "$mirror" ] || {
+    echo "$(basename "$0"): apt's configuration names no Debian mirror:" \
+      "run 'apt-get update', or add one to /etc/apt" >&2
+    return 1
+  }
   echo "$mirror"
 }
 
@@ -18,8 +23,10 @@ suite_apt() {
   mkdir -p "$1"/{lists/partial,cache/archives/partial}
   : > "$1/status"
   echo "$3 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $2 main" > "$1/sources.list"
-  suite_apt=(apt-get -q -o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-    -o "Dir::State::Lists=$1/lists" -o "Dir::State::status=$1/status" -o "Dir::Cache=$1/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root)
+  suite_apt=(apt-get -q -o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::Etc::PreferencesParts=/dev/null
+    -o "Dir::State::Lists=$1/lists" -o "Dir::State::status=$1/status" -o "Dir::Cache=$1/cache"
+    -o Acquire::Languages=none -o APT::Sandbox::User=root)
   "${suite_apt[@]}" update > "$1/log" 2>&1
 }
 

@@ -95,7 +95,8 @@ write_containerd_config() {
 version = 2
 root = "$RUN/containerd/root"
 state = "$RUN/containerd/state"
-disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
   "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
 [grpc]
   address = "$RUN/containerd.sock"
@@ -204,7 +205,8 @@ start_containerd() {
 stack_up() {
   local name
   [ "$(id -u)" -eq 0 ] || die 'needs root: containerd mounts file systems'
-  for name in "$BIN"/{locket,locket-broker,locket-snapshotter,locket-tee-emulator,containerd-shim-locket-v2} "$GUEST/guest-image.json"; do
+  for name in "$BIN"/{locket,locket-broker,locket-snapshotter,locket-tee-emulator,containerd-shim-locket-v2} \
+    "$GUEST/guest-image.json"; do
     [ -e "$name" ] || die "$name is missing: run 'make build' first"
   done
   RUN=$(mktemp -d /tmp/locket.XXXXXX)
@@ -215,7 +217,8 @@ stack_up() {
   export LOCKET_BROKER_URL=https://$BROKER LOCKET_BROKER_CA=$RUN/tls/ca.pem LOCKET_BROKER_ADMIN_KEY=$RUN/tls/admin.key
   export LOCKET_CRI_SOCKET=$CONTAINERD
   make_certificates "$RUN/tls"
-  "$BIN/locket-tee-emulator" init --dir "$RUN/tee" 2> "$RUN/log/emulator-init.log" || die "$(cat "$RUN/log/emulator-init.log")"
+  "$BIN/locket-tee-emulator" init --dir "$RUN/tee" 2> "$RUN/log/emulator-init.log" ||
+    die "$(cat "$RUN/log/emulator-init.log")"
   write_containerd_config "$@"
   write_registry_config
   write_broker_config
@@ -243,7 +246,9 @@ stack_down() {
   if [ -S "${CONTAINERD:-}" ]; then timeout 60 "$BIN/locket" pod stop --all > /dev/null 2>&1 || true; fi
   for name in $(ls -t "$RUN/pid"); do stop "$name"; done
   for pid in $(stack_processes); do kill -KILL "$pid" 2> /dev/null || true; done
-  for mount in $(awk -v run="$RUN/" 'index($5, run) == 1 {print $5}' /proc/self/mountinfo | sort -r); do umount -l "$mount"; done
+  for mount in $(awk -v run="$RUN/" 'index($5, run) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
+    umount -l "$mount"
+  done
   rm -rf "$RUN"
   RUN=
 }

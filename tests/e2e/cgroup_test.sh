@@ -78,7 +78,10 @@ stats_are_the_vms() {
     # Of the only container it is all. Booting took more than a second of the processor.
     bytes=$(cat "$memory"/locket-*/"$current")
     [ -n "$id" ] && [ "$(used "$id")" -gt 1000000 ] || { metric "$id" .; return 1; }
-    [ "$(held "$id")" -gt $((bytes * 9 / 10)) ] && [ "$(held "$id")" -lt $((bytes * 11 / 10)) ] || { metric "$id" .; return 1; }
+    [ "$(held "$id")" -gt $((bytes * 9 / 10)) ] && [ "$(held "$id")" -lt $((bytes * 11 / 10)) ] || {
+      metric "$id" .
+      return 1
+    }
   done
 }
 goes_with_the_pod() {
@@ -117,14 +120,17 @@ stays_outside() {
   run_detached --name outside "$@"
   [ -z "$(ours)" ] && [ -n "$(vms)" ] || return 1
   diff "/proc/self/cgroup" "/proc/$(vms)/cgroup"
-  [ -z "$why" ] || [ "$(grep "VM stays in the shim's cgroup" "$RUN/log/containerd.log" | tail -n "+$((before + 1))" | grep -c "$why")" -eq 1 ]
+  [ -z "$why" ] ||
+    [ "$(grep "VM stays in the shim's cgroup" "$RUN/log/containerd.log" | tail -n "+$((before + 1))" |
+      grep -c "$why")" -eq 1 ]
   "$locket" pod stop outside > /dev/null
   nothing_is_left
 }
 limit_is_the_reason() {
   local status=0
   echo $((100 << 20)) > "$memory/$limit"
-  refuses "out of memory on the host, in cgroup '/$pod/locket-[0-9a-f]*': limit 100 MiB.*memory_mib = 256.*overhead.podFixed" 120 \
+  local why="out of memory on the host, in cgroup '/$pod/locket-[0-9a-f]*': limit 100 MiB"
+  refuses "$why.*memory_mib = 256.*overhead.podFixed" 120 \
     run_pod --name small --cgroup-parent "/$pod" -- /bin/sleep 1000 || status=$?
   echo "$none" > "$memory/$limit"
   [ "$status" -eq 0 ]
@@ -146,7 +152,8 @@ limit_ends_a_running_pod() {
   nothing_is_left
 }
 
-claim "QEMU and the emulator, and no other, are in the pod's cgroup, and their memory is counted there" vm_is_inside_and_counted
+claim "QEMU and the emulator, and no other, are in the pod's cgroup, and their memory is counted there" \
+  vm_is_inside_and_counted
 claim "a sandbox's and a container's stats are the VM's" stats_are_the_vms
 claim 'the cgroup goes with the pod' goes_with_the_pod
 claim 'it goes after a killed shim, with the VM in it' goes_after_a_killed_shim
@@ -156,6 +163,7 @@ claim 'a limit too small for the VM is the reason it gives' limit_is_the_reason
 claim 'a limit that a running VM meets ends its container as OOMKilled' limit_ends_a_running_pod
 claim 'without a parent the VM stays where the shim is, and one line says so' stays_outside 'no parent was asked for'
 claim 'switched off, it stays there without a word' stays_outside '' --cgroup-parent "/$pod" --runtime-handler off
-claim 'a parent that is not there refuses the pod' refuses "the pod's cgroup '/$pod/none' is not there: make it before the pod" 60 \
+claim 'a parent that is not there refuses the pod' refuses \
+  "the pod's cgroup '/$pod/none' is not there: make it before the pod" 60 \
   run_pod --cgroup-parent "/$pod/none" -- /bin/sleep 1000
 exit $failed

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.."
 build=$(realpath "$1")
 suite=${2:-}
 if [ -n "$suite" ]; then
-  programs=$(scripts/fetch-containerd "$suite" build/containerd-cache) && QEMU=$(scripts/fetch-qemu "$suite" build/qemu-cache) || exit 77
+  programs=$(scripts/fetch-containerd "$suite" build/containerd-cache) &&
+    QEMU=$(scripts/fetch-qemu "$suite" build/qemu-cache) || exit 77
   PATH=$programs:$PATH
 fi
 BIN=$build/bin
@@ -119,7 +120,8 @@ seal_demo_image() {
   "$locket" key create "$RUN/kek"
   seal "$image"
   "$locket" broker set-resource kbs:///demo/key/app "$RUN/kek"
-  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/app.toml"
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" \
+    --initdata "$RUN/app.toml"
   proof="uid 1000, secret proof: $(openssl dgst -sha256 -hmac locket-demo "$RUN/secret" | sed 's/.* //')"
 }
 
@@ -128,7 +130,8 @@ seal_demo_image() {
 seal() {
   "$locket" image seal "oci:$RUN/oci:app" "$1" --base "oci:$RUN/oci:base" --kek "$RUN/kek" \
     --key-id kbs:///demo/key/app --json > "$RUN/sealed.json"
-  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
+  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" \
+    --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
     --allow-command '["/bin/sh","-c","exit 7"]' --allow-command '["/bin/sh","-c","echo out; echo err >&2"]' \
     --allow-command '["/bin/sleep","1000"]' "${allowed[@]}" -o "$RUN/app.toml"
 }

@@ -19,8 +19,16 @@ again() {
   start_containerd
 }
 # ctr_pull SNAPSHOTTER IMAGE [OPTION]
-ctr_pull() { ctr -a "$CONTAINERD" -n k8s.io images pull ${3:+"$3"} --plain-http --snapshotter "$1" "$2" > "$RUN/log/ctr.log" 2>&1 || { cat "$RUN/log/ctr.log"; return 1; }; }
-locket_has_the_layers() { [ "$(ctr -a "$CONTAINERD" -n k8s.io snapshots --snapshotter locket ls | grep -c Committed)" -ge 4 ]; }
+ctr_pull() {
+  ctr -a "$CONTAINERD" -n k8s.io images pull ${3:+"$3"} --plain-http --snapshotter "$1" "$2" \
+    > "$RUN/log/ctr.log" 2>&1 || {
+    cat "$RUN/log/ctr.log"
+    return 1
+  }
+}
+locket_has_the_layers() {
+  [ "$(ctr -a "$CONTAINERD" -n k8s.io snapshots --snapshotter locket ls | grep -c Committed)" -ge 4 ]
+}
 ctr_pull_runs() {
   ctr -a "$CONTAINERD" -n k8s.io images rm --sync "$image" > /dev/null
   ctr_pull locket "$image"
@@ -37,7 +45,8 @@ relatives_run() {
   local name
   relative plain app --config.label name=plain
   relative equal app --config.user 0
-  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' --config.env PATH=/usr/bin:/bin
+  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' \
+    --config.env PATH=/usr/bin:/bin
   for name in plain equal small; do seal_plain "$name"; done
   prints "$proof" run_plain plain
   prints "${proof/uid 1000/uid 0}" run_plain equal
@@ -57,9 +66,12 @@ claim 'images of equal layers run by their own configs, and a base after one bui
 claim 'a sealed image is not mounted on the host, and why is said' host_mount_is_refused
 again runtime
 ctr_pull overlayfs "$REGISTRY/pause:1" --local
-claim "with a snapshotter for each runtime, a sandbox image that only the others' has is missed" refuses 'parent snapshot .* does not exist' 60 run_pod --name early
+claim "with a snapshotter for each runtime, a sandbox image that only the others' has is missed" refuses \
+  'parent snapshot .* does not exist' 60 run_pod --name early
 ctr_pull locket "$REGISTRY/pause:1" --local
-claim 'once it is unpacked for locket, too, a pod runs, although containerd lost its metadata, and costs no layer byte' costs_nothing third
+claim \
+  'once it is unpacked for locket, too, a pod runs, although containerd lost its metadata, and costs no layer byte' \
+  costs_nothing third
 claim "its layers are in its runtime's snapshotter" locket_has_the_layers
 if [ "${version%%.*}" -ge 2 ]; then
   again transfer

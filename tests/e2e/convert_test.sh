@@ -23,7 +23,8 @@ run_public() { "$locket" pod run "$image" --initdata "$1" --name "$2"; }
 first_pod_runs() { prints "$proof" run_public "$RUN/app.toml" first; }
 root_hashes_agree() {
   local manifest=$RUN/snapshotter/blobs/sha256/${measured#sha256:}
-  [ "$(jq -c '[.layers[].annotations."dev.locket.verity.root-hash"]' "$manifest")" = "$(jq -c '[.layers[].root_hash]' "$RUN/measured.json")" ]
+  [ "$(jq -c '[.layers[].annotations."dev.locket.verity.root-hash"]' "$manifest")" = \
+    "$(jq -c '[.layers[].root_hash]' "$RUN/measured.json")" ]
 }
 nothing_ordinary_is_left() {
   local digest
@@ -45,7 +46,8 @@ host_changes_a_byte() {
   digest=$(jq -r '.layers[0].blob_digest' "$RUN/measured.json")
   blob=$RUN/snapshotter/blobs/sha256/${digest#sha256:}
   cp "$blob" "$RUN/kept"
-  python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(1024); b = f.read(1)[0]; f.seek(1024); f.write(bytes([b ^ 1]))' "$blob"
+  python3 -c 'import sys; f = open(sys.argv[1], "r+b"); f.seek(1024); b = f.read(1)[0]; f.seek(1024)
+f.write(bytes([b ^ 1]))' "$blob"
   refuses 'dm-verity' 120 run_public "$RUN/app.toml" changed || status=$?
   cp "$RUN/kept" "$blob"
   return "$status"
@@ -61,7 +63,8 @@ runs_after_a_restart() {
 # Pushes the layout's image NAME, and allows what is measured of it in NAME.toml.
 publish() {
   skopeo copy -q --dest-tls-verify=false "oci:$RUN/oci:$1" "docker://$REGISTRY/library/$1:1"
-  allow "$RUN/$1.toml" "$("$locket" image measure "$REGISTRY/library/$1:1" --json 2>> "$RUN/log/measure.log" | jq -r .sealed_manifest_digest)"
+  allow "$RUN/$1.toml" "$("$locket" image measure "$REGISTRY/library/$1:1" --json 2>> "$RUN/log/measure.log" |
+    jq -r .sealed_manifest_digest)"
 }
 # run_other IMAGE NAME
 run_other() { "$locket" pod run "$REGISTRY/library/$1:1" --initdata "$RUN/$1.toml" --name "$2"; }
@@ -73,7 +76,8 @@ equal_layers_run() {
   prints "$proof" run_public "$RUN/app.toml" unequal
 }
 base_runs() {
-  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' --config.env PATH=/usr/bin:/bin
+  relative small base --config.entrypoint /bin/sh --config.entrypoint -c --config.entrypoint 'echo base' \
+    --config.env PATH=/usr/bin:/bin
   publish small
   prints base run_other small small
 }
@@ -87,12 +91,14 @@ moved_tag_runs() {
 allow "$RUN/app.toml" "$measured"
 claim 'a public image runs in a VM that allows the manifest its tenant measured' first_pod_runs
 claim 'the host arrived at the root hashes that were measured' root_hashes_agree
-claim 'a second pod costs no layer byte at the registry' costs_at_most 0 prints "$proof" run_public "$RUN/app.toml" second
+claim 'a second pod costs no layer byte at the registry' costs_at_most 0 prints "$proof" run_public "$RUN/app.toml" \
+  second
 claim 'no ordinary layer is left on the host' nothing_ordinary_is_left
 claim 'an allowed digest with one digit changed refuses it' one_digit_off
 claim "so does the ordinary manifest's digest" ordinary_digest
 claim 'a byte that the host changes is found' host_changes_a_byte
-claim 'an excepted image is not converted' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" --initdata "$RUN/app.toml" --name plain
+claim 'an excepted image is not converted' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" \
+  --initdata "$RUN/app.toml" --name plain
 claim 'after a restart of the snapshotter it runs again' runs_after_a_restart
 claim 'an image of equal layers runs by its own config, and costs no layer byte' equal_layers_run
 claim 'so does a base that is pulled after an image built on it' base_runs

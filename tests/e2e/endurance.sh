@@ -10,11 +10,14 @@ CRICTL=${CRICTL:-$(command -v crictl || true)}
 STARTS=${STARTS:-500} EXECS=${EXECS:-300}
 SPEAK='echo spoken' FAIL='exit 3' SIZE='stty size'
 argv() { jq -cn '$ARGS.positional' --args -- "$@"; }
-allowed=(--allow-stdin --allow-command '["/bin/sleep","1000000"]' --allow-exec '["/bin/true"]' --allow-exec '["/bin/cat"]' --allow-exec '["/bin/sleep","900"]')
+allowed=(--allow-stdin --allow-command '["/bin/sleep","1000000"]' --allow-exec '["/bin/true"]' \
+  --allow-exec '["/bin/cat"]' --allow-exec '["/bin/sleep","900"]')
 for script in "$SPEAK" "$FAIL" "$SIZE"; do allowed+=(--allow-exec "$(argv /bin/sh -c "$script")"); done
 stack_up locket
 seal_demo_image
-crictl() { "$CRICTL" -c /dev/null -r "unix://$CONTAINERD" -i "unix://$CONTAINERD" -t 170s "$@" 2> >(grep -v level=warning >&2); }
+crictl() {
+  "$CRICTL" -c /dev/null -r "unix://$CONTAINERD" -i "unix://$CONTAINERD" -t 170s "$@" 2> >(grep -v level=warning >&2)
+}
 
 # Both processors are taken, as they are on a full node.
 for i in 1 2; do start "busy$i" sh -c 'while :; do :; done'; done
@@ -24,23 +27,29 @@ make_pod() {
   mkdir -p "$RUN/pods/$1"
   jq -n --arg name "$1" --arg log "$RUN/pods/$1" --arg initdata "$("$locket" initdata annotation "$RUN/app.toml")" \
     '{metadata: {name: $name, namespace: "default", uid: $name}, hostname: $name, log_directory: $log,
-      annotations: {"io.katacontainers.config.hypervisor.cc_init_data": $initdata}, linux: {security_context: {namespace_options: {network: 2, pid: 1}}}}' > "$RUN/pods/$1.json"
+      annotations: {"io.katacontainers.config.hypervisor.cc_init_data": $initdata},
+      linux: {security_context: {namespace_options: {network: 2, pid: 1}}}}' > "$RUN/pods/$1.json"
   crictl runp --runtime=locket "$RUN/pods/$1.json"
 }
 # make_container POD_ID POD NAME ARGUMENT...: prints the container's ID once it was started.
 make_container() {
   local pod_id=$1 pod=$2 name=$3 id
   shift 3
-  jq -n --arg name "$name" --arg image "$image" '{metadata: {name: $name}, image: {image: $image}, log_path: ($name + ".log"), command: $ARGS.positional,
+  jq -n --arg name "$name" --arg image "$image" \
+    '{metadata: {name: $name}, image: {image: $image}, log_path: ($name + ".log"), command: $ARGS.positional,
     linux: {security_context: {namespace_options: {network: 2, pid: 1}}}}' --args -- "$@" > "$RUN/pods/$pod-$name.json"
-  id=$(crictl create --no-pull "$pod_id" "$RUN/pods/$pod-$name.json" "$RUN/pods/$pod.json") && crictl start "$id" > /dev/null && echo "$id"
+  id=$(crictl create --no-pull "$pod_id" "$RUN/pods/$pod-$name.json" "$RUN/pods/$pod.json") &&
+    crictl start "$id" > /dev/null && echo "$id"
 }
 container_state() { crictl inspect "$1" | jq -r .status.state; }
 
 # Whatever one start leaves behind would be there STARTS times.
 held_by_the_shim() { find "/proc/$(shims)/fd" "/proc/$(shims)/task" -mindepth 1 -maxdepth 1 | wc -l; }
 held_by_the_vm() { find "/proc/$(vms)/fd" -mindepth 1 -maxdepth 1 | wc -l; }
-held() { echo "shim $(held_by_the_shim), VM $(held_by_the_vm), mounts $(grep -c "$RUN/" /proc/self/mountinfo), files $(find "$RUN/shim" | wc -l)"; }
+held() {
+  echo "shim $(held_by_the_shim), VM $(held_by_the_vm), mounts $(grep -c "$RUN/" /proc/self/mountinfo)," \
+    "files $(find "$RUN/shim" | wc -l)"
+}
 settles_at() { becomes "$1" 60 held; }
 
 starts_and_removals() {
@@ -70,9 +79,11 @@ one_exec() {
     2) exec_in -i "$2" /bin/true < /dev/zero ;;                       # leaves its input
     3) prints typed exec_in -i "$2" /bin/cat <<< typed ;;
     4) exits 1 exec_in "$2" /bin/sh -c "$FAIL" ;;                     # crictl's own status
-    5) script -qec "timeout -s KILL 60 $CRICTL -c /dev/null -r unix://$CONTAINERD exec -it $2 /bin/sh -c '$SIZE'" /dev/null < /dev/null | grep -q '[0-9]' ;;
+    5) script -qec "timeout -s KILL 60 $CRICTL -c /dev/null -r unix://$CONTAINERD exec -it $2 /bin/sh -c '$SIZE'" \
+      /dev/null < /dev/null | grep -q '[0-9]' ;;
     6) ! exec_in --timeout 1 -s "$2" /bin/sleep 900 ;;                # killed by its time limit
-    7) ! timeout -s KILL 2 "$CRICTL" -c /dev/null -r "unix://$CONTAINERD" exec -i "$2" /bin/cat < /dev/zero > /dev/null ;;  # its client is killed
+    7) ! timeout -s KILL 2 "$CRICTL" -c /dev/null -r "unix://$CONTAINERD" exec -i "$2" /bin/cat < /dev/zero \
+      > /dev/null ;;  # its client is killed
   esac
 }
 execs_of_all_kinds() {
@@ -82,7 +93,11 @@ execs_of_all_kinds() {
   for kind in 0 1 2 3 4 5 6; do one_exec "$kind" "$id" > /dev/null 2>&1 || true; done
   before=$(held)
   for ((i = 1; i <= EXECS; i++)); do
-    one_exec $((i % 8)) "$id" > "$RUN/exec.out" 2>&1 || { say "exec $i of $EXECS, of kind $((i % 8)), failed:"; tail -n 5 "$RUN/exec.out"; return 1; }
+    one_exec $((i % 8)) "$id" > "$RUN/exec.out" 2>&1 || {
+      say "exec $i of $EXECS, of kind $((i % 8)), failed:"
+      tail -n 5 "$RUN/exec.out"
+      return 1
+    }
     [ $((i % 50)) -ne 0 ] || say "$i execs: $(held)" >&3
   done
   settles_at "$before"
@@ -95,7 +110,8 @@ nothing_is_left() {
 }
 
 exec 3>&1
-claim "$STARTS containers in a row start and are removed on a busy machine, and nothing of them is left" starts_and_removals
+claim "$STARTS containers in a row start and are removed on a busy machine, and nothing of them is left" \
+  starts_and_removals
 claim "$EXECS commands of all kinds run in one container, and nothing of them is left" execs_of_all_kinds
 claim 'with the pods everything is gone' nothing_is_left
 exit $failed

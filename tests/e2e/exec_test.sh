@@ -6,22 +6,26 @@
 stack_up locket
 seal_demo_image
 # shellcheck disable=SC2016
-speaks='id -u; echo err >&2; exit 3' counts='cat /proc/[0-9]*/comm | grep -c sleep' terminal='while read line; do stty size; done; exit 4'
+speaks='id -u; echo err >&2; exit 3' counts='cat /proc/[0-9]*/comm | grep -c sleep' \
+  terminal='while read line; do stty size; done; exit 4'
 
 # allow FILE OPTION...: initdata that lets the image sleep, and OPTIONs; the broker is told of it.
 allow() {
   local file=$1 previous=("${initdata[@]}")
   shift
   "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" \
-    --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" --allow-command '["/bin/sleep","1000"]' --allow-command '["/bin/sh","-c","exit 7"]' "$@" -o "$file"
+    --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" --allow-command '["/bin/sleep","1000"]' \
+    --allow-command '["/bin/sh","-c","exit 7"]' "$@" -o "$file"
   initdata=("${previous[@]}" --initdata "$file")
   "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" "${initdata[@]}"
 }
 initdata=()
 argv() { jq -cn '$ARGS.positional' --args -- "$@"; }
-allow "$RUN/app.toml" --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec "$(argv /bin/sh -c "$counts")" --allow-exec '["/bin/sleep","900"]' \
+allow "$RUN/app.toml" --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec "$(argv /bin/sh -c "$counts")" \
+  --allow-exec '["/bin/sleep","900"]' \
   --allow-exec "$(argv /bin/sh -c "$terminal")"
-allow "$RUN/tty.toml" --allow-stdin --allow-exec "$(argv /bin/sh -c "$terminal")" --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec '["/bin/sleep","900"]'
+allow "$RUN/tty.toml" --allow-stdin --allow-exec "$(argv /bin/sh -c "$terminal")" \
+  --allow-exec "$(argv /bin/sh -c "$speaks")" --allow-exec '["/bin/sleep","900"]'
 
 pod_exec() { "$locket" pod exec "$@"; }
 container_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].id'; }
@@ -58,7 +62,8 @@ dead_vm_ends_it() {
 # on_terminal POD: runs the command with ctr on a terminal of ours: types lines until the guest's terminal has our
 # size, changes the size, types again, and ends the input with ^D. The command's exit status.
 on_terminal() {
-  python3 - ctr -a "$CONTAINERD" -n k8s.io tasks exec --tty --exec-id "terminal-$RANDOM" "$(container_of "$1")" /bin/sh -c "$terminal" << 'PYTHON'
+  python3 - ctr -a "$CONTAINERD" -n k8s.io tasks exec --tty --exec-id "terminal-$RANDOM" "$(container_of "$1")" \
+    /bin/sh -c "$terminal" << 'PYTHON'
 import fcntl, os, pty, select, signal, struct, sys, termios, time
 
 def set_size(rows, columns):
@@ -106,10 +111,15 @@ PYTHON
 }
 
 # What of a pod's execs is in its shim and in containerd: descriptors, threads, FIFOs.
-holdings() { echo "$(find "/proc/$(shims)/fd" | wc -l) descriptors, $(find "/proc/$(shims)/task" -maxdepth 1 | wc -l) threads, $(find "$RUN" /run/containerd -type p 2> /dev/null | wc -l) FIFOs"; }
+holdings() {
+  echo "$(find "/proc/$(shims)/fd" | wc -l) descriptors," \
+    "$(find "/proc/$(shims)/task" -maxdepth 1 | wc -l) threads," \
+    "$(find "$RUN" /run/containerd -type p 2> /dev/null | wc -l) FIFOs"
+}
 # with_input_nobody_reads POD: the command ends with 3 while its client goes on writing.
 with_input_nobody_reads() {
-  exits 3 bounded 60 ctr -a "$CONTAINERD" -n k8s.io tasks exec --exec-id "input-$RANDOM" "$(container_of "$1")" /bin/sh -c "$speaks" < /dev/zero > /dev/null 2>&1
+  exits 3 bounded 60 ctr -a "$CONTAINERD" -n k8s.io tasks exec \
+    --exec-id "input-$RANDOM" "$(container_of "$1")" /bin/sh -c "$speaks" < /dev/zero > /dev/null 2>&1
 }
 execs_leave_nothing() {
   local pod=$1 before i
@@ -127,7 +137,8 @@ execs_leave_nothing() {
 
 run_pod --name main --detach -- /bin/sleep 1000 > /dev/null
 claim 'a listed command runs as the container'"'"'s user, prints, and its exit status comes back' listed_command_runs
-claim 'a command that is not listed is refused, and what to do is said' refuses 'allow_exec' 60 pod_exec main -- /bin/sh -c 'id -u'
+claim 'a command that is not listed is refused, and what to do is said' refuses 'allow_exec' 60 pod_exec main \
+  -- /bin/sh -c 'id -u'
 claim 'a command that takes too long is killed' timeout_kills
 claim 'a terminal is refused without allow_stdin' refuses 'run it without tty, or set allow_stdin' 60 on_terminal main
 claim 'a container that has exited takes no command' exited_container

@@ -6,9 +6,13 @@ build=$(realpath "$1")
 work=$(mktemp -d /tmp/locket-guest-image.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 cp "$build/bin/locket-agent" "$work/agent"
-TZ=Asia/Tokyo LC_ALL=C.UTF-8 guest-image/build --agent "$work/agent" --out "$work/out" --cache build/guest-image-cache > /dev/null
+TZ=Asia/Tokyo LC_ALL=C.UTF-8 guest-image/build --agent "$work/agent" --out "$work/out" --cache build/guest-image-cache \
+  > /dev/null
 for name in vmlinuz initramfs.img guest-image.json; do
-  cmp "$work/out/$name" "$build/guest-image/$name" || { echo "FAILED: $name differs from one build to the next"; exit 1; }
+  cmp "$work/out/$name" "$build/guest-image/$name" || {
+    echo "FAILED: $name differs from one build to the next"
+    exit 1
+  }
 done
 echo 'ok: kernel, initramfs and description are the same bytes'
 # The launch measurement is what the description says: SHA-384 over the digests of what is booted.
@@ -21,5 +25,8 @@ parts = [digest((out / description[name]).read_bytes()) for name in ("kernel", "
 print(digest(b"locket-emulated-launch-v1\0" + b"".join(parts) + digest(description["cmdline"].encode())).hex())
 PYTHON
 )
-[ "$measured" = "$(jq -r .measurements.emulated "$work/out/guest-image.json")" ] || { echo 'FAILED: the measurement is not that of the files'; exit 1; }
+[ "$measured" = "$(jq -r .measurements.emulated "$work/out/guest-image.json")" ] || {
+  echo 'FAILED: the measurement is not that of the files'
+  exit 1
+}
 echo 'ok: the measurement is that of the files'

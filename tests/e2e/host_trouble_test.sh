@@ -41,8 +41,12 @@ start_locked_registry() {
   wait_for 20 locked curl -s "http://$LOCKED/v2/"
 }
 # credentials PASSWORD: a docker config.json for the locked registry.
-credentials() { printf '{"auths":{"%s":{"auth":"%s"}}}' "$LOCKED" "$(printf 'user:%s' "$1" | base64)" > "$RUN/$1.json"; }
-pull_without_password() { refuses "401|[Aa]uth" 60 "$locket" pod run "$LOCKED/app:1" --initdata "$RUN/app.toml" --name locked; }
+credentials() {
+  printf '{"auths":{"%s":{"auth":"%s"}}}' "$LOCKED" "$(printf 'user:%s' "$1" | base64)" > "$RUN/$1.json"
+}
+pull_without_password() {
+  refuses "401|[Aa]uth" 60 "$locket" pod run "$LOCKED/app:1" --initdata "$RUN/app.toml" --name locked
+}
 # manifest_with_media_type TAG TYPE: the sealed image with another media type for its last layer, under another tag.
 manifest_with_media_type() {
   curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://$REGISTRY/v2/app/manifests/1" |
@@ -53,7 +57,8 @@ manifest_with_media_type() {
 unknown_media_type() {
   manifest_with_media_type odd application/vnd.oci.image.layer.v1.odd
   refuses 'layer.*application/vnd.oci.image.layer.v1.odd' 60 "$locket" image verify "$REGISTRY/app:odd" &&
-    refuses 'application/vnd.oci.image.layer.v1.odd' 60 "$locket" pod run "$REGISTRY/app:odd" --initdata "$RUN/app.toml" --name odd
+    refuses 'application/vnd.oci.image.layer.v1.odd' 60 "$locket" pod run "$REGISTRY/app:odd" \
+      --initdata "$RUN/app.toml" --name odd
 }
 
 restart_snapshotter() {
@@ -89,16 +94,19 @@ lost_cache_comes_back() {
 claim 'a blob with a wrong byte is refused by its digest' with_bad_blob 'the content is sha256:' spoil
 claim 'a blob that is cut short is refused' with_bad_blob 'sha256' cut
 claim 'an unreachable registry is named' registry_down
-claim 'an unknown image is named' refuses 'not.found|unknown' 60 "$locket" pod run "$REGISTRY/app:none" --initdata "$RUN/app.toml" --name none
+claim 'an unknown image is named' refuses 'not.found|unknown' 60 "$locket" pod run "$REGISTRY/app:none" \
+  --initdata "$RUN/app.toml" --name none
 claim 'an unknown media type is named' unknown_media_type
 start_locked_registry
 credentials s3cret
 credentials wrong
 claim 'the right password is taken' "$locket" image inspect "$LOCKED/app:1" --creds-file "$RUN/s3cret.json"
-claim 'a wrong password is refused, and the registry named' refuses "$LOCKED.*401" 60 "$locket" image inspect "$LOCKED/app:1" --creds-file "$RUN/wrong.json"
+claim 'a wrong password is refused, and the registry named' refuses "$LOCKED.*401" 60 "$locket" image inspect \
+  "$LOCKED/app:1" --creds-file "$RUN/wrong.json"
 claim 'a registry that wants a password is named to whoever runs a pod' pull_without_password
 claim 'KVM that does not work is named' refuses '[Kk][Vv][Mm]' 120 run_pod --name kvm --runtime-handler locket-kvm
-claim 'a missing guest image is named' refuses "$RUN/nowhere" 60 run_pod --name no-image --runtime-handler locket-no-image
+claim 'a missing guest image is named' refuses "$RUN/nowhere" 60 run_pod --name no-image \
+  --runtime-handler locket-no-image
 claim 'then a pod runs' prints "$proof" run_pod --name good
 export LOCKET_SNAPSHOTTER_SOCKET=$RUN/snapshotter.sock
 claim 'a snapshotter killed and restarted serves on' restart_snapshotter

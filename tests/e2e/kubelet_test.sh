@@ -5,7 +5,9 @@
 cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_KUBELET_TEST:-}" ]; then
   scripts/demo/build-images build/demo-cache  # there is no way out from inside
-  [ $# -eq 1 ] || { scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77; } > /dev/null
+  [ $# -eq 1 ] || {
+    scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77
+  } > /dev/null
   LOCKET_KUBELET_TEST=$(scripts/fetch-kubelet build/kubelet-cache) || exit 77
   export LOCKET_KUBELET_TEST
   made=$(mkdir -pv /var/lib/kubelet /var/log/pods /var/log/containers | sed "s/.*'\(.*\)'/\1/" | sort -r)
@@ -26,9 +28,11 @@ PSK=00112233445566778899aabbccddeeff
 FILL='date > /data/filled'
 # shellcheck disable=SC2016
 MAIN='/app/run; echo "$SHOWN,$HIDDEN"; cat /etc/resolv.conf; exec sleep 1000'
-SERVE="trap 'echo told; exit 0' TERM; openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www & while :; do wait; done"
+SERVE="trap 'echo told; exit 0' TERM; \
+openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www & while :; do wait; done"
 TERMINAL='while read line; do stty size; done; exit 4'
-SLEEP='exec sleep 1000' EXIT='exit 7' HUNGRY='exec tail /dev/zero' GOOD='test -e /data/filled' BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
+SLEEP='exec sleep 1000' EXIT='exit 7' HUNGRY='exec tail /dev/zero' GOOD='test -e /data/filled' \
+  BAD='echo unwell; exit 1' HELLO='echo hello > /proc/1/fd/1' GOODBYE='echo goodbye > /proc/1/fd/1'
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 
 # Where the kubelet's cgroups are to be, in each hierarchy of the host's that lets us; without any it makes none.
@@ -49,7 +53,8 @@ remove_cgroups() {
 # The kubelet sets these; here it finds them set, and the machine keeps its own.
 hide_sysctls() {
   local setting file
-  for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 \
+  for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 \
+    kernel/keys/root_maxkeys=1000000 \
     kernel/keys/root_maxbytes=25000000; do
     file=$RUN/etc/sysctl/${setting%=*}
     mkdir -p "$(dirname "$file")"
@@ -60,26 +65,37 @@ hide_sysctls() {
 start_kubelet() {
   local nodes=(--cgroup-root "/$cgroup")
   [ ${#cgroups[@]} -gt 0 ] || nodes=(--cgroups-per-qos=false)
-  start kubelet "$LOCKET_KUBELET_TEST/kubelet" --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet/pki" --pod-manifest-path "$RUN/manifests" \
-    --container-runtime remote --container-runtime-endpoint "unix://$CONTAINERD" --hostname-override node --node-ip $NODE --address 127.0.0.1 \
-    --read-only-port 10255 --authorization-mode AlwaysAllow "${nodes[@]}" --enforce-node-allocatable= --fail-swap-on=false \
-    --eviction-hard= --image-gc-high-threshold 100 --file-check-frequency 1s --sync-frequency 5s --volume-plugin-dir "$RUN/kubelet/plugins" \
+  start kubelet "$LOCKET_KUBELET_TEST/kubelet" --root-dir "$RUN/kubelet" --cert-dir "$RUN/kubelet/pki" \
+    --pod-manifest-path "$RUN/manifests" \
+    --container-runtime remote --container-runtime-endpoint "unix://$CONTAINERD" --hostname-override node \
+    --node-ip $NODE --address 127.0.0.1 \
+    --read-only-port 10255 --authorization-mode AlwaysAllow "${nodes[@]}" --enforce-node-allocatable= \
+    --fail-swap-on=false \
+    --eviction-hard= --image-gc-high-threshold 100 --file-check-frequency 1s --sync-frequency 5s \
+    --volume-plugin-dir "$RUN/kubelet/plugins" \
     --cluster-dns $DNS --cluster-domain cluster.local --v 3
   wait_for 60 kubelet curl -sf http://127.0.0.1:10248/healthz
 }
 write_cni_config() {
   cat > "$RUN/etc/cni/10-test.conflist" << JSON
-{"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "bridge", "bridge": "locket0", "isGateway": true, "mtu": 1400,
-  "ipam": {"type": "host-local", "dataDir": "$RUN/cni", "ranges": [[{"subnet": "10.88.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+{"cniVersion": "0.4.0", "name": "test", "plugins": [
+  {"type": "bridge", "bridge": "locket0", "isGateway": true, "mtu": 1400,
+  "ipam": {"type": "host-local", "dataDir": "$RUN/cni", "ranges": [[{"subnet": "10.88.0.0/24"}]],
+     "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
 }
 write_initdata() {
   local script options=()
-  for script in "$FILL" "$MAIN" "$SERVE" "$SLEEP" "$EXIT" "$HUNGRY"; do options+=(--allow-command "$(argv "$script")"); done
+  for script in "$FILL" "$MAIN" "$SERVE" "$SLEEP" "$EXIT" "$HUNGRY"; do
+    options+=(--allow-command "$(argv "$script")")
+  done
   for script in "$GOOD" "$BAD" "$HELLO" "$GOODBYE" "$TERMINAL"; do options+=(--allow-exec "$(argv "$script")"); done
-  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
-    "${options[@]}" --allow-exec '["/usr/bin/id","-u"]' --allow-env SHOWN --allow-volume /data --allow-stdin --allow-network -o "$RUN/pod.toml"
-  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/pod.toml"
+  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" \
+    --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
+    "${options[@]}" --allow-exec '["/usr/bin/id","-u"]' --allow-env SHOWN --allow-volume /data --allow-stdin \
+    --allow-network -o "$RUN/pod.toml"
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" \
+    --initdata "$RUN/pod.toml"
 }
 
 # manifest NAME SPEC [JQ_OPTION...]: a static pod of the demo's image; SPEC is jq's. All have the same claim to the
@@ -89,12 +105,17 @@ manifest() {
   shift 2
   jq -n --arg name "$name" --arg initdata "$("$locket" initdata annotation "$RUN/pod.toml")" --arg image "$image" "$@" \
     "def sh(\$script): [\"/bin/sh\", \"-c\", \$script]; def runs(\$script): {exec: {command: sh(\$script)}};
-     {apiVersion: \"v1\", kind: \"Pod\", metadata: {name: \$name, annotations: {\"io.katacontainers.config.hypervisor.cc_init_data\": \$initdata}},
-      spec: ($spec)} | (.spec.containers[], .spec.initContainers[]?) |= (.image = \$image | .resources.requests.cpu = \"50m\")" > "$RUN/manifest.json"
+     {apiVersion: \"v1\", kind: \"Pod\", metadata: {name: \$name,
+       annotations: {\"io.katacontainers.config.hypervisor.cc_init_data\": \$initdata}},
+      spec: ($spec)} | (.spec.containers[], .spec.initContainers[]?) |=
+      (.image = \$image | .resources.requests.cpu = \"50m\")" > "$RUN/manifest.json"
   mv "$RUN/manifest.json" "$RUN/manifests/$name.json"
 }
 # status_of POD FILTER: jq's, of the pod's status by the kubelet; empty as long as there is none.
-status_of() { curl -sf http://127.0.0.1:10255/pods | jq -r --arg name "$1-node" "(.items // [])[] | select(.metadata.name == \$name).status | $2"; }
+status_of() {
+  curl -sf http://127.0.0.1:10255/pods |
+    jq -r --arg name "$1-node" "(.items // [])[] | select(.metadata.name == \$name).status | $2"
+}
 container_status() { status_of "$1" ".containerStatuses[]? | select(.name == \"$2\") | $3"; }
 is_ready() { status_of "$1" '.conditions[]? | select(.type == "Ready").status'; }
 kubelet_log() { curl -skf "https://127.0.0.1:10250/containerLogs/default/$1-node/$2"; }
@@ -102,11 +123,14 @@ kubelet_run() { curl -sk "https://127.0.0.1:10250/run/default/$1-node/$2" --data
 names() { curl -sf http://127.0.0.1:10255/pods | jq -r '[(.items // [])[].metadata.name] | sort | join(" ")'; }
 vm_of() {
   local sandboxes
-  sandboxes=$(ctr -a "$CONTAINERD" -n k8s.io containers ls -q "labels.\"io.kubernetes.pod.name\"==$1-node,labels.\"io.cri-containerd.kind\"==sandbox")
+  sandboxes=$(ctr -a "$CONTAINERD" -n k8s.io containers ls \
+    -q "labels.\"io.kubernetes.pod.name\"==$1-node,labels.\"io.cri-containerd.kind\"==sandbox")
   [ -n "$sandboxes" ] && pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/.*(${sandboxes//$'\n'/|})"
 }
 # told POD REASON REGEX: the kubelet has an event of it, or soon will.
-event() { grep 'Event occurred' "$RUN/log/kubelet.log" | grep "object=\"default/$1-node\"" | grep "reason=\"$2\"" | grep -E "$3"; }
+event() {
+  grep 'Event occurred' "$RUN/log/kubelet.log" | grep "object=\"default/$1-node\"" | grep "reason=\"$2\"" | grep -E "$3"
+}
 told() {
   local until=$((SECONDS + 60))
   until event "$@"; do
@@ -120,11 +144,15 @@ becomes_ready() {
   manifest main '{
       securityContext: {runAsNonRoot: true}, terminationGracePeriodSeconds: 15, volumes: [{name: "data", emptyDir: {}}],
       initContainers: [{name: "fill", command: sh($fill), volumeMounts: [{name: "data", mountPath: "/data"}]}],
-      containers: [{name: "app", command: sh($main), env: [{name: "SHOWN", value: "shown"}, {name: "HIDDEN", value: "hidden"}],
-          volumeMounts: [{name: "data", mountPath: "/data"}], readinessProbe: (runs($good) + {periodSeconds: 1}), livenessProbe: runs($good),
-          lifecycle: {postStart: runs($hello), preStop: runs($goodbye)}, resources: {limits: {memory: "64Mi", cpu: "1"}}},
+      containers: [{name: "app", command: sh($main),
+           env: [{name: "SHOWN", value: "shown"}, {name: "HIDDEN", value: "hidden"}],
+          volumeMounts: [{name: "data", mountPath: "/data"}],
+           readinessProbe: (runs($good) + {periodSeconds: 1}), livenessProbe: runs($good),
+          lifecycle: {postStart: runs($hello), preStop: runs($goodbye)},
+           resources: {limits: {memory: "64Mi", cpu: "1"}}},
         {name: "server", command: sh($serve), readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}}]}' \
-    --arg fill "$FILL" --arg main "$MAIN" --arg good "$GOOD" --arg hello "$HELLO" --arg goodbye "$GOODBYE" --arg serve "$SERVE"
+    --arg fill "$FILL" --arg main "$MAIN" --arg good "$GOOD" --arg hello "$HELLO" --arg goodbye "$GOODBYE" \
+    --arg serve "$SERVE"
   becomes True 90 is_ready main
   prints Completed status_of main '.initContainerStatuses[0].state.terminated.reason'
 }
@@ -132,21 +160,30 @@ log_has_all() {
   kubelet_log main app > "$RUN/main.log"
   cat "$RUN/main.log"
   grep -qxF "$proof" "$RUN/main.log" && grep -qx 'hello' "$RUN/main.log" && grep -qx 'shown,' "$RUN/main.log" &&
-    grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" && grep -qx 'options ndots:5' "$RUN/main.log"
+    grep -qx "nameserver $DNS" "$RUN/main.log" && grep -qx 'search default.svc.cluster.local .*' "$RUN/main.log" &&
+      grep -qx 'options ndots:5' "$RUN/main.log"
 }
 left_out_is_said() {
   local left
   # shellcheck disable=SC2016
-  manifest odd '{overhead: {memory: "1400Mi"}, shareProcessNamespace: true, terminationGracePeriodSeconds: 1, volumes: [{name: "data", emptyDir: {}}, {name: "names", downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
-      containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}], resources: {limits: {memory: "64Mi"}}, securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
-        volumeMounts: [{name: "data", mountPath: "/data", subPath: "part"}, {name: "names", mountPath: "/names"}]}]}' --arg sleep "$SLEEP"
+  manifest odd '{overhead: {memory: "1400Mi"}, shareProcessNamespace: true, terminationGracePeriodSeconds: 1,
+      volumes: [{name: "data", emptyDir: {}}, {name: "names",
+         downwardAPI: {items: [{path: "name", fieldRef: {fieldPath: "metadata.name"}}]}}],
+      containers: [{name: "app", command: sh($sleep), env: [{name: "HIDDEN", value: "hidden"}],
+        resources: {limits: {memory: "64Mi"}}, securityContext: {runAsUser: 2000, capabilities: {add: ["SYS_ADMIN"]}},
+        volumeMounts: [{name: "data", mountPath: "/data", subPath: "part"},
+          {name: "names", mountPath: "/names"}]}]}' --arg sleep "$SLEEP"
   becomes True 90 is_ready odd
   prints 1000 kubelet_run odd app '/usr/bin/id -u'
-  left=$(grep "container=\"$(container_status odd app '.containerID | ltrimstr("containerd://")')\"" "$RUN/log/containerd.log" | sed -n 's/.*left_out=//p')
+  left=$(grep "container=\"$(container_status odd app '.containerID | ltrimstr("containerd://")')\"" \
+    "$RUN/log/containerd.log" | sed -n 's/.*left_out=//p')
   echo "$left"
-  [ "$left" = "\"environment variable 'HIDDEN', user 2000 (the image's is 1000), processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
+  [ "$left" = "\"environment variable 'HIDDEN', user 2000 (the image's is 1000), \
+processes shared with others, capabilities 'CAP_SYS_ADMIN', mount at '/data', mount at '/names'\"" ]
 }
-exec_is_refused() { kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'; }
+exec_is_refused() {
+  kubelet_run main app 'ls /' | grep 'exec of \["ls","/"\] is not listed in initdata.s \[agent\] allow_exec'
+}
 # The cgroup that the kubelet made for the pod has the limit of its container and the overhead.
 vm_is_in_the_pods_cgroup() {
   local path directory
@@ -157,8 +194,13 @@ vm_is_in_the_pods_cgroup() {
   prints $((1464 << 20)) sh -c "cat $directory/memory.limit_in_bytes 2> /dev/null || cat $directory/memory.max"
   becomes true 30 summary_of_odd '.memory.workingSetBytes > 67108864 and .cpu.usageCoreNanoSeconds > 1000000000'
 }
-summary_of_odd() { curl -sf http://127.0.0.1:10255/stats/summary | jq ".pods[] | select(.podRef.name == \"odd-node\").containers[0] | $1"; }
-summary_has_it() { curl -sf http://127.0.0.1:10255/stats/summary | jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'; }
+summary_of_odd() {
+  curl -sf http://127.0.0.1:10255/stats/summary | jq ".pods[] | select(.podRef.name == \"odd-node\").containers[0] | $1"
+}
+summary_has_it() {
+  curl -sf http://127.0.0.1:10255/stats/summary |
+    jq -e '[.pods[] | select(.podRef.name == "main-node").containers[].name] | sort == ["app", "server"]'
+}
 
 # As kubectl exec -it: types on a terminal of 33 lines and 77 columns until it has that size, then ^D; prints the exit
 # status.
@@ -170,9 +212,12 @@ INPUT, OUTPUT, STATUS, SIZE = 0, 1, 3, 4  # channels of v4.channel.k8s.io
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 link = context.wrap_socket(socket.create_connection(("127.0.0.1", 10250), timeout=30)).makefile("rwb")
-query = urllib.parse.urlencode({"command": ["/bin/sh", "-c", sys.argv[1]], "input": 1, "output": 1, "tty": 1}, doseq=True)
-link.write(f"GET /exec/default/main-node/app?{query} HTTP/1.1\r\nHost: node\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-           "Sec-WebSocket-Key: bm8gc2VjcmV0IGF0IGFsbA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n".encode())
+query = urllib.parse.urlencode({"command": ["/bin/sh", "-c", sys.argv[1]], "input": 1, "output": 1, "tty": 1},
+                               doseq=True)
+link.write(f"GET /exec/default/main-node/app?{query} HTTP/1.1\r\nHost: node\r\n"
+           "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Key: bm8gc2VjcmV0IGF0IGFsbA==\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n".encode())
 link.flush()
 answer = link.readline()
 if b" 101 " not in answer:
@@ -222,15 +267,19 @@ start_troubled() {
   # shellcheck disable=SC2016
   manifest refused '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: ["/bin/ls", "/"]}]}'
   # shellcheck disable=SC2016
-  manifest exits '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($exit)}]}' --arg exit "$EXIT"
+  manifest exits '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($exit)}]}' \
+    --arg exit "$EXIT"
   # shellcheck disable=SC2016
   manifest unlisted '{terminationGracePeriodSeconds: 1, containers: [
-      {name: "probed", command: sh($sleep), livenessProbe: (runs("id") + {periodSeconds: 1, failureThreshold: 1}), readinessProbe: runs("id")},
+      {name: "probed", command: sh($sleep), livenessProbe: (runs("id") + {periodSeconds: 1, failureThreshold: 1}),
+        readinessProbe: runs("id")},
       {name: "hooked", command: sh($sleep), lifecycle: {postStart: runs("id")}}]}' --arg sleep "$SLEEP"
   # shellcheck disable=SC2016
-  manifest hungry '{overhead: {memory: "1400Mi"}, terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
+  manifest hungry '{overhead: {memory: "1400Mi"}, terminationGracePeriodSeconds: 1, containers: [
+      {name: "app", command: sh($hungry), resources: {limits: {memory: "24Mi"}}}]}' --arg hungry "$HUNGRY"
   # shellcheck disable=SC2016
-  manifest unwell '{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
+  manifest unwell '{terminationGracePeriodSeconds: 1, containers: [
+      {name: "app", command: sh($sleep), livenessProbe: (runs($bad) + {periodSeconds: 1, failureThreshold: 1})}]}' \
     --arg sleep "$SLEEP" --arg bad "$BAD"
 }
 # The kubelet takes no answer for none: such a probe neither succeeds nor fails.
@@ -244,7 +293,8 @@ unlisted_is_said() {
 oom_is_said() { becomes OOMKilled 120 container_status hungry app '.lastState.terminated.reason'; }
 refusal_is_said() {
   becomes CrashLoopBackOff 90 container_status refused app '.state.waiting.reason'
-  container_status refused app '.lastState.terminated.message' | grep 'command \["/bin/ls","/"\] is neither the image.s own, .* nor listed in initdata.s \[agent\] allow_commands'
+  container_status refused app '.lastState.terminated.message' |
+    grep 'command \["/bin/ls","/"\] is neither the image.s own, .* nor listed in initdata.s \[agent\] allow_commands'
   told refused Failed 'nor listed in initdata'
 }
 restarts_in_its_vm() {
@@ -279,7 +329,8 @@ outlives_restarts() {
 # plugin has registered with the kubelet before this one.
 devices_are_counted() {
   # shellcheck disable=SC2016
-  local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep)}]} |' pays='.overhead = {"locket.dev/emulated": "1"}'
+  local spec='{terminationGracePeriodSeconds: 1, containers: [{name: "app", command: sh($sleep)}]} |' \
+    pays='.overhead = {"locket.dev/emulated": "1"}'
   manifest fits "$spec .containers[0].resources.limits = {\"locket.dev/emulated\": 1}" --arg sleep "$SLEEP"
   becomes True 90 is_ready fits
   manifest pays "$spec $pays" --arg sleep "$SLEEP"
@@ -337,13 +388,17 @@ start device-plugin "$BIN/locket-device-plugin" --config "$RUN/etc/device-plugin
 start_kubelet
 
 claim 'a pod becomes ready: init container, emptyDir, hooks, exec and TCP probes' becomes_ready
-claim "its log has the secret's proof, what postStart wrote, the variable that is allowed and no other, and the kubelet's DNS" log_has_all
+claim "its log has the secret's proof, what postStart wrote, the variable that is allowed and no other, and the \
+kubelet's DNS" \
+  log_has_all
 claim 'the kubelet runs a command that is listed' prints 1000 kubelet_run main app '/usr/bin/id -u'
 claim 'it refuses another, and says why' exec_is_refused
-claim 'a terminal through the kubelet echoes, has the size asked for, ends with ^D, and the exit status comes back' prints 4 terminal
+claim 'a terminal through the kubelet echoes, has the size asked for, ends with ^D, and the exit status comes back' \
+  prints 4 terminal
 claim "what the guest leaves out of a pod is in containerd's log, and the container runs" left_out_is_said
 [ ${#cgroups[@]} -eq 0 ] ||
-  claim "the VM is in the kubelet's cgroup for the pod, whose limit holds for it, and the kubelet's summary has what it takes" vm_is_in_the_pods_cgroup
+  claim "the VM is in the kubelet's cgroup for the pod, whose limit holds for it, and the kubelet's summary has what \
+it takes" vm_is_in_the_pods_cgroup
 claim "the kubelet's summary has the containers" summary_has_it
 claim "the kubelet knows the images' disk, if need be by the link that the doctor asks for" image_space_is_known
 start_troubled

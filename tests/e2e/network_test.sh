@@ -5,7 +5,9 @@ cd "$(dirname "$0")/../.." || exit 1
 if [ -z "${LOCKET_NETWORK_TEST:-}" ]; then
   # There is no way out from inside.
   scripts/demo/build-images build/demo-cache
-  [ $# -eq 1 ] || { scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77; } > /dev/null
+  [ $# -eq 1 ] || {
+    scripts/fetch-containerd "$2" build/containerd-cache && scripts/fetch-qemu "$2" build/qemu-cache || exit 77
+  } > /dev/null
   LOCKET_NETWORK_TEST=1 exec unshare --net -- tests/e2e/network_test.sh "$@"
 fi
 ip link set lo up
@@ -14,7 +16,8 @@ ip link set lo up
 
 PSK=00112233445566778899aabbccddeeff
 SERVE="openssl s_server -quiet -accept 8443 -nocert -psk $PSK -www"
-REACH='for at in 10.88.0.1:8444 [fd00:88::1]:8444; do echo GET / HTTP/1.0 | openssl s_client -quiet -psk '$PSK' -connect $at; done'
+REACH='for at in 10.88.0.1:8444 [fd00:88::1]:8444; do echo GET / HTTP/1.0 | '
+REACH+='openssl s_client -quiet -psk '$PSK' -connect $at; done'
 SHOW='cat /etc/hosts /etc/resolv.conf'
 
 # write_cni_config PLUGIN: containerd starts with it.
@@ -22,7 +25,8 @@ write_cni_config() {
   stop containerd
   cat > "$RUN/etc/cni/10-test.conflist" << JSON
 {"cniVersion": "0.4.0", "name": "test", "plugins": [{"type": "$1", "bridge": "locket0", "isGateway": true, "mtu": 1400,
-  "ipam": {"type": "host-local", "dataDir": "$RUN/cni", "ranges": [[{"subnet": "10.88.0.0/24"}], [{"subnet": "fd00:88::/64"}]],
+  "ipam": {"type": "host-local", "dataDir": "$RUN/cni",
+     "ranges": [[{"subnet": "10.88.0.0/24"}], [{"subnet": "fd00:88::/64"}]],
            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}}]}
 JSON
   start_containerd
@@ -31,8 +35,10 @@ JSON
 initdata_with() {
   local out=$1
   shift
-  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
-    --allow-command "$(command_json "$SERVE")" --allow-command "$(command_json "$REACH")" --allow-command "$(command_json "$SHOW")" "$@" -o "$out"
+  "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" \
+    --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
+    --allow-command "$(command_json "$SERVE")" --allow-command "$(command_json "$REACH")" \
+    --allow-command "$(command_json "$SHOW")" "$@" -o "$out"
 }
 command_json() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 run_networked() { "$locket" pod run "$image" --initdata "$RUN/net.toml" --network "$@"; }
@@ -63,7 +69,10 @@ pod_reaches_out() {
 }
 etc_names_the_pod() {
   run_networked --name show -- /bin/sh -c "$SHOW" > "$RUN/show"
-  grep -qx "$(last_address 0) locket" "$RUN/show" && grep -qx "$(last_address 1) locket" "$RUN/show" || { cat "$RUN/show"; return 1; }
+  grep -qx "$(last_address 0) locket" "$RUN/show" && grep -qx "$(last_address 1) locket" "$RUN/show" || {
+    cat "$RUN/show"
+    return 1
+  }
   diff <(grep '^nameserver' /etc/resolv.conf | head -3) <(grep '^nameserver' "$RUN/show")
 }
 loopback_only_by_default() {
@@ -91,7 +100,10 @@ point_to_point() {
 pkill_shim() {
   local pid
   for pid in $(stack_processes); do
-    if tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q "^containerd-shim-locket-v2.* $1 "; then kill -KILL "$pid"; return; fi
+    if tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q "^containerd-shim-locket-v2.* $1 "; then
+      kill -KILL "$pid"
+      return
+    fi
   done
   say "no shim of pod $1"
   return 1
@@ -109,7 +121,8 @@ write_cni_config bridge
 seal_demo_image
 initdata_with "$RUN/net.toml" --allow-network
 initdata_with "$RUN/plain.toml"
-"$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/net.toml" --initdata "$RUN/plain.toml"
+"$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" \
+  --initdata "$RUN/net.toml" --initdata "$RUN/plain.toml"
 
 claim 'the broker gives a VM with a network the key: the measurement is the same' secret_with_a_network
 claim 'a container answers connections from the bridge, over IPv4 and IPv6' pod_answers

@@ -21,12 +21,16 @@ done
 echo 'ok: the same build gives the same packages'
 
 # Maintainer scripts run, and find the directory in DPKG_ROOT.
-package() { dpkg --root="$root" --log=/dev/null --force-depends --force-script-chrootless "$@" > "$work/log" 2>&1 || fail "$(cat "$work/log")"; }
+package() {
+  dpkg --root="$root" --log=/dev/null --force-depends --force-script-chrootless "$@" > "$work/log" 2>&1 ||
+    fail "$(cat "$work/log")"
+}
 mkdir -p "$root"/var/lib/dpkg/{info,updates}
 touch "$root/var/lib/dpkg/status"
 package --install "$work"/debs/*.deb
 mapfile -t installed < <(dpkg-query --root="$root" -W -f '${Package}\n')
-[ "${installed[*]}" = 'locket locket-broker locket-device-plugin locket-node locket-tee-emulator' ] || fail "installed: ${installed[*]}"
+[ "${installed[*]}" = 'locket locket-broker locket-device-plugin locket-node locket-tee-emulator' ] ||
+  fail "installed: ${installed[*]}"
 
 named=$(sed -n -e 's|^ExecStart=\([^ ]*\).*|\1|p' -e 's|^Documentation=file://||p' "$root"/lib/systemd/system/*
   sed -n 's|.*--config \(/etc/[^ ]*\).*|\1|p' "$root"/lib/systemd/system/*
@@ -39,21 +43,25 @@ for file in $named; do
 done
 echo 'ok: units, configuration and messages name files that the packages hold'
 
-cmp "$build/guest-image/initramfs.img" "$root/usr/lib/locket/guest-image/initramfs.img" || fail 'the guest image is another'
+cmp "$build/guest-image/initramfs.img" "$root/usr/lib/locket/guest-image/initramfs.img" ||
+  fail 'the guest image is another'
 "$root/usr/bin/locket-snapshotter" --check-config --config "$root/etc/locket/snapshotter.toml"
 "$root/usr/bin/locket-device-plugin" --check-config --config "$root/etc/locket/device-plugin.toml"
 for shell in bash zsh fish; do
-  find "$root/usr/share" -path "*$shell*" -name '*locket*' -size +1k | grep -q . || fail "nothing completes commands for $shell"
+  find "$root/usr/share" -path "*$shell*" -name '*locket*' -size +1k | grep -q . ||
+    fail "nothing completes commands for $shell"
 done
 echo 'ok: the guest image is the one that was built, programs start, shells complete'
 
 enabled=$(find "$root/etc/systemd" -type l -printf '%f\n' | sort | tr '\n' ' ')
-[ "$enabled" = 'locket-device-plugin.service locket-snapshotter.service locket-snapshotter.socket ' ] || fail "enabled: $enabled"
+[ "$enabled" = 'locket-device-plugin.service locket-snapshotter.service locket-snapshotter.socket ' ] ||
+  fail "enabled: $enabled"
 echo 'ok: snapshotter and device plugin are enabled, and nothing that needs more configuration'
 
 mkdir -p "$root/var/lib/locket-snapshotter/blobs" "$root/var/lib/locket-broker"
 package --purge "${installed[@]}"
-grep -q 'the keys stay in /var/lib/locket-broker' "$work/log" || fail "purging does not say where the keys are: $(cat "$work/log")"
+grep -q 'the keys stay in /var/lib/locket-broker' "$work/log" ||
+  fail "purging does not say where the keys are: $(cat "$work/log")"
 left=$(find "$root" -name '*locket*' -not -path "$root/var/lib/dpkg/*")
 [ "$left" = "$root/var/lib/locket-broker" ] || fail "purging leaves: $left"
 echo 'ok: purged, they leave the keys of the broker and nothing else'

@@ -29,7 +29,9 @@ secret_is_nowhere() {
 killed_vm_ends_the_pod() {
   run_pod --name victim -- /bin/sleep 1000 > "$RUN/victim" 2>&1 & local pod=$!
   local until=$((SECONDS + 90)) vm
-  until "$locket" pod ls --json | jq -e '.. | objects | select(.name? == "victim") | .containers[]? | select(.state == "running")' > /dev/null 2>&1; do
+  until "$locket" pod ls --json |
+    jq -e '.. | objects | select(.name? == "victim") | .containers[]? | select(.state == "running")' \
+      > /dev/null 2>&1; do
     [ "$SECONDS" -lt "$until" ] || { say 'the pod never ran'; return 1; }
     sleep 0.2
   done
@@ -46,7 +48,8 @@ claim 'a second pod costs no layer byte at the registry' costs_at_most 0 prints 
 claim 'two pods run at once' two_at_once
 claim "a container's exit status is the command's" exits 7 run_pod --name seven -- /bin/sh -c 'exit 7'
 claim 'stdout and stderr stay apart' streams_stay_apart
-claim 'a command that the tenant did not allow is refused' refuses 'not allowed|allow_commands' 90 run_pod --name other -- /bin/ls /
+claim 'a command that the tenant did not allow is refused' refuses 'not allowed|allow_commands' 90 run_pod \
+  --name other -- /bin/ls /
 claim 'a detached pod lives until it is stopped' detached_pod_lives_until_stopped
 claim 'a killed VM ends its pod with an error' killed_vm_ends_the_pod
 claim 'nothing is left of pods that ended' nothing_is_left_of_pods

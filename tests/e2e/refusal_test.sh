@@ -60,7 +60,8 @@ no_policy() {
   "$locket" broker deny kbs:///demo/key/app
   local status=0
   refuses 'release policy' 120 run_pod --name no-policy || status=$?
-  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" --initdata "$RUN/app.toml"
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" \
+    --initdata "$RUN/app.toml"
   return "$status"
 }
 
@@ -70,7 +71,8 @@ claim 'a flipped byte in the encrypted layer is refused' corrupt_layer -1 1024
 claim 'a flipped byte in the base layer is refused' corrupt_layer 0 1024
 claim 'with the bytes put back a pod runs again' prints "$proof" run_pod --name mended
 claim 'a layer that is gone everywhere is named' missing_layer
-claim "a changed kernel command line gets no key" refuses measurement 120 run_pod --name tampered --runtime-handler locket-tampered
+claim "a changed kernel command line gets no key" refuses measurement 120 run_pod --name tampered \
+  --runtime-handler locket-tampered
 claim 'initdata the release policy does not name gets no key' other_initdata
 claim 'without a release policy there is no key' no_policy
 claim 'a broker that is down is named' broker_down
@@ -78,6 +80,7 @@ claim 'without initdata nothing runs' refuses 'no initdata' 120 "$locket" pod ru
 cp "$RUN/app.toml" "$RUN/first.toml"
 claim 'an image that initdata does not name is refused' other_image
 cp "$RUN/first.toml" "$RUN/app.toml"
-claim 'an unsealed image is refused' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" --initdata "$RUN/app.toml" --name plain
+claim 'an unsealed image is refused' refuses 'not sealed' 120 "$locket" pod run "$REGISTRY/pause:1" \
+  --initdata "$RUN/app.toml" --name plain
 claim 'after all that a pod runs' prints "$proof" run_pod --name last
 exit $failed

@@ -5,15 +5,22 @@
 . "$(dirname "$0")/common.sh"
 # The demo image's user may write to /tmp. 512 KiB of one line, 700 times.
 needle=plaintext-that-the-host-must-not-see
-write_much="yes $needle | head -c 524288 > /tmp/a; i=0; while [ \$i -lt 700 ]; do cat /tmp/a || exit 1; i=\$((i+1)); done > /tmp/big; stat -c %s /tmp/big; exec sleep 1000"
+write_much="yes $needle | head -c 524288 > /tmp/a; i=0; while [ \$i -lt 700 ]; do \
+cat /tmp/a || exit 1; i=\$((i+1)); done > /tmp/big; stat -c %s /tmp/big; exec sleep 1000"
 write_little="echo $needle > /tmp/a && cat /tmp/a"
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
 use_volume="ls -A /data; echo $needle > /data/file && cat /data/file; ls /elsewhere"
 take_memory='a=0123456789abcdef; while :; do a=$a$a; done'
-allowed=(--allow-volume /data --allow-command "$(argv "$use_volume")" --allow-command "$(argv "$take_memory")" --allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
+allowed=(--allow-volume /data --allow-command "$(argv "$use_volume")" --allow-command "$(argv "$take_memory")" \
+  --allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
 stack_up locket
 seal_demo_image
-configure() { { printf 'memory_mib = 256\nscratch_mib = %d\nscratch_dir = "%s"\n' "$1" "${2:-$RUN/scratch}"; cat "$RUN/shim.toml"; } > "$RUN/etc/shim-locket.toml"; }
+configure() {
+  {
+    printf 'memory_mib = 256\nscratch_mib = %d\nscratch_dir = "%s"\n' "$1" "${2:-$RUN/scratch}"
+    cat "$RUN/shim.toml"
+  } > "$RUN/etc/shim-locket.toml"
+}
 cp "$RUN/etc/shim-locket.toml" "$RUN/shim.toml"
 configure 1024
 
@@ -34,14 +41,18 @@ is_gone() {
 
 writes_more_than_memory() {
   local log=$RUN/much until=$((SECONDS + 240)) file
-  "$locket" pod run "$image" --initdata "$RUN/app.toml" --name much -- /bin/sh -c "$write_much" > "$log" 2>&1 & local pod=$!
+  "$locket" pod run "$image" --initdata "$RUN/app.toml" --name much -- /bin/sh -c "$write_much" \
+    > "$log" 2>&1 & local pod=$!
   until grep -qx 367001600 "$log"; do
     kill -0 "$pod" && [ "$SECONDS" -lt "$until" ] || { cat "$log"; return 1; }
     sleep 0.5
   done
   file=$(scratch_of "$(vms)")
   # 350 MiB were written in 256 MiB of memory: most of it is on the disk by now.
-  [ "$(stat -Lc %s "$file")" -eq $((1024 << 20)) ] && [ "$(($(stat -Lc %b "$file") / 2048))" -gt 150 ] || { stat -L "$file"; return 1; }
+  [ "$(stat -Lc %s "$file")" -eq $((1024 << 20)) ] && [ "$(($(stat -Lc %b "$file") / 2048))" -gt 150 ] || {
+    stat -L "$file"
+    return 1
+  }
   if grep -qaF "$needle" "$file"; then say 'the host can read what was written'; return 1; fi
   [ -z "$(ls -A "$RUN/scratch")" ] || { say 'the file has a name'; return 1; }
   "$locket" pod stop much > /dev/null
@@ -65,13 +76,15 @@ want_of_room_is_said() {
   mkdir -p "$RUN/small"
   mount -t tmpfs -o size=16m none "$RUN/small"
   configure 1024 "$RUN/small"
-  refuses 'make a scratch disk of 1024 MiB: .* has room for 1[56] MiB' 60 run_pod --name large -- /bin/sh -c "$write_little" || status=$?
+  refuses 'make a scratch disk of 1024 MiB: .* has room for 1[56] MiB' 60 run_pod --name large -- /bin/sh \
+    -c "$write_little" || status=$?
   umount "$RUN/small"
   return "$status"
 }
 volume_is_the_guests_own() {
   local output
-  output=$(run_pod --name volume --empty-volume /data --empty-volume /elsewhere -- /bin/sh -c "$use_volume" 2>&1) || true
+  output=$(run_pod --name volume --empty-volume /data --empty-volume /elsewhere -- /bin/sh -c "$use_volume" 2>&1) ||
+    true
   grep -qx "$needle" <<< "$output" && grep -q "'/elsewhere': No such file" <<< "$output" || { say "$output"; return 1; }
   grep -q 'elsewhere.*allow_volumes' "$RUN"/log/containerd.log || { say 'what was left out is not named'; return 1; }
   ! grep -rqaF "$needle" "$RUN/scratch" "$RUN/shim"
@@ -82,7 +95,8 @@ memory_limit_is_the_reason() {
   [ "$status" -eq 137 ] && grep -q 'ran out of memory' <<< "$output" || { say "status $status: $output"; return 1; }
 }
 
-claim 'a pod writes more than its memory holds, and the host sees ciphertext in a file without a name' writes_more_than_memory
+claim 'a pod writes more than its memory holds, and the host sees ciphertext in a file without a name' \
+  writes_more_than_memory
 claim 'nothing is left of a scratch when shim and VM are killed' nothing_is_left_when_all_are_killed
 claim "an empty volume is the guest's, where the tenant lists it" volume_is_the_guests_own
 claim 'a container over its memory limit is OOMKilled' memory_limit_is_the_reason

@@ -142,10 +142,12 @@ def model():
             if hidden in tree and tree[hidden]["kind"] == stat.S_IFDIR:
                 opaque.append(hidden)
             elif hidden not in tree:
-                tree.put(hidden, {"kind": stat.S_IFCHR, "mode": 0, "uid": 0, "gid": 0, "mtime": 0, "xattrs": {}, "dev": (0, 0)})
+                tree.put(hidden, {"kind": stat.S_IFCHR, "mode": 0, "uid": 0, "gid": 0, "mtime": 0, "xattrs": {},
+                                  "dev": (0, 0)})
         elif name == b"file-then-dir" and info.type == tarfile.DIRTYPE:
             opaque.append(path)
-            tree.put(path, {"kind": stat.S_IFDIR, "mode": info.mode, "uid": 0, "gid": 0, "mtime": info.mtime, "xattrs": {}})
+            tree.put(path, {"kind": stat.S_IFDIR, "mode": info.mode, "uid": 0, "gid": 0, "mtime": info.mtime,
+                            "xattrs": {}})
         elif info.type == tarfile.LNKTYPE:
             tree.put(path, tree[os.path.normpath(info.linkname).encode()])
         else:
@@ -183,11 +185,13 @@ def check(mount_point):
         same(path, "mode", stat.S_IMODE(got.st_mode), want["mode"])
         same(path, "owner", (got.st_uid, got.st_gid), (want["uid"], want["gid"]))
         same(path, "mtime", got.st_mtime_ns // 1000, round(want["mtime"] * 1000000))
-        same(path, "xattrs", {k: os.getxattr(full, k, follow_symlinks=False) for k in os.listxattr(full, follow_symlinks=False)},
+        same(path, "xattrs", {k: os.getxattr(full, k, follow_symlinks=False)
+                              for k in os.listxattr(full, follow_symlinks=False)},
              want["xattrs"])
         links = sum(1 for other in expected.values() if other is want)
         if want["kind"] == stat.S_IFDIR:
-            links = 2 + sum(1 for p, o in expected.items() if p and os.path.dirname(p) == path and o["kind"] == stat.S_IFDIR)
+            links = 2 + sum(1 for p, o in expected.items() if p and os.path.dirname(p) == path
+                            and o["kind"] == stat.S_IFDIR)
         same(path, "links", got.st_nlink, links)
         if want["kind"] == stat.S_IFREG:
             with open(full, "rb") as file:

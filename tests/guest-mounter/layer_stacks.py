@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""layer_stacks.py OUT COUNT SEED: an OCI layout OUT with COUNT images (tags s0, s1, ...) of random layers that build on, change, hide and repeat
-one another, and two whose number of layers is the point: `twice` and `most` (500 different layers). Plain tars; the same SEED, the
-same bytes."""
+"""layer_stacks.py OUT COUNT SEED: an OCI layout OUT with COUNT images (tags s0, s1, ...) of random layers that build
+on, change, hide and repeat one another, and two whose number of layers is the point: `twice` and `most` (500
+different layers). Plain tars; the same SEED, the same bytes."""
 import hashlib
 import io
 import json
@@ -16,7 +16,8 @@ XATTRS = [("user.note", "one"), ("user.other", "two"), ("trusted.note", "three")
 
 
 class Layer:
-    """Entries in the order of the tar. What a directory of the same layer has is known, so that no name is there twice."""
+    """Entries in the order of the tar. What a directory of the same layer has is known, so that no name is there
+    twice."""
 
     def __init__(self, rng, below):
         self.rng, self.below, self.entries, self.kinds = rng, below, [], {}
@@ -25,7 +26,8 @@ class Layer:
         entry = tarfile.TarInfo(name)
         entry.type, entry.size = kind, len(data)
         entry.mtime = self.rng.randrange(1, 2**31)
-        entry.mode, entry.uid, entry.gid = self.rng.choice(MODES), self.rng.choice([0, 1, 1000, 65534]), self.rng.choice([0, 5, 100000])
+        entry.mode = self.rng.choice(MODES)
+        entry.uid, entry.gid = self.rng.choice([0, 1, 1000, 65534]), self.rng.choice([0, 5, 100000])
         for field, value in fields.items():
             setattr(entry, field, value)
         if kind in (tarfile.REGTYPE, tarfile.DIRTYPE) and self.rng.random() < 0.3:
@@ -36,7 +38,8 @@ class Layer:
         self.kinds[name] = kind
 
     def parents(self, name):
-        """Directories on the way, most of them named by the layer. One that is not keeps what a layer below says, if there is one."""
+        """Directories on the way, most of them named by the layer. One that is not keeps what a layer below says, if
+        there is one."""
         parts = name.split("/")[:-1]
         for i in range(1, len(parts) + 1):
             path = "/".join(parts[:i])
@@ -67,7 +70,8 @@ class Layer:
             files = [n for n, k in self.kinds.items() if k == tarfile.REGTYPE and ".wh." not in n]
             if files:
                 target = next(e for e, _ in self.entries if e.name == files[0])
-                self.add(name, tarfile.LNKTYPE, linkname=files[0], mode=target.mode, uid=target.uid, gid=target.gid, mtime=target.mtime)
+                self.add(name, tarfile.LNKTYPE, linkname=files[0], mode=target.mode, uid=target.uid, gid=target.gid,
+                         mtime=target.mtime)
         elif kind == 7:
             self.add(name, rng.choice([tarfile.FIFOTYPE, tarfile.CHRTYPE]), devmajor=1, devminor=rng.choice([3, 5]))
         elif kind == 8 and name in self.below:
@@ -140,7 +144,8 @@ def main():
         manifest_type = "application/vnd.oci.image.manifest.v1+json"
         manifest = {"schemaVersion": 2, "mediaType": manifest_type, "layers": layers,
                     "config": blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json")}
-        index.append({**blob(json.dumps(manifest).encode(), manifest_type), "annotations": {"org.opencontainers.image.ref.name": tag}})
+        index.append({**blob(json.dumps(manifest).encode(), manifest_type),
+                      "annotations": {"org.opencontainers.image.ref.name": tag}})
 
     rng = random.Random(seed)
     for number in range(count):

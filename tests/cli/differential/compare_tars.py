@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""compare_tars.py LOCKET COUNT [SEED]: seals-and-extracts COUNT generated tars by `locket image extract`, extracts them by
-umoci (Go's archive/tar) and by GNU tar, and compares the trees: names, types, modes, owners, contents, times, hard links,
-xattrs. A tenth of them is damaged in one byte: there locket may refuse what umoci takes, for reasons that are listed here,
-but may not make another tree of it. Needs root and Go. Prints the first tars that differ; exit status 1 if any does."""
+"""compare_tars.py LOCKET COUNT [SEED]: seals-and-extracts COUNT generated tars by `locket image extract`, extracts
+them by umoci (Go's archive/tar) and by GNU tar, and compares the trees: names, types, modes, owners, contents,
+times, hard links, xattrs. A tenth of them is damaged in one byte: there locket may refuse what umoci takes, for
+reasons that are listed here, but may not make another tree of it. Needs root and Go. Prints the first tars that
+differ; exit status 1 if any does."""
 import os
 import random
 import shutil
@@ -18,18 +19,22 @@ BATCH = 60       # tars that are the layers of one image; overlayfs is not invol
 MAX_SHOWN = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What locket refuses on purpose and umoci takes (docs/decisions/0025).
-REFUSED = ["it climbs above the root", "character device 0:0", "is out of range", "behind its extended header", "global pax header",
+REFUSED = ["it climbs above the root", "character device 0:0", "is out of range", "behind its extended header",
+           "global pax header",
            "a whiteout of no name", "a whiteout on its way", "its format of sparse files is unknown", "it has no name",
-           "longer than 4095 bytes", "longer than 255 bytes", "target of a symlink", "is not a directory", "hard link to",
+           "longer than 4095 bytes", "longer than 255 bytes", "target of a symlink", "is not a directory",
+           "hard link to",
            "the map of its sparse data", "data is not as long as", "would replace the root", "too many symlinks",
            "more than", "larger than", "its data", "it is sparse"]
 # What umoci refuses and locket takes: types that Go's reader knows, and what the file system it extracts to refuses.
-TAKEN = ["unknown typeflag", "mknod", "invalid argument", "file name too long", "operation not permitted", "xattr", "lutimes",
+TAKEN = ["unknown typeflag", "mknod", "invalid argument", "file name too long", "operation not permitted", "xattr",
+         "lutimes",
          "file exists", "not a directory", "is a directory", "link", "no such file", "value too large"]
 
 
 def run(*argv):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                          check=False)
     return "" if done.returncode == 0 else f"{argv[0]}: {done.stderr.strip()[-400:]}"
 
 
@@ -60,8 +65,10 @@ class Comparison:
         tree, why = self.fresh("gnu"), {}
         os.mkdir(tree)
         for tar in tars:
-            done = subprocess.run(["tar", "-C", tree, "-x", "--xattrs", "--xattrs-include=*", "-p", "--same-owner", "--numeric-owner",
-                                   "--delay-directory-restore"], input=tar.data, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            done = subprocess.run(["tar", "-C", tree, "-x", "--xattrs", "--xattrs-include=*", "-p", "--same-owner",
+                                   "--numeric-owner",
+                                   "--delay-directory-restore"], input=tar.data, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE,
                                   check=False)
             if done.returncode != 0:
                 why[tar.prefix] = done.stderr.decode(errors="replace").strip()[-400:]
@@ -125,7 +132,8 @@ class Comparison:
 
 def generate(seed, count, writer, work):
     """Numbers to tars; every tenth written by Go."""
-    by_go = odd_tars.written_by_go(subprocess.run([writer, str(seed), str(count), "0"], check=True, stdout=subprocess.PIPE).stdout)
+    by_go = odd_tars.written_by_go(subprocess.run([writer, str(seed), str(count), "0"], check=True,
+                                                  stdout=subprocess.PIPE).stdout)
     for i in range(count):
         rng = random.Random(seed * 7919 + i)
         if i % 10 == 0:
@@ -142,7 +150,8 @@ def main():
     try:
         writer = f"{work}/write_tars"
         subprocess.run(["go", "build", "-o", writer, f"{HERE}/write_tars.go"], check=True,
-                       env=dict(os.environ, GO111MODULE="off", GOCACHE=os.environ.get("GOCACHE", f"{work}/cache"), HOME=work))
+                       env=dict(os.environ, GO111MODULE="off", GOCACHE=os.environ.get("GOCACHE", f"{work}/cache"),
+                                HOME=work))
         comparison, batch, num_damaged = Comparison(locket, work), [], 0
         for i, tar in enumerate(generate(seed, count, writer, work)):
             if i % 10 == 1:

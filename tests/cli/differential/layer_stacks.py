@@ -11,7 +11,8 @@ import tarfile
 import trees
 
 NAMES = ["a", "b", "c", "dir", "etc", "x.y"]
-KINDS = ["file", "file", "file", "directory", "directory", "symlink", "fifo", "device", "hardlink", "whiteout", "whiteout",
+KINDS = ["file", "file", "file", "directory", "directory", "symlink", "fifo", "device", "hardlink", "whiteout",
+         "whiteout",
          "opaque", "opaque", "nothing-there", "aufs"]
 
 
@@ -121,7 +122,8 @@ class Layer:
         kind = self.rng.choice(KINDS)
         path = self.stack.new_path()
         if kind == "hardlink":
-            targets = sorted(name for name, what in self.mine.items() if what == "file" and not name.startswith(path + "/"))
+            targets = sorted(name for name, what in self.mine.items() if what == "file"
+                             and not name.startswith(path + "/"))
             if targets and path not in targets:
                 self.put(path, "hardlink", link=self.rng.choice(targets))
         elif kind == "symlink":
@@ -138,7 +140,8 @@ class Layer:
             directory = self.stack.pick("directory") or path
             # Whether a directory is there that has nothing but markers in it, is for each program to say.
             doubtful = any(name.startswith(directory + "/") for name in self.unnamed)
-            if self.visible(directory) in (None, "directory") and not doubtful and self.marker(directory, ".wh..wh..opq"):
+            if (self.visible(directory) in (None, "directory") and not doubtful
+                    and self.marker(directory, ".wh..wh..opq")):
                 self.hidden |= set(self.stack.children(directory))
         elif kind == "aufs":
             self.entry(".wh..wh.plnk", "directory")

@@ -1,5 +1,5 @@
-"""Tars in every header format, with every way of saying a thing that is still valid: what GNU tar, Go's archive/tar, BSD
-tar and Python's tarfile write, and what old or careless programs have written. Each comes from a seed."""
+"""Tars in every header format, with every way of saying a thing that is still valid: what GNU tar, Go's archive/tar,
+BSD tar and Python's tarfile write, and what old or careless programs have written. Each comes from a seed."""
 import base64
 import io
 import random
@@ -45,10 +45,12 @@ class Writer:
         digits = b"%o" % value
         return self.rng.choice([
             digits.rjust(size - 1, b"0") + b"\0", digits.rjust(size - 1, b"0") + b" ", digits.rjust(size - 1) + b"\0",
-            digits.rjust(size - 2, b"0").ljust(size - 1) + b"\0" if len(digits) < size - 1 else digits.rjust(size - 1, b"0") + b"\0",
+            digits.rjust(size - 2, b"0").ljust(size - 1) + b"\0" if len(digits) < size - 1
+            else digits.rjust(size - 1, b"0") + b"\0",
             digits.ljust(size, b"\0")])
 
-    def header(self, name, kind, size, link=b"", mode=0o644, uid=0, gid=0, mtime=0, device=(0, 0), prefix=b"", tail=b""):
+    def header(self, name, kind, size, link=b"", mode=0o644, uid=0, gid=0, mtime=0, device=(0, 0), prefix=b"",
+               tail=b""):
         head = name.ljust(100, b"\0") + self.number(mode, 8) + self.number(uid, 8) + self.number(gid, 8)
         head += self.number(size, 12) + self.number(mtime, 12) + b" " * 8 + kind + link.ljust(100, b"\0")
         if self.format != "v7":
@@ -118,10 +120,12 @@ class Writer:
         if self.format == "gnu" and rng.random() < 0.2:
             said.update(uid=4294967294, gid=2097152, mtime=rng.choice([-86400, 8589934592]))
         if self.format == "pax":
-            for key, value in ((b"mtime", rng.choice([b"1.5", b"-0.5", b"-1.25", b"1700000000.123456789123", b"7.", b"12345",
+            for key, value in ((b"mtime", rng.choice([b"1.5", b"-0.5", b"-1.25", b"1700000000.123456789123", b"7.",
+                                                      b"12345",
                                                       b"-7"])),
                                (b"uid", rng.choice([b"70000", b"4294967294", b"0"])), (b"gid", b"3000000000"),
-                               (b"atime", b"5.25"), (b"ctime", b"6"), (b"comment", b"a=b\nc"), (b"VENDOR.key", b"\0\xff"),
+                               (b"atime", b"5.25"), (b"ctime", b"6"), (b"comment", b"a=b\nc"),
+                               (b"VENDOR.key", b"\0\xff"),
                                (b"uname", b"root"), (b"hdrcharset", b"BINARY"), (b"LIBARCHIVE.creationtime", b"9")):
                 if rng.random() < 0.2:
                     records.append((key, value))
@@ -212,17 +216,20 @@ class Writer:
         kept, self.format = self.format, "gnu"
         entry = lambda piece: b"%011o\0%011o\0" % piece
         first, rest = pieces[:4], pieces[4:]
-        tail = b"\0" * 41 + b"".join(map(entry, first)).ljust(96, b"\0") + (b"\1" if rest else b"\0") + b"%011o\0" % real
+        tail = (b"\0" * 41 + b"".join(map(entry, first)).ljust(96, b"\0") + (b"\1" if rest else b"\0")
+                + b"%011o\0" % real)
         self.header(path[:100], b"S", len(data), tail=tail)
         while rest:
             block, rest = rest[:21], rest[21:]
-            self.out.write((b"".join(map(entry, block)).ljust(504, b"\0") + (b"\1" if rest else b"\0")).ljust(BLOCK, b"\0"))
+            part = b"".join(map(entry, block)).ljust(504, b"\0") + (b"\1" if rest else b"\0")
+            self.out.write(part.ljust(BLOCK, b"\0"))
         self.out.write(padded(data))
         self.format = kept
 
     def new_path(self):
         rng = self.rng
-        name = rng.choice([b"f", b"file", b"n" * 99, b"n" * 100, b"m" * 120, "\u00e4".encode(), b"\xff\xfe", b"a b", b"x=y"])
+        name = rng.choice([b"f", b"file", b"n" * 99, b"n" * 100, b"m" * 120, "\u00e4".encode(), b"\xff\xfe", b"a b",
+                           b"x=y"])
         self.made += 1  # GNU tar keeps the first of two symlinks of one name
         name += b"%d" % self.made
         directory = rng.choice(self.directories)
@@ -232,7 +239,8 @@ class Writer:
 
     def act(self):
         rng, path = self.rng, self.new_path()
-        what = rng.choice(["file"] * 4 + ["directory"] * 2 + ["old directory", "slash", "symlink", "hard", "hard", "fifo", "device",
+        what = rng.choice(["file"] * 4 + ["directory"] * 2
+                          + ["old directory", "slash", "symlink", "hard", "hard", "fifo", "device",
                                                            "contiguous", "again", "sparse", "sparse", "twice told"])
         ascii_only = all(c < 128 for c in path)
         if what == "file" or (what in ("hard", "again") and not self.files):
@@ -288,8 +296,10 @@ def by_python(rng, prefix):
         for i in range(rng.randrange(1, 12)):
             name = f"{prefix}/" + rng.choice(["f", "d" * 60 + "/" + "e" * 70, "\u00e4", "\udcff"]) + str(i)
             info = tarfile.TarInfo(name)
-            info.type = rng.choice([tarfile.REGTYPE, tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE])
-            info.mode, info.uid, info.gid = rng.choice([0o644, 0o6755, 0o1700]), rng.choice([0, 2097151]), rng.choice([0, 7])
+            info.type = rng.choice([tarfile.REGTYPE, tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE,
+                                    tarfile.FIFOTYPE])
+            info.mode = rng.choice([0o644, 0o6755, 0o1700])
+            info.uid, info.gid = rng.choice([0, 2097151]), rng.choice([0, 7])
             info.mtime = rng.choice([0, 1700000000] + ([0.5, -1.5] if form == tarfile.PAX_FORMAT else []))
             if form != tarfile.USTAR_FORMAT and rng.random() < 0.3:
                 info.uid, info.mtime = 4000000000, rng.choice([-5, 9000000000])
@@ -306,10 +316,12 @@ def by_python(rng, prefix):
 def by_gnu_tar(rng, prefix, directory):
     """Of a tree in `directory`, which is made here."""
     tree = f"{directory}/{prefix}"
-    script = ["set -e", "umask 022", f"mkdir -p {tree}/d/e", f"cd {tree}", "printf abc > f", "ln f hard", "ln -s f soft",
+    script = ["set -e", "umask 022", f"mkdir -p {tree}/d/e", f"cd {tree}", "printf abc > f", "ln f hard",
+              "ln -s f soft",
               "mkfifo d/fifo", "mknod d/null c 1 3", f"truncate -s {rng.choice([100000, 1 << 20])} d/sparse",
               f"printf tail | dd of=d/sparse bs=1 seek={rng.choice([0, 4096, 90000])} conv=notrunc status=none",
-              f"chown {rng.choice([0, 70000])}:{rng.choice([0, 9])} f", f"chmod {rng.choice(['4755', '600', '2711'])} f",
+              f"chown {rng.choice([0, 70000])}:{rng.choice([0, 9])} f",
+              f"chmod {rng.choice(['4755', '600', '2711'])} f",
               "python3 -c \"import os; os.setxattr('f', 'user.a', b'1'); os.setxattr('d', 'trusted.b', b'2')\"",
               f"printf long > d/e/{'l' * 200}", f"ln -s {'t' * 150} d/e/far"]
     form = rng.choice(["oldgnu", "gnu", "pax", "pax"])

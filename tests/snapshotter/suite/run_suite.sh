@@ -12,7 +12,8 @@ skip() {
 command -v go > /dev/null || skip 'needs Debian package golang-go'
 [ -d /usr/share/gocode/src/github.com/containerd/containerd/snapshots/testsuite ] ||
   skip 'needs Debian package golang-github-containerd-containerd-dev'
-[ -d /usr/share/gocode/src/gotest.tools/assert ] || skip 'needs Debian package golang-github-gotestyourself-gotest.tools-dev'
+[ -d /usr/share/gocode/src/gotest.tools/assert ] ||
+  skip 'needs Debian package golang-github-gotestyourself-gotest.tools-dev'
 
 # Debian has gotest.tools version 3 without the /v3 that its users import.
 mkdir -p "$build" && build=$(cd "$build" && pwd)
@@ -26,7 +27,9 @@ TMPDIR=$(mktemp -d /tmp/ls.XXXXXX)
 export TMPDIR LOCKET_SNAPSHOTTER=$binary
 clean() {
   local mount
-  for mount in $(awk -v dir="$TMPDIR/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r); do umount -l "$mount"; done
+  for mount in $(awk -v dir="$TMPDIR/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
+    umount -l "$mount"
+  done
   rm -rf "$TMPDIR"
 }
 trap clean EXIT

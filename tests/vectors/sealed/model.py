@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""model.py make SEAL_LAYER | check: docs/formats/{sealed-layer,key-packet}.md once more, in Python, sharing no code with
-locket. `make` (SEAL_LAYER is bench's seal-layer) writes encrypted.blob, encrypted.json, compressed.blob and compressed.json; `check`
-computes everything in this directory again and fails if anything differs. Keys here are public: they protect nothing."""
+"""model.py make SEAL_LAYER | check: docs/formats/{sealed-layer,key-packet}.md once more, in Python, sharing no code
+with locket. `make` (SEAL_LAYER is bench's seal-layer) writes encrypted.blob, encrypted.json, compressed.blob and
+compressed.json; `check` computes everything in this directory again and fails if anything differs. Keys here are
+public: they protect nothing."""
 import base64
 import gzip
 import hashlib
@@ -43,9 +44,9 @@ def uuid(data):
 
 
 def superblock(salt, blocks):
-    return (b"verity\0\0" + (1).to_bytes(4, "little") * 2 + uuid(labelled("locket.verity.uuid.v1", salt)) + b"sha256".ljust(32, b"\0") +
-            BLOCK.to_bytes(4, "little") * 2 + blocks.to_bytes(8, "little") + len(salt).to_bytes(2, "little") + bytes(6) +
-            salt).ljust(BLOCK, b"\0")
+    return (b"verity\0\0" + (1).to_bytes(4, "little") * 2 + uuid(labelled("locket.verity.uuid.v1", salt))
+            + b"sha256".ljust(32, b"\0") + BLOCK.to_bytes(4, "little") * 2 + blocks.to_bytes(8, "little")
+            + len(salt).to_bytes(2, "little") + bytes(6) + salt).ljust(BLOCK, b"\0")
 
 
 def tree(salt, data):
@@ -75,16 +76,19 @@ def crypt(data, encrypt):
 
 
 def annotation(root, data_size):
-    payload = json.dumps({"version": 1, "cipher": "aes-xts-plain64", "sector_size": BLOCK, "key": base64.b64encode(KEY).decode(),
+    payload = json.dumps({"version": 1, "cipher": "aes-xts-plain64", "sector_size": BLOCK,
+                          "key": base64.b64encode(KEY).decode(),
                           "root_hash": root.hex(), "salt": SALT.hex(), "data_size": data_size}, separators=(",", ":"))
     packet = {"version": "0.1.0", "provider": "kbs", "kid": KID,
               "wrapped_data": base64.b64encode(AESGCM(KEK).encrypt(NONCE, payload.encode(), None)).decode(),
-              "iv": base64.b64encode(NONCE).decode(), "wrap_type": "A256GCM", "provider_settings": {}, "annotations": {}}
+              "iv": base64.b64encode(NONCE).decode(), "wrap_type": "A256GCM", "provider_settings": {},
+              "annotations": {}}
     return base64.b64encode(json.dumps(packet, separators=(",", ":")).encode()).decode()
 
 
 def described(blob, root, salt, data_size, more):
-    return {"blob_digest": digest(blob), "blob_size": len(blob), "data_size": data_size, "root_hash": root.hex(), "salt": salt.hex(), **more}
+    return {"blob_digest": digest(blob), "blob_size": len(blob), "data_size": data_size, "root_hash": root.hex(),
+            "salt": salt.hex(), **more}
 
 
 def encrypted_from(image):
