@@ -8,7 +8,8 @@
 
 namespace locket::guest_mounter {
 
-// Keys from files, for debugging by hand. kNotFound: none was given for the ID.
+// Keys from files, for debugging by hand. A file is read when its key is fetched.
+// kNotFound: no file was given for the ID. kInvalidArgument: the file does not have 32 bytes.
 class FileKeySource final : public KeySource {
  public:
   explicit FileKeySource(std::map<std::string, std::filesystem::path> files)

@@ -1,9 +1,6 @@
 #include "guest-mounter/image_opener.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -11,13 +8,13 @@
 
 #include "base/encoding.h"
 #include "guest-mounter/overlay.h"
+#include "guest-mounter/root_attributes.h"
 #include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 namespace {
 
-constexpr size_t kMaxXattrBytes = 65536;  // of names, and of one value (xattr(7))
-constexpr size_t kSerialDigits = 32;      // docs/formats/guest-channels.md
+constexpr size_t kSerialDigits = 32;  // docs/formats/guest-channels.md
 
 std::string PoolKey(const AcceptedLayer& layer) {
   const auto& identity = layer.info.identity;
@@ -75,40 +72,6 @@ class LayerKeys {
 Status MakeDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0) return Ok();
   return Error::FromErrno(errno, "make directory '" + path + "'");
-}
-
-Status CopyXattrs(const std::string& from, const std::string& to) {
-  std::vector<char> names(kMaxXattrBytes);
-  std::vector<char> value(kMaxXattrBytes);
-  const ssize_t size = ::listxattr(from.c_str(), names.data(), names.size());
-  for (ssize_t at = 0; at < size;) {
-    const std::string name = names.data() + at;
-    at += static_cast<ssize_t>(name.size()) + 1;
-    if (name.starts_with("trusted.overlay.")) continue;
-    const ssize_t length = ::getxattr(from.c_str(), name.c_str(), value.data(), value.size());
-    if (length < 0) return Error::FromErrno(errno, "read '" + name + "' of '" + from + "'");
-    // A tmpfs before Linux 6.6 has no user.*: not worth failing for.
-    if (::setxattr(to.c_str(), name.c_str(), value.data(), static_cast<size_t>(length), 0) != 0 &&
-        errno != EOPNOTSUPP) {
-      return Error::FromErrno(errno, "set '" + name + "' of '" + to + "'");
-    }
-  }
-  return Ok();
-}
-
-// A root directory shows the attributes of its upper side, which are to be those that the image
-// gives it.
-Status CopyAttributes(const std::string& from, const std::string& to) {
-  LOCKET_TRY(CopyXattrs(from, to));
-  struct stat status {};
-  if (::stat(from.c_str(), &status) != 0) return Error::FromErrno(errno, "stat '" + from + "'");
-  const timespec times[] = {status.st_atim, status.st_mtim};
-  if (::chown(to.c_str(), status.st_uid, status.st_gid) != 0 ||
-      ::chmod(to.c_str(), status.st_mode & 07777) != 0 ||
-      ::utimensat(AT_FDCWD, to.c_str(), times, 0) != 0) {
-    return Error::FromErrno(errno, "give '" + to + "' the attributes of '" + from + "'");
-  }
-  return Ok();
 }
 
 std::string PathOf(const WritableLayer& writable) {
@@ -198,7 +161,7 @@ Result<std::unique_ptr<OpenImage>> ImageOpener::Stack(AcceptedImage image, Layer
   const std::string top = PathOf(writable);
   LOCKET_TRY(MakeDirectory(top + "/upper"));
   LOCKET_TRY(MakeDirectory(top + "/work"));
-  LOCKET_TRY(CopyAttributes(layers.back()->path(), top + "/upper"));
+  LOCKET_TRY(CopyRootAttributes(layers.back()->path(), top + "/upper"));
   std::vector<std::string> names;
   for (const auto& layer : layers) {
     names.push_back(std::filesystem::path(layer->path()).filename().string());

@@ -1,4 +1,5 @@
-// Where key encryption keys come from: a broker that believes this guest.
+// Where key encryption keys come from. In a guest that is a broker, which gives a key to a guest
+// whose attestation report it accepts (guest-agent: KbsKeySource); for locket-mounter it is files.
 #pragma once
 
 #include "base/result.h"
@@ -11,8 +12,11 @@ class KeySource {
  public:
   virtual ~KeySource() = default;
 
-  // kPermissionDenied: the broker refuses, its reason stands in the message. kUnavailable: it could
-  // not be reached.
+  // Returns the key that wraps the layer keys of packets with `id`. It may take as long as a broker
+  // does, and is asked again each time: an image's keys are not kept after it is open. Called by
+  // one thread at a time. kPermissionDenied: the broker refuses, and the message has its reason;
+  // the release policy or the guest has to change. kUnavailable: the broker was not reached, and
+  // may be later.
   virtual Result<Secret> FetchKek(const image::ResourceId& id) = 0;
 };
 

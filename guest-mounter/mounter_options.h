@@ -1,4 +1,5 @@
-// The command line of locket-mounter.
+// The command line of locket-mounter, a tool for somebody with a shell in a guest: it opens one
+// image as the agent would, without an agent, a policy or a broker.
 #pragma once
 
 #include <filesystem>
@@ -11,10 +12,16 @@
 namespace locket::guest_mounter {
 
 struct MounterOptions {
+  // Files with the image's manifest and config, byte for byte as the registry has them. Their
+  // digests are the policy: there is nobody else whose word would count.
   std::filesystem::path manifest{};
   std::filesystem::path config{};
+  // For mount points. Made if it is absent; another mounter or agent must not use it.
   std::filesystem::path directory = "/run/locket-mounter";
-  std::map<std::string, std::filesystem::path> keys{};  // by key ID
+  // Files of 32 raw bytes, by the key's ID in its normal form (image::ResourceId::ToText).
+  std::map<std::string, std::filesystem::path> keys{};
+  // --help and --version end the parsing: what comes after them is not looked at, and the paths
+  // above may be empty.
   bool help = false;
   bool version = false;
 };
@@ -32,7 +39,10 @@ inline constexpr char kMounterHelp[] =
     "  --directory DIR   where to mount (default /run/locket-mounter)\n"
     "  --help, --version\n";
 
-// kInvalidArgument: an unknown option, a missing value, or no manifest and config.
+// Returns the options of `arguments`, which leave out the program's name. An option that comes
+// twice has its last value; a key with another ID is one more key. No file is opened here.
+// kInvalidArgument: an unknown option, a missing value, a key ID that is malformed, or no
+// --manifest or --config. The message is for the terminal.
 Result<MounterOptions> ParseMounterOptions(const std::vector<std::string>& arguments);
 
 }  // namespace locket::guest_mounter

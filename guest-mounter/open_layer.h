@@ -1,4 +1,10 @@
-// One sealed layer as a mounted file system: dm-verity, dm-crypt if it is encrypted, EROFS.
+// One sealed layer as a mounted file system. From the disk up:
+//   disk        the blob, found by its serial number, read by the host's leave
+//   NAME-verity dm-verity: fails reads of bytes that are not those of the root hash
+//   NAME-crypt  dm-crypt, if the layer is encrypted
+//   EROFS       read-only and nodev, mounted at DIRECTORY/NAME
+// All tables are made from the accepted manifest and an authenticated key packet. No byte of the
+// disk says how to read it.
 #pragma once
 
 #include <chrono>
@@ -17,7 +23,8 @@
 
 namespace locket::guest_mounter {
 
-// What the guest's kernel and clock do for us; each outlives all that is opened through it.
+// The guest's kernel and clock, or fakes of them in tests. Each outlives all that is opened through
+// it.
 struct Seams {
   device::DmControl& dm;
   device::MountControl& mounts;
@@ -32,19 +39,26 @@ struct LayerPlace {
   std::chrono::milliseconds device_timeout;
 };
 
+// A layer that is open. Its destruction unmounts it and removes its devices, the top one first;
+// what is in use then goes with its last user.
 class OpenLayer {
  public:
-  // `key` is present exactly if the layer is encrypted. Waits for the disk, and for another with
-  // the serial if that one leaves or fails while it is opened, until `device_timeout` is over.
-  // kDataLoss: the message says "dm-verity found corrupted data". On failure nothing is left
-  // behind.
+  // Returns the open layer. `key` is present exactly if the layer is encrypted, and is not needed
+  // afterwards. Waits for a disk with the serial until `device_timeout` is over. A disk may leave
+  // while it is opened, because the host takes it out or gives its serial to another: what that
+  // disk failed at is forgotten, and the next disk is waited for. On failure nothing is left
+  // behind. kDeadlineExceeded: no disk came. kDataLoss: the disk has another size than the blob, or
+  // dm-verity found corrupted data; neither is tried again. Other errors are those of the kernel's
+  // calls on a disk that is there.
   static Result<OpenLayer> Open(const Seams& seams, const AcceptedLayer& layer, const Secret* key,
                                 const LayerPlace& place);
 
+  // Returns where it is mounted: DIRECTORY/NAME.
   const std::string& path() const { return mount_.target(); }
 
-  // kDataLoss once any read of this layer has failed its check. kInternal: the kernel's word on it
-  // is one we do not know.
+  // Asks the kernel whether a read of this layer has failed its check since it was opened; this
+  // reads nothing itself. kDataLoss: one has. kInternal: the kernel's answer is none that we know.
+  // Thread-safe.
   Status CheckIntact() const;
 
  private:

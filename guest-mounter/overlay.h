@@ -21,9 +21,15 @@ struct OverlayPlace {
   std::filesystem::path target;
 };
 
-// The mount. Pure. What a layer says in trusted.overlay.* about other places of the image is not
-// followed, and no device opens under `target`, as long as nobody binds it elsewhere without nodev:
-// crun 1.8 does.
+// Returns the mount for these directories; mounts nothing. The caller has checked that there are at
+// most kMaxLowerLayers different names.
+//
+// Overlayfs features that Debian's kernels have on are named and off: what a layer says in
+// trusted.overlay.* about other places of the image is not followed (redirect_dir, metacopy).
+// No device opens under `target`, because it is nodev. That holds for the guest's own processes:
+// crun binds the root directory over itself and remounts that bind with its own flags, so a
+// container's root directory is not nodev. There the agent's device_guard.h has to keep devices
+// closed.
 device::MountSpec OverlayMount(const OverlayPlace& place);
 
 }  // namespace locket::guest_mounter

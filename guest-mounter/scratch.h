@@ -26,20 +26,31 @@ inline constexpr uint64_t kMaxScratchBytes = uint64_t{1} << 40;  // what the tag
 using MakeFileSystem = std::function<Status(const std::string& device)>;
 
 struct ScratchOptions {
-  std::filesystem::path directory;       // made and mounted on; its parent exists or is made
-  std::string tag_device = "/dev/ram0";  // zeroed memory, given pages as it is written
+  // Where it is mounted. Made, so it must not exist; its parent exists or is made.
+  std::filesystem::path directory;
+  // For the tag of every sector: zeroed memory, which takes pages as it is written. It holds 1 byte
+  // for 128 of the disk.
+  std::string tag_device = "/dev/ram0";
+  // How long Open waits for the disk.
   std::chrono::milliseconds device_timeout = std::chrono::seconds(15);
 };
 
-// Files on it read as they were written, or fail with an input/output error. Nothing on it is to
-// outlive the guest, so nothing is ever flushed to the host's disk.
+// The scratch, mounted. Files on it read as they were written, or fail with an input/output error.
+// Nothing on it is to outlive the guest, so nothing is ever flushed to the host's disk.
+//
+// The agent opens it once, before the first container, and keeps it until the guest ends; images
+// (image_opener.h) and volumes keep their directories in it. Its destruction unmounts it, and its
+// key is gone.
 class Scratch {
  public:
-  // Waits for the disk. Once a boot: the tag device must be empty. kInvalidArgument: the disk is
-  // too small or too large. On failure nothing is left behind.
+  // Returns the scratch. `make` makes the file system on the encrypted device. Once a boot: the tag
+  // device must be empty. On failure nothing is left behind but used tags, so a second try needs a
+  // new boot. kDeadlineExceeded: no disk came. kInvalidArgument: the disk has less than
+  // kMinScratchBytes or more than kMaxScratchBytes.
   static Result<std::unique_ptr<Scratch>> Open(const Seams& seams, const MakeFileSystem& make,
                                                const ScratchOptions& options);
 
+  // Returns ScratchOptions::directory.
   const std::string& path() const { return mount_.target(); }
 
   Scratch(device::MappedDevice integrity, device::MappedDevice crypt, device::Mounted mount)

@@ -1,16 +1,10 @@
-#include "guest-mounter/image_opener.h"
-
+// What an opener makes of an image, and what it leaves.
 #include <gmock/gmock.h>
 
 #include <algorithm>
 
-#include "base/file.h"
-#include "device/fake_block_devices.h"
-#include "device/fake_dm_control.h"
-#include "device/fake_mount_control.h"
-#include "guest-mounter/fake_key_source.h"
 #include "guest-mounter/overlay.h"
-#include "tests/guest-mounter/test_image.h"
+#include "tests/guest-mounter/image_opener_fixture.h"
 
 namespace locket::guest_mounter {
 namespace {
@@ -20,52 +14,8 @@ using ::testing::Each;
 using ::testing::EndsWith;
 using ::testing::Field;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Ne;
 using ::testing::StartsWith;
-
-// A machine of fakes with two layers' disks in it: 1 is verify-only, 2 is encrypted.
-class ImageOpenerTest : public ::testing::Test {
- protected:
-  ImageOpenerTest() {
-    for (const auto& layer : {plain_, encrypted_}) Plug(layer);
-    keys_.Put(image::ResourceId::FromText(kTestKeyId).value(), kek_);
-    disks_.OnAwait([this](std::chrono::milliseconds at_most) { clock_.Advance(at_most); });
-  }
-
-  void Plug(const image::Descriptor& layer) {
-    disks_.Plug(layer.digest.Hex().substr(0, 32),
-                {.path = "/dev/sd-" + layer.digest.Hex().substr(0, 4), .size_bytes = layer.size});
-  }
-
-  ImageOpener Opener(initdata::GuestPolicy policy, bool with_keys = true) {
-    return ImageOpener({.dm = dm_, .mounts = mounts_, .disks = disks_, .clock = clock_},
-                       std::move(policy), with_keys ? &keys_ : nullptr,
-                       {.directory = directory_.path() / "layers"});
-  }
-
-  static OpenRequest Request(const TestImage& image) {
-    return {.manifest = image.manifest, .config = image.config};
-  }
-
-  bool NothingIsLeft() {
-    std::error_code error;
-    const auto layers = directory_.path() / "layers";
-    return dm_.devices().empty() && mounts_.mounts().empty() &&
-           (!std::filesystem::exists(layers) || std::filesystem::is_empty(layers, error));
-  }
-
-  const std::vector<std::byte> kek_ = TestKek();
-  const image::Descriptor plain_ = TestLayer(1);
-  const image::Descriptor encrypted_ = TestLayer(2, &kek_);
-  const TestImage image_ = MakeTestImage({plain_, encrypted_});
-  device::FakeDmControl dm_;
-  device::FakeMountControl mounts_;
-  device::FakeBlockDevices disks_;
-  FakeClock clock_;
-  FakeKeySource keys_;
-  TempDir directory_ = std::move(TempDir::Create(::testing::TempDir(), "opener").value());
-};
 
 TEST_F(ImageOpenerTest, StacksVerityUnderCryptUnderErofsUnderOverlay) {
   ImageOpener opener = Opener(Pinning({image_}));
@@ -180,74 +130,6 @@ TEST_F(ImageOpenerTest, WithoutABrokerEncryptedLayersAreRefused) {
   EXPECT_THAT(open.error().message(), EndsWith("it is encrypted and initdata names no [broker]"));
 }
 
-TEST_F(ImageOpenerTest, ADiskOfAnotherSizeIsRefused) {
-  disks_.Plug(plain_.digest.Hex().substr(0, 32), {.path = "/dev/sdx", .size_bytes = 4096});
-  ImageOpener opener = Opener(Pinning({image_}));
-  const auto open = opener.Open(Request(image_));
-  ASSERT_FALSE(open.ok());
-  EXPECT_THAT(open.error().message(), HasSubstr("disk has 4096 bytes, layer has "));
-  EXPECT_TRUE(NothingIsLeft());
-}
-
-TEST_F(ImageOpenerTest, ADiskThatLeavesWhileItIsOpenedIsLetGoForTheOneThatComes) {
-  const std::string serial = plain_.digest.Hex().substr(0, 32);
-  const TestImage one = MakeTestImage({plain_});
-  for (const bool at_mount : {false, true}) {
-    if (at_mount) {
-      mounts_.FailCall(1);
-    } else {
-      dm_.FailCall(1);
-    }
-    // The disk that is found first has left by the time that the kernel's answer is judged.
-    disks_.OnFound([&] { disks_.Unplug(serial); });
-    disks_.OnAwait([&](std::chrono::milliseconds at_most) {
-      clock_.Advance(at_most);
-      disks_.OnFound({});
-      disks_.Plug(serial, {.path = "/dev/sd-new", .size_bytes = plain_.size});
-    });
-    ImageOpener opener = Opener(Pinning({one}));
-    auto open = opener.Open(Request(one));
-    ASSERT_TRUE(open.ok()) << open.error().message();
-    EXPECT_THAT(dm_.devices().begin()->second.front().params, HasSubstr(" /dev/sd-new "));
-    open->reset();
-    EXPECT_TRUE(NothingIsLeft());
-  }
-}
-
-TEST_F(ImageOpenerTest, ADiskThatLeavesForGoodIsToldWithWhatItFailedAt) {
-  const TestImage one = MakeTestImage({plain_});
-  dm_.FailCall(1);
-  disks_.OnFound([&] { disks_.Unplug(plain_.digest.Hex().substr(0, 32)); });
-  ImageOpener opener = Opener(Pinning({one}));
-  const auto open = opener.Open(Request(one));
-  ASSERT_FALSE(open.ok());
-  EXPECT_EQ(open.error().message(), "layer " + plain_.digest.ToText() +
-                                        ": create mapped device 'l0-verity': injected; disk '" +
-                                        plain_.digest.Hex().substr(0, 32) +
-                                        "' has left or cannot be read");
-  EXPECT_TRUE(NothingIsLeft());
-}
-
-TEST_F(ImageOpenerTest, WhatFailsOnADiskThatIsThereIsNotTriedAgain) {
-  dm_.FailCall(1);
-  disks_.OnAwait([](std::chrono::milliseconds) { ADD_FAILURE() << "nothing to wait for"; });
-  ImageOpener opener = Opener(Pinning({image_}));
-  const auto open = opener.Open(Request(image_));
-  ASSERT_FALSE(open.ok());
-  EXPECT_THAT(open.error().message(), EndsWith("create mapped device 'l0-verity': injected"));
-}
-
-TEST_F(ImageOpenerTest, CorruptionIsNotTriedAgainEvenIfTheDiskLeaves) {
-  dm_.SetVerityStatus("C");
-  mounts_.FailCall(1);
-  disks_.OnFound([&] { disks_.Unplug(plain_.digest.Hex().substr(0, 32)); });
-  disks_.OnAwait([](std::chrono::milliseconds) { ADD_FAILURE() << "nothing to wait for"; });
-  ImageOpener opener = Opener(Pinning({image_}));
-  const auto open = opener.Open(Request(image_));
-  ASSERT_FALSE(open.ok());
-  EXPECT_EQ(open.error().code(), ErrorCode::kDataLoss);
-}
-
 TEST_F(ImageOpenerTest, FiveHundredLayersFitAndOneMoreIsRefusedBeforeAnyDevice) {
   std::vector<image::Descriptor> layers;
   for (size_t i = 0; i < kMaxLowerLayers; ++i) {
@@ -272,60 +154,6 @@ TEST_F(ImageOpenerTest, FiveHundredLayersFitAndOneMoreIsRefusedBeforeAnyDevice) 
             "image " + more.digest().ToText() +
                 " has 501 different layers; overlayfs takes 500. Build it from fewer layers");
   EXPECT_TRUE(NothingIsLeft());
-}
-
-TEST_F(ImageOpenerTest, ADiskThatDoesNotComeIsWaitedForAndNamed) {
-  const auto absent = TestLayer(9);
-  const TestImage one = MakeTestImage({absent});
-  ImageOpener opener = Opener(Pinning({one}));
-  const auto open = opener.Open(Request(one));
-  ASSERT_FALSE(open.ok());
-  EXPECT_THAT(open.error().message(), AllOf(HasSubstr("layer " + absent.digest.ToText()),
-                                            HasSubstr("the host did not attach it")));
-}
-
-TEST_F(ImageOpenerTest, AMountThatFailsForCorruptionSaysSo) {
-  dm_.SetVerityStatus("C");
-  mounts_.FailCall(1);
-  ImageOpener opener = Opener(Pinning({image_}));
-  const auto open = opener.Open(Request(image_));
-  ASSERT_FALSE(open.ok());
-  EXPECT_EQ(open.error().code(), ErrorCode::kDataLoss);
-  EXPECT_EQ(open.error().message(),
-            "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
-  EXPECT_TRUE(NothingIsLeft());
-}
-
-TEST_F(ImageOpenerTest, CorruptionFoundLaterNamesTheLayer) {
-  ImageOpener opener = Opener(Pinning({image_}));
-  auto open = opener.Open(Request(image_));
-  ASSERT_TRUE(open.ok());
-  EXPECT_TRUE((*open)->CheckIntact().ok());
-  for (const char* status : {"C", "C -", "C 0"}) {
-    dm_.SetVerityStatus(status);
-    const Status intact = (*open)->CheckIntact();
-    ASSERT_FALSE(intact.ok()) << status;
-    EXPECT_EQ(intact.error().code(), ErrorCode::kDataLoss);
-    EXPECT_EQ(intact.error().message(),
-              "layer " + plain_.digest.ToText() + ": dm-verity found corrupted data");
-  }
-}
-
-TEST_F(ImageOpenerTest, OnlyAFirstWordOfVIsIntact) {
-  ImageOpener opener = Opener(Pinning({image_}));
-  auto open = opener.Open(Request(image_));
-  ASSERT_TRUE(open.ok());
-  for (const char* status : {"V", "V -", "V 0"}) {  // Linux up to 6.12, and after it
-    dm_.SetVerityStatus(status);
-    EXPECT_TRUE((*open)->CheckIntact().ok()) << status;
-  }
-  for (const char* status : {"", "Valid", "v", " V", "0 V"}) {
-    dm_.SetVerityStatus(status);
-    const Status intact = (*open)->CheckIntact();
-    ASSERT_FALSE(intact.ok()) << status;
-    EXPECT_EQ(intact.error().code(), ErrorCode::kInternal);
-    EXPECT_THAT(intact.error().message(), HasSubstr("neither V nor C"));
-  }
 }
 
 TEST_F(ImageOpenerTest, WhatIsWrittenGoesToTheScratchIfThereIsOne) {
