@@ -137,10 +137,11 @@ void PortRelay::ReadCaller(uint32_t number, Stream& stream) {
     if (!Send(data).ok()) break;
   }
   std::unique_lock lock(mutex_);
-  const bool tell_host = stream.state != Stream::State::kClosed;
   stream.state = Stream::State::kClosed;
+  const bool has_host = ended_.empty();
   lock.unlock();
-  if (tell_host) (void)Send({.type = RelayType::kClose, .stream = number});
+  // Each side closes a stream once, whichever side is the first: the host waits for ours.
+  if (has_host) (void)Send({.type = RelayType::kClose, .stream = number});
   ::shutdown(stream.ours.get(), SHUT_RDWR);  // the caller sees the end
   lock.lock();
   stream.finished = true;

@@ -148,7 +148,7 @@ Status Relay::Open(uint32_t number, const std::string& address) {
 
 void Relay::Data(uint32_t number, const std::string& payload) {
   const auto found = streams_.find(number);
-  // Data may be under way while our CLOSE is; it is nobody's then.
+  // The guest may have sent data before it read our CLOSE. Nobody wants that data.
   if (found == streams_.end() || found->second->socket < 0) return;
   const int socket = found->second->socket;
   if (!SendAll(socket, payload).ok()) ::shutdown(socket, SHUT_RDWR);
@@ -157,15 +157,13 @@ void Relay::Data(uint32_t number, const std::string& payload) {
 void Relay::GuestClose(uint32_t number) {
   const auto found = streams_.find(number);
   if (found == streams_.end()) return;
-  found->second->guest_closed = true;
   if (found->second->socket >= 0) ::shutdown(found->second->socket, SHUT_RDWR);
 }
 
-// Forgets streams that both sides have closed.
+// Forgets the streams whose CLOSE was sent, and closes their sockets. That does not wait for the
+// guest's CLOSE: a guest that owes it must not use up the streams.
 void Relay::Sweep() {
-  std::erase_if(streams_, [](const auto& entry) {
-    return entry.second->guest_closed && entry.second->finished;
-  });
+  std::erase_if(streams_, [](const auto& entry) { return entry.second->finished.load(); });
 }
 
 void Relay::Pump(uint32_t number, const std::string& address, Stream& stream) {

@@ -20,7 +20,9 @@ namespace locket::runtime_shim {
 
 // Serves `port` on threads of its own until the port ends, the guest breaks the protocol (logged),
 // or the object dies. Guest data goes to a connection on the port's one reading thread, so a peer
-// that stops reading holds all streams up for at most 30 s, and then loses its stream.
+// that stops reading holds all streams up for at most 30 s, and then loses its stream. A stream
+// that ended, by either side or because nothing answered at its address, is forgotten with its
+// socket at the guest's next frame at the latest.
 class Relay {
  public:
   // `allow`: "host:port", compared as text with what the guest asks for.
@@ -33,7 +35,6 @@ class Relay {
   struct Stream {
     std::atomic<int> socket = -1;  // owned by `owner`; set once it is connected
     UniqueFd owner;
-    bool guest_closed = false;           // reading thread only
     std::atomic<bool> finished = false;  // last act of `pump`
     std::jthread pump;
   };

@@ -19,6 +19,8 @@ crictl() {
   "$CRICTL" -c /dev/null -r "unix://$CONTAINERD" -i "unix://$CONTAINERD" -t 170s "$@" 2> >(grep -v level=warning >&2)
 }
 
+crictl pull "$image" > /dev/null
+
 # Both processors are taken, as they are on a full node.
 for i in 1 2; do start "busy$i" sh -c 'while :; do :; done'; done
 
@@ -44,10 +46,10 @@ make_container() {
 container_state() { crictl inspect "$1" | jq -r .status.state; }
 
 # Whatever one start leaves behind would be there STARTS times.
-held_by_the_shim() { find "/proc/$(shims)/fd" "/proc/$(shims)/task" -mindepth 1 -maxdepth 1 | wc -l; }
-held_by_the_vm() { find "/proc/$(vms)/fd" -mindepth 1 -maxdepth 1 | wc -l; }
+entries() { find "$1" -mindepth 1 -maxdepth 1 | wc -l; }
 held() {
-  echo "shim $(held_by_the_shim), VM $(held_by_the_vm), mounts $(grep -c "$RUN/" /proc/self/mountinfo)," \
+  echo "shim $(entries "/proc/$(shims)/fd") descriptors, $(entries "/proc/$(shims)/task") threads," \
+    "VM $(entries "/proc/$(vms)/fd") descriptors, mounts $(grep -c "$RUN/" /proc/self/mountinfo)," \
     "files $(find "$RUN/shim" | wc -l)"
 }
 settles_at() { becomes "$1" 60 held; }

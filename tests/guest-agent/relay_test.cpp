@@ -84,6 +84,14 @@ TEST_F(RelayTest, TheHostsEndReachesTheCallerAfterItsData) {
   EXPECT_EQ(::read(socket.get(), &more, 1), 0);
 }
 
+TEST_F(RelayTest, AnswersTheHostsCloseWithItsOwnOnce) {
+  const UniqueFd first = Connected("broker:8443");
+  Send({.type = RelayType::kClose, .stream = stream_});
+  EXPECT_EQ(Next(), (RelayFrame{.type = RelayType::kClose, .stream = stream_}));
+  const UniqueFd second = Connected("broker:8443");
+  EXPECT_TRUE(second.valid()) << "OPEN is the next frame after one CLOSE";
+}
+
 TEST_F(RelayTest, ARefusalCarriesTheHostsReason) {
   std::thread host([&] {
     Send({.type = RelayType::kClose, .stream = Next().stream, .payload = "not in relay.allow"});

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -56,6 +57,16 @@ class RelayTest : public ::testing::Test {
     EXPECT_EQ(Hear(), (RelayFrame{.type = RelayType::kOpened, .stream = number}));
     return peer;
   }
+  void ExpectRefused(uint32_t number) {
+    Say(RelayType::kOpen, number, "127.0.0.1:1");
+    EXPECT_EQ(Hear(), (RelayFrame{.type = RelayType::kClose,
+                                  .stream = number,
+                                  .payload = "relay: 127.0.0.1:1 is not in relay.allow"}));
+  }
+  static size_t OpenFiles() {
+    const std::filesystem::directory_iterator entries("/proc/self/fd");
+    return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+  }
   static std::string ReadSome(int fd, size_t bytes) {
     std::string text(bytes, '\0');
     EXPECT_TRUE(ReadFull(fd, std::as_writable_bytes(std::span(text))).ok());
@@ -84,10 +95,7 @@ TEST_F(RelayTest, BytesGoBothWaysAndStreamsStayApart) {
 }
 
 TEST_F(RelayTest, OnlyAllowedAddressesAreOpened) {
-  Say(RelayType::kOpen, 7, "127.0.0.1:1");
-  EXPECT_EQ(Hear(), (RelayFrame{.type = RelayType::kClose,
-                                .stream = 7,
-                                .payload = "relay: 127.0.0.1:1 is not in relay.allow"}));
+  ExpectRefused(7);
   EXPECT_TRUE(OpenStream(8).valid()) << "the channel goes on";
 }
 
@@ -126,6 +134,30 @@ TEST_F(RelayTest, ThereAreAtMostSixteenStreamsAndClosedOnesMakeRoom) {
   for (uint32_t number = 100;; ++number) {
     Say(RelayType::kOpen, number, address_);
     if (Hear().type == RelayType::kOpened) break;
+  }
+}
+
+// A broker that closes its connections first, over the life of a pod with many containers.
+TEST_F(RelayTest, StreamsThatThePeerEndedHoldNeitherRoomNorSockets) {
+  const size_t before = OpenFiles();
+  for (const bool guest_answers : {true, false}) {
+    for (uint32_t i = 1; i <= 3 * rpc::kMaxRelayStreams; ++i) {
+      const uint32_t number = i + (guest_answers ? 0 : 1000);
+      OpenStream(number).reset();
+      EXPECT_EQ(Hear(), (RelayFrame{.type = RelayType::kClose, .stream = number}));
+      if (guest_answers) Say(RelayType::kClose, number);
+    }
+  }
+  // The last stream's thread may be a moment from its end; a frame after that forgets the stream.
+  for (uint32_t number = 5000; OpenFiles() != before; ++number) ExpectRefused(number);
+}
+
+// A broker that is away for a while.
+TEST_F(RelayTest, ConnectionsThatFailedHoldNoRoom) {
+  listener_.reset();
+  for (uint32_t number = 1; number <= 3 * rpc::kMaxRelayStreams; ++number) {
+    Say(RelayType::kOpen, number, address_);
+    EXPECT_THAT(Hear().payload, HasSubstr("Connection refused"));
   }
 }
 
