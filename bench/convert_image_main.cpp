@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "image/local/local_image.h"
-#include "snapshotter/converter.h"
+#include "snapshotter/convert/converter.h"
 
 namespace {
 

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/cache_client.h"
-#include "snapshotter/cache_service.h"
-#include "snapshotter/snapshots_service.h"
+#include "snapshotter/service/cache_service.h"
+#include "snapshotter/service/snapshots_service.h"
 #include "tests/cli/cli_harness.h"
-#include "tests/snapshotter/sealed_fixture.h"
+#include "tests/snapshotter/snapshots/sealed_fixture.h"
 
 namespace locket::cli {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "image/oci/media_type.h"
 #include "image/sealed/sealed_image.h"
-#include "snapshotter/snapshots.h"
+#include "snapshotter/snapshots/snapshots.h"
 
 namespace locket::snapshotter {
 
