@@ -1,5 +1,5 @@
-// A socket that clients connect to, from before there is a server behind it: who connects while
-// that still gets ready waits in the socket's queue instead of being refused.
+// A socket that listens from before its server is ready. A client that connects meanwhile waits in
+// the socket's queue instead of being refused.
 #pragma once
 
 #include <sys/types.h>
@@ -13,17 +13,21 @@
 
 namespace locket {
 
+// Movable. A server takes descriptors from fd() by accept(2) and outlives neither the object nor
+// the socket's file.
 class Listener {
  public:
-  // A unix socket. One nobody listens on is replaced. kFailedPrecondition: somebody does, or there
-  // is a file that is no socket.
+  // Listens on a unix socket at `path` of permissions `mode`. A socket that a dead server left is
+  // replaced. kInvalidArgument: the path is longer than 107 bytes. kFailedPrecondition: somebody
+  // listens there, or the file is not a socket; it is left alone.
   static Result<Listener> Listen(const std::filesystem::path& path, mode_t mode = 0600);
 
-  // TCP, at an address in numbers: "127.0.0.1" or "::1". Port 0: any; see port().
+  // Listens on TCP at `host`, an address in numbers: "127.0.0.1" or "::1". Port 0 stands for any
+  // free port; port() says which it became.
   static Result<Listener> ListenTcp(const std::string& host, uint16_t port);
 
-  // One that systemd opened for us and keeps over our restarts (sd_listen_fds(3)).
-  // kInvalidArgument: `fd` is no listening unix stream socket.
+  // Takes over a socket that systemd opened and keeps while we restart (sd_listen_fds(3)).
+  // kInvalidArgument: `fd` is not a listening unix stream socket.
   static Result<Listener> Inherit(UniqueFd fd);
 
   Listener(Listener&&) noexcept = default;

@@ -1,6 +1,10 @@
-// The log front end. One line an event on stderr: time, level, message, key=value fields. Levels:
-// error: a request failed; warning: we carried on and say how; info: a rare change of state an
-// operator wants; debug: the rest. A Secret has no way in.
+// The log front end: one line for each event on standard error, with time, level, message and
+// key=value fields (docs/decisions/0001-log-front-end.md).
+//
+// Levels: error, a request failed; warning, we carried on, and the message says how; info, a rare
+// change of state that an operator wants to know; debug, everything else. The folder that decides
+// what happens next logs a failure, once; libraries return it. A Secret has no conversion to text
+// and so cannot be logged.
 #pragma once
 
 #include <concepts>
@@ -16,6 +20,7 @@ namespace locket::log {
 enum class Level { kDebug, kInfo, kWarning, kError };
 enum class Format { kText, kJson };
 
+// A name and a value. `key` is a literal, or outlives the call that logs it.
 struct Field {
   Field(std::string_view k, std::string v) : key(k), value(std::move(v)) {}
   Field(std::string_view k, const char* v) : key(k), value(v) {}
@@ -28,20 +33,22 @@ struct Field {
   std::string value;
 };
 
-// Called once, by main, before other threads start. Without it: text, info and above, no name.
+// Sets the program's name, the least level that is written, and the form of the lines. For main,
+// before it starts other threads. Without a call: no name, info and above, text.
 void Init(std::string_view program, Level least, Format format);
 
-// "debug", "info", "warning" or "error".
+// From "debug", "info", "warning" or "error". kInvalidArgument: anything else.
 Result<Level> ParseLevel(std::string_view text);
 
-// "text" or "json".
+// From "text" or "json". kInvalidArgument: anything else.
 Result<Format> ParseFormat(std::string_view text);
 
 // One finished line without its line feed, as Init's format writes it. Exposed for tests.
 std::string FormatLine(Format format, std::string_view time, std::string_view program, Level level,
                        std::string_view message, std::initializer_list<Field> fields);
 
-// Thread-safe; lines never mix.
+// Write one line each, if its level is written. Thread-safe: a line is one write(2), so lines of
+// several threads never mix. A line that standard error does not take is lost.
 void Debug(std::string_view message, std::initializer_list<Field> fields = {});
 void Info(std::string_view message, std::initializer_list<Field> fields = {});
 void Warning(std::string_view message, std::initializer_list<Field> fields = {});

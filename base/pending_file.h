@@ -1,4 +1,4 @@
-// A file that gets its name only when it is whole.
+// A file that gets its name only when it is complete, so that nobody sees half of it.
 #pragma once
 
 #include <sys/types.h>
@@ -12,10 +12,15 @@
 
 namespace locket {
 
+// kPowerCut: the file is on disk before its name is, and the name before Commit returns. kNone: the
+// replacement is atomic for other processes, but a power cut may lose either.
 enum class Durability { kNone, kPowerCut };
 
-// Stands beside `path` under a name of its own, open for reading and writing by us alone, and takes
-// the place of whatever is at `path` on Commit. Gone if the object dies before that. One thread.
+// A temporary file in the directory of `path`, open for reading and writing, of mode 0600.
+//
+// Create makes it, the caller writes to fd(), and Commit renames it to `path`, over what is there.
+// If the object dies before Commit the temporary file is removed and `path` is as it was. A process
+// that is killed leaves the temporary file behind. For one thread.
 class PendingFile {
  public:
   static Result<PendingFile> Create(const std::filesystem::path& path);
@@ -28,8 +33,9 @@ class PendingFile {
 
   int fd() const { return fd_.get(); }
 
-  // At most once. With kPowerCut the file, its mode and its name are on disk afterwards. On failure
-  // `path` is as it was, or, if only its directory could not be synced, the new file.
+  // Gives the file its mode and its name; to be called at most once. On failure `path` is as it was
+  // and the temporary file goes with the object; if only the sync of the directory failed, `path`
+  // is the new file, which a power cut may still take.
   Status Commit(mode_t mode, Durability durability = Durability::kPowerCut);
 
  private:

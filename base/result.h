@@ -1,4 +1,11 @@
-// Result<T>: a value, or the reason there is none. The only way a function here reports failure.
+// Result<T>: a value, or the reason why there is none. Every function that can fail returns one;
+// nothing here throws. A result that is dropped is a compiler warning.
+//
+//   Result<UniqueFd> Open(const std::string& name) {
+//     LOCKET_TRY_ASSIGN(const auto path, PathOf(name));        // its error is returned as it is
+//     LOCKET_TRY(CheckPath(path).While("open '" + name + "'"));  // ... or with what we were doing
+//     return OpenFile(path, O_RDONLY);
+//   }
 #pragma once
 
 #include <cassert>
@@ -9,31 +16,36 @@
 
 namespace locket {
 
-// What the caller can *do* about it. Names follow gRPC so the RPC edge maps them one to one;
-// add a code only when some caller branches on it.
+// What the caller can do about a failure. The names are gRPC's, and rpc/status.h gives each its
+// number there. A code is added only when some caller branches on it.
 enum class ErrorCode {
-  kInvalidArgument,  // the request is wrong; repeating it is pointless
-  kNotFound,
-  kAlreadyExists,
-  kPermissionDenied,
-  kFailedPrecondition,  // right request, wrong state
-  kResourceExhausted,
-  kUnavailable,  // try again later
-  kDeadlineExceeded,
-  kDataLoss,  // stored or received bytes fail their check; never retry silently
-  kInternal,
-  kUnimplemented,  // this end does not know the request
-  kCancelled,      // given up on by whoever asked
+  kInvalidArgument,     // the request is wrong; repeating it is pointless
+  kNotFound,            // the thing that was named does not exist
+  kAlreadyExists,       // it exists, and the request was to make it
+  kPermissionDenied,    // a policy or the system forbids it; a person has to change that
+  kFailedPrecondition,  // the request is right, but not in the present state
+  kResourceExhausted,   // a limit, the disk or the memory; frees or raises come first
+  kUnavailable,         // try again later
+  kDeadlineExceeded,    // it may have happened all the same
+  kDataLoss,            // stored or received bytes fail their check; never retry silently
+  kInternal,            // a bug, or an answer that no code fits
+  kUnimplemented,       // this end does not know the request
+  kCancelled,           // the one who asked has given up
 };
 
+// A code for the program and a message for a person. The message goes from the outside in, one
+// clause for each layer that knew something: "open volume 'data': create device 'data-verity':
+// Invalid argument". It names its subject, and never holds a secret.
 class [[nodiscard]] Error {
  public:
   Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
 
-  // Reads no global state: pass the errno you saved straight after the call that failed.
+  // Makes the error of a system call: the code that goes best with `saved_errno`, and a message of
+  // `doing` and the system's words for it. Does not read errno: pass the value that you saved
+  // right after the call.
   static Error FromErrno(int saved_errno, std::string_view doing);
 
-  // Says what we were doing when `*this` happened: "open image 'x'" + ": " + message().
+  // Returns the error with "`doing`: " before its message. The code stays.
   Error While(std::string_view doing) && {
     return {code_, std::string(doing).append(": ").append(message_)};
   }
@@ -46,6 +58,8 @@ class [[nodiscard]] Error {
   std::string message_;
 };
 
+// Check ok() before value(), `*` and `->`, and before error(): each is a bug without its state, and
+// an assertion in a debug build.
 template <typename T>
 class [[nodiscard]] Result {
  public:
@@ -88,7 +102,8 @@ class [[nodiscard]] Result {
 };
 
 struct Unit {};
-using Status = Result<Unit>;  // success carries nothing
+// For functions that return nothing on success.
+using Status = Result<Unit>;
 inline Status Ok() { return Unit{}; }
 
 }  // namespace locket
@@ -96,13 +111,15 @@ inline Status Ok() { return Unit{}; }
 #define LOCKET_CONCAT_INNER(a, b) a##b
 #define LOCKET_CONCAT(a, b) LOCKET_CONCAT_INNER(a, b)
 
-// LOCKET_TRY(expr);           returns early with expr's error
+// LOCKET_TRY(expr); evaluates `expr` once, and returns its error from the calling function if it
+// has one.
 #define LOCKET_TRY(expr)                                                                     \
   do {                                                                                       \
     if (auto locket_try_ = (expr); !locket_try_.ok()) return std::move(locket_try_).error(); \
   } while (false)
 
-// LOCKET_TRY_ASSIGN(auto fd, Open(path));   likewise, else binds the value
+// LOCKET_TRY_ASSIGN(auto fd, Open(path)); does the same, else moves the value into the declaration.
+// It is two statements, so an `if` before it needs braces.
 #define LOCKET_TRY_ASSIGN(decl, expr) \
   LOCKET_TRY_ASSIGN_IMPL(LOCKET_CONCAT(locket_try_, __LINE__), decl, expr)
 #define LOCKET_TRY_ASSIGN_IMPL(tmp, decl, expr) \

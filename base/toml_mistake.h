@@ -1,4 +1,4 @@
-// What toml11 has against a document, in one line.
+// toml11's complaint about a document, in one line.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace locket {
 
-// From the text of its exception, which draws the place: "line 3: missing value after key-value
-// separator '='". At most some 200 bytes.
+// Returns the complaint from the text of toml11's exception, which draws the place over several
+// lines: "line 3: missing value after key-value separator '='". About 200 bytes at most.
 std::string TomlMistake(std::string_view what);
 
 }  // namespace locket

@@ -1,5 +1,12 @@
-// Configuration files: TOML whose keys are taken one by one, so that what nobody took is an error
-// that names it.
+// Configuration files in TOML. A reader takes the keys that it knows, one by one; a key that is
+// left at the end is an error that names it, so a misspelt key is found instead of ignored.
+//
+//   LOCKET_TRY_ASSIGN(TomlTable table, TomlTable::Parse(text));
+//   LOCKET_TRY(table.Take("threads", 1, 256, &config.threads));  // absent: the default stays
+//   LOCKET_TRY_ASSIGN(TomlTable tls, table.TakeTable("tls"));
+//   LOCKET_TRY(tls.Take("key", &config.key));
+//   LOCKET_TRY(tls.Finish());
+//   LOCKET_TRY(table.Finish());
 #pragma once
 
 #include <chrono>
@@ -17,20 +24,22 @@
 
 namespace locket {
 
-// kInvalidArgument, "key 'KEY': WHY".
+// Returns kInvalidArgument with the message "key 'KEY': WHY".
 Error WrongKey(std::string_view key, std::string_view why);
 
+// A table of the document, or one of its inner tables. Movable; for one thread.
 class TomlTable {
  public:
-  // kInvalidArgument: not TOML; one line, with the number of the document's.
+  // kInvalidArgument: the text is not TOML. The message is one line and has the number of the line.
   static Result<TomlTable> Parse(std::string_view text);
 
   TomlTable(TomlTable&&) noexcept;
   TomlTable& operator=(TomlTable&&) noexcept;
   ~TomlTable();
 
-  // Each sets `*out` if the key is there, and leaves it alone if not. kInvalidArgument: the value
-  // has another type or is out of range.
+  // Each takes the key out of the table and sets `*out`. If the key is not there, `*out` stays as
+  // it is. Numbers are between `least` and `most`, both included. kInvalidArgument: the value is of
+  // another type or out of range; `*out` is as it was.
   Status Take(const char* key, std::string* out);
   Status Take(const char* key, std::optional<std::string>* out);
   Status Take(const char* key, std::filesystem::path* out);
@@ -44,13 +53,15 @@ class TomlTable {
   }
   Status Take(const char* key, int64_t least, int64_t most, std::chrono::seconds* out);
 
-  // The table of that name, empty if it is not there.
+  // Takes and returns the inner table of that name, an empty one if it is not there.
+  // kInvalidArgument: the value is not a table.
   Result<TomlTable> TakeTable(const char* key);
 
-  // WrongKey of a key of this table, for what its caller finds wrong.
+  // Returns WrongKey for a key of this table, with the names of the tables around it
+  // ("tls.key"). For checks that a caller makes itself.
   Error Wrong(const char* key, std::string_view why) const;
 
-  // kInvalidArgument: a key is left.
+  // kInvalidArgument: a key is left that nobody took; the message names it.
   Status Finish() const;
 
  private:
@@ -60,7 +71,7 @@ class TomlTable {
   std::unique_ptr<Values> values_;
 };
 
-// The keys log_level and log_format of a server's configuration.
+// Takes the keys log_level and log_format, which every server's configuration has.
 Status TakeLog(TomlTable& table, log::Level* level, log::Format* format);
 
 }  // namespace locket

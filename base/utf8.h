@@ -8,11 +8,13 @@
 
 namespace locket {
 
-// Bytes of the character at the start of `text`, which is not empty; 0 if there is none.
+// Returns how many bytes the character at the start of `text` has, 1 to 4, or 0 if the text does
+// not start with a character. `text` is not empty.
 size_t Utf8CharacterBytes(std::string_view text);
 
-// kInvalidArgument: says at which byte `text` stops being UTF-8. To be asked before toml11 3.7
-// parses bytes from outside: it reads beyond its buffer when a string in them is not UTF-8.
+// kInvalidArgument: `text` is not UTF-8; the message says from which byte. Check texts from outside
+// before toml11 3.7 parses them: it reads beyond its buffer when a string in them is not UTF-8
+// (docs/decisions/0010-toml-is-checked-first.md).
 Status CheckUtf8(std::string_view text);
 
 }  // namespace locket

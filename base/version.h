@@ -1,4 +1,4 @@
-// The one version all programs print.
+// The version that all programs print: that of the project in CMakeLists.txt.
 #pragma once
 
 #include <string_view>

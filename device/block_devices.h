@@ -1,5 +1,5 @@
-// The seam at block device discovery. All of it is the host's word: a serial says which disk to
-// try, never what is on it.
+// The seam at the discovery of disks. The host says which disks there are and what their serials
+// are, and it may lie: a serial tells which disk to try, never what is on it.
 #pragma once
 
 #include <chrono>
@@ -23,21 +23,22 @@ struct BlockDevice {
   uint64_t size_bytes;
 };
 
+// Implemented by sysfs_block_devices.h, and by fake_block_devices.h for tests. Thread-safe.
 class BlockDevices {
  public:
   virtual ~BlockDevices() = default;
 
-  // A disk with this serial that the kernel is ready for: its size is known, it opens, and it is
-  // not on its way out. Nothing if there is none now. If several claim the serial, the first by
-  // name.
+  // Returns a disk with this serial that can be used: its size is known, it opens, and it is not
+  // being removed. Returns nothing if there is none now. If several disks claim the serial, returns
+  // the first by name.
   virtual Result<std::optional<BlockDevice>> Find(std::string_view serial) = 0;
 
-  // Whether the disk is still plugged in and answers a read. False tells a failure above the disk
-  // from one of the disk.
+  // Returns whether the disk is still plugged in and answers a read. After a failed read of
+  // something on top of the disk, false means that the disk itself failed.
   virtual bool Serves(const BlockDevice& disk) = 0;
 
-  // Has the kernel look for disks that it was not told of, or that it overlooked. Costs a question
-  // to each place where a disk may be, so it is for a disk that is overdue.
+  // Makes the kernel scan its buses for disks that it has missed. That asks every place where a
+  // disk may be, so it is for a disk that is overdue.
   virtual void LookAgain() = 0;
 
   // Returns when the set of disks may have changed, or after `at_most`.
@@ -47,8 +48,8 @@ class BlockDevices {
 // How long a disk may take before AwaitDevice calls LookAgain.
 inline constexpr std::chrono::milliseconds kOverdue{1000};
 
-// Find, repeated until `timeout` has passed; at least once. kDeadlineExceeded: no such disk came
-// up.
+// Calls Find until it returns a disk, for at most `timeout`, and at least once. Returns the disk.
+// kDeadlineExceeded: no such disk appeared.
 Result<BlockDevice> AwaitDevice(BlockDevices& devices, const Clock& clock, std::string_view serial,
                                 std::chrono::milliseconds timeout);
 

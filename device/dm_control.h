@@ -11,12 +11,15 @@ namespace locket::device {
 
 enum class DmAccess { kReadOnly, kReadWrite };
 
+// Implemented by kernel_dm_control.h, and by fake_dm_control.h for tests. Names are those of
+// /dev/mapper, in use by the whole kernel. An error's message has the kernel's own reason.
 class DmControl {
  public:
   virtual ~DmControl() = default;
 
-  // Creates `name` with `table` active, and returns its node path, which exists. On failure nothing
-  // called `name` of our making is left behind. kAlreadyExists: there is one.
+  // Creates the device `name` with `table` active. Returns the path of its node, which exists
+  // already. kAlreadyExists: there is a device of that name; it is left alone. On any other failure
+  // no device of that name is left.
   virtual Result<std::string> Create(const std::string& name, std::span<const DmTarget> table,
                                      DmAccess access) = 0;
 
@@ -28,7 +31,8 @@ class DmControl {
   // is already gone.
   virtual Status RemoveWhenClosed(const std::string& name) = 0;
 
-  // What the kernel says of `name`'s first target. kNotFound: no such device.
+  // Returns the kernel's status line for the first target of the device ("V" or "C" for verity:
+  // valid, or corruption seen). kNotFound: there is no such device.
   virtual Result<std::string> TargetStatus(const std::string& name) = 0;
 };
 

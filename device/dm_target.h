@@ -16,6 +16,8 @@ inline constexpr uint64_t kSectorBytes = 512;
 // key ever passes through a string.
 inline constexpr std::string_view kKeyPlaceholder = "@key@";
 
+// Sizes are in sectors of kSectorBytes, as the kernel counts. A field without a default is
+// required.
 struct DmTarget {
   uint64_t start_sector = 0;
   uint64_t num_sectors;
@@ -60,6 +62,7 @@ struct SealedCryptParams {
 inline constexpr size_t kSealedCryptKeyBytes = 96;  // 64 for XTS, 32 for HMAC
 inline constexpr size_t kSealedCryptTagBytes = 32;  // for each sector
 
+// Return the table line that maps the whole `device` (a path, or "major:minor") in that way.
 DmTarget IntegrityTarget(std::string_view device, const IntegrityParams& params);
 DmTarget SealedCryptTarget(std::string_view device, const SealedCryptParams& params);
 DmTarget VerityTarget(std::string_view device, const VerityParams& params);

@@ -13,7 +13,8 @@ namespace locket::device {
 // when this object ends, until they close it.
 class MappedDevice {
  public:
-  // `dm` must outlive the device.
+  // Creates the device (DmControl::Create). `dm` outlives the object. The devices below it, which
+  // `table` names, have to outlive it as well.
   static Result<MappedDevice> Create(DmControl& dm, std::string name,
                                      std::span<const DmTarget> table,
                                      DmAccess access = DmAccess::kReadOnly);
@@ -25,6 +26,7 @@ class MappedDevice {
   MappedDevice& operator=(MappedDevice&&) = delete;
   ~MappedDevice();
 
+  // Returns the path of the device's node.
   const std::string& path() const { return path_; }
 
   // DmControl::TargetStatus of this device. kFailedPrecondition: it was removed.

@@ -7,7 +7,7 @@
 
 namespace locket::device {
 
-// The kernel takes a page of options and cuts the rest off without a word: longer ones are refused.
+// The kernel takes one page of options and silently cuts off the rest, so longer ones are refused.
 inline constexpr size_t kMaxMountDataBytes = 4095;
 
 struct MountSpec {
@@ -24,23 +24,25 @@ struct MountSpec {
   bool operator==(const MountSpec&) const = default;
 };
 
-// kInvalidArgument: the options are longer than the kernel takes. For whoever implements Mount.
+// kInvalidArgument: the options are longer than the kernel takes. For implementations of Mount.
 Status CheckMountData(const MountSpec& spec);
 
+// Implemented by kernel_mount_control.h, and by fake_mount_control.h for tests. Works in the mount
+// namespace of the calling thread.
 class MountControl {
  public:
   virtual ~MountControl() = default;
 
-  // On failure nothing is mounted; the message has the kernel's own reason. kInvalidArgument:
-  // `data` is too long.
+  // Mounts as `spec` says. On failure nothing is mounted, and the message has the kernel's own
+  // reason. kInvalidArgument: `data` is too long.
   virtual Status Mount(const MountSpec& spec) = 0;
 
-  // Succeeds when nothing is mounted at `target`, so cleanup may be repeated.
+  // Unmounts what is mounted at `target`. Succeeds when nothing is, so cleanup may be repeated.
   // kFailedPrecondition: it is in use.
   virtual Status Unmount(const std::string& target) = 0;
 
-  // Takes the mount out of sight now; it ends when its last user does. Succeeds when nothing is
-  // mounted at `target`.
+  // Takes the mount out of the directory tree now; it ends with its last user. Succeeds when
+  // nothing is mounted at `target`.
   virtual Status Detach(const std::string& target) = 0;
 };
 

@@ -8,8 +8,8 @@
 
 namespace locket::device {
 
-// A mounted file system, and the directory made for it, that live exactly as long as this object. A
-// mount that is in use when this object ends is out of sight then, and goes with its last user.
+// A mounted file system and the directory that was made for it. Both go when this object dies. A
+// mount that is still in use then leaves the directory tree at once and ends with its last user.
 class Mounted {
  public:
   // Makes directory spec.target (its parent exists; it itself must not) and mounts there. On

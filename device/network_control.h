@@ -1,5 +1,6 @@
-// The seam at a kernel's network: links, addresses, routes, and filters that join two links. It is
-// the network namespace in which it was opened.
+// The seam at the kernel's network configuration: links, addresses, routes, and filters that join
+// two links. An object works in the network namespace in which it was opened, whatever namespace
+// its caller is in later.
 #pragma once
 
 #include <array>
@@ -22,6 +23,7 @@ struct IpPrefix {
   bool operator==(const IpPrefix&) const = default;
 };
 
+// A network interface.
 struct NetworkLink {
   int index;
   std::string name;
@@ -53,6 +55,7 @@ struct NetworkNeighbour {
   bool operator==(const NetworkNeighbour&) const = default;
 };
 
+// Changes to one link; what is not set stays.
 struct LinkChange {
   int link;
   std::optional<std::string> name{};  // of a link that is down
@@ -60,35 +63,41 @@ struct LinkChange {
   bool up = false;  // true: bring it up
 };
 
-// Errors: kNotFound for an absent link, or a feature that this kernel has no module for;
-// kAlreadyExists; kPermissionDenied. What fails changes nothing.
+// Implemented by kernel_network_control.h, and by fake_network_control.h for tests. For one thread.
+//
+// kNotFound: there is no such link, or this kernel has no module for the feature. kAlreadyExists:
+// what is to be added is there. kPermissionDenied: needs CAP_NET_ADMIN. A call that fails changes
+// nothing.
 class NetworkControl {
  public:
   virtual ~NetworkControl() = default;
 
   virtual Result<std::vector<NetworkLink>> Links() = 0;
-  // Unicast routes of the main table that somebody configured: none learned from router
-  // advertisements, none to IPv6 link-local addresses. kFailedPrecondition: one is of a kind that
-  // NetworkRoute cannot say.
+  // Returns the unicast routes of the main table that were configured: without those learned from
+  // router advertisements and those to IPv6 link-local addresses. kFailedPrecondition: a route is
+  // of a kind that NetworkRoute cannot express.
   virtual Result<std::vector<NetworkRoute>> Routes() = 0;
   virtual Result<std::vector<NetworkNeighbour>> PermanentNeighbours() = 0;
 
   virtual Status ChangeLink(const LinkChange& change) = 0;
-  // Adds no route with it, and uses it without asking the link whether somebody else does.
+  // Adds an address without the route that the kernel would add with it, and without duplicate
+  // address detection, so that it can be used at once.
   virtual Status AddAddress(int link, const IpPrefix& address) = 0;
   virtual Status AddRoute(const NetworkRoute& route) = 0;
   virtual Status AddPermanentNeighbour(const NetworkNeighbour& neighbour) = 0;
 
-  // The place where filters see what comes in on `link`. kAlreadyExists: it has one.
+  // Adds an ingress qdisc to `link`, the place for filters of incoming frames. kAlreadyExists: the
+  // link has one.
   virtual Status AddIngress(int link) = 0;
-  // With its filters. Succeeds when there is none.
+  // Removes the ingress qdisc and its filters. Succeeds when there is none.
   virtual Status RemoveIngress(int link) = 0;
-  // Whatever comes in on `from`, which has an ingress, leaves through `to`, and `from`'s own kernel
-  // sees none of it.
+  // Adds a filter that sends every frame that comes in on `from` out through `to`; the kernel's own
+  // network stack does not see it. `from` has an ingress qdisc.
   virtual Status AddRedirect(int from, int to) = 0;
 };
 
-// "10.88.0.2", "fd00::1"; of other lengths than 4 and 16 bytes: "?".
+// Return texts for messages: "10.88.0.2" or "fd00::1", or "?" if the address is neither 4 nor 16
+// bytes long; the same with "/length"; "02:00:00:00:00:01".
 std::string AddressText(std::string_view bytes);
 std::string PrefixText(const IpPrefix& prefix);
 std::string MacText(const MacAddress& mac);

@@ -8,9 +8,10 @@
 
 namespace locket::device {
 
-// In the calling thread's network namespace, down, and gone with its last descriptor; each frame
-// has a virtio_net header before it. The kernel says nothing on it by itself. kNotFound: no tun
-// device on this machine, and how to get it.
+// Makes a tap called `name` in the calling thread's network namespace and returns its descriptor.
+// The link is down at first and goes with its last descriptor. Each frame has a virtio_net header
+// before it. The kernel sends nothing on the link by itself. kNotFound: this machine has no tun
+// device; the message says how to get it.
 Result<UniqueFd> MakeTap(const std::string& name);
 
 }  // namespace locket::device

@@ -46,13 +46,15 @@ struct AuthAnswer {
 // The token of a token service's answer. Only text fit for a header. Exposed for fuzzing.
 Result<std::string> ParseTokenResponse(std::string_view json);
 
-// Thread-safe. Remembers what worked; an expired token is noticed by the 401 it earns.
+// Thread-safe. Remembers the header that worked last for each scope. It does not look at a token's
+// expiry: an expired token leads to a 401, which Answer handles.
 class Authorizer {
  public:
   Authorizer(HttpClient& http, CredentialLookup credentials)
       : http_(http), credentials_(std::move(credentials)) {}
 
-  // "Authorization: ..." for these requests, or "".
+  // Returns the header to send with requests of this scope, "Authorization: ...", or "" if none is
+  // known yet.
   std::string HeaderFor(const AuthScope& scope);
 
   // Answers a 401, or a 403, which counts only if it names a scope. Neither `again` nor `busy`:

@@ -15,7 +15,8 @@ struct Challenge {
   bool operator==(const Challenge&) const = default;
 };
 
-// What can be understood of the header, in order; the rest is passed over.
+// Returns the challenges of a header in their order. Parts that cannot be understood are passed
+// over, so this does not fail.
 std::vector<Challenge> ParseChallenges(std::string_view header);
 
 }  // namespace locket::registry

@@ -1,4 +1,9 @@
-// The OCI distribution API (distribution-spec v1), as a client.
+// The OCI distribution API (distribution-spec v1), as a client: manifests and blobs down and up,
+// with mirrors, tokens, resumed transfers and retries.
+//
+//   LOCKET_TRY_ASSIGN(auto client, RegistryClient::Create({.credentials = std::move(store)}));
+//   LOCKET_TRY_ASSIGN(auto manifest, client->FetchManifest(image));
+//   LOCKET_TRY(client->FetchBlobToFile(image, layer, fd));
 #pragma once
 
 #include <chrono>
@@ -20,6 +25,8 @@
 
 namespace locket::registry {
 
+// How often a request is tried, and how long it waits in between. Retried are connection troubles,
+// stalls, 408, 429 and those 5xx that pass by themselves.
 struct RetryPolicy {
   int max_attempts = 5;  // of one request; a blob counts from the last byte that got through
   std::chrono::milliseconds first_delay{500};   // doubles, plus up to a quarter at random
@@ -28,6 +35,7 @@ struct RetryPolicy {
   std::function<void(std::chrono::milliseconds, const std::stop_token& stop)> wait{};
 };
 
+// For all calls of a client.
 struct ClientOptions {
   std::filesystem::path certs_directory = "/etc/containerd/certs.d";
   CredentialStore credentials{};
@@ -42,53 +50,68 @@ struct ClientOptions {
   std::chrono::seconds upload_answer_timeout{600};
 };
 
+// For one call. The functions are called by the thread that makes the call.
 struct CallOptions {
-  std::stop_token stop{};  // kCancelled once asked for
-  std::function<void(uint64_t done, uint64_t total)> progress{};
-  // Before each pause between two attempts.
+  std::stop_token stop{};                                         // ends the call with kCancelled
+  std::function<void(uint64_t done, uint64_t total)> progress{};  // in bytes of the blob
+  // Called before each pause between two attempts.
   std::function<void(std::chrono::milliseconds pause)> on_pause{};
 };
 
 using BlobSink = std::function<Status(std::span<const std::byte>)>;
 
-// Thread-safe. Pulls ask the endpoints of hosts.toml in turn; pushes go to the first that takes
-// them. Errors name host and image, the HTTP status and the registry's own code, and the way out;
-// if several endpoints failed, each of them with its reason, under the last one's code. kNotFound:
-// no such image or blob. kPermissionDenied: 401, 403. kUnavailable: unreachable, or 5xx or 429 to
-// the end of the retries. kDataLoss: size or digest wrong; never retried on the same server.
+// Thread-safe: calls of several threads run at the same time and share connections and tokens.
+// Pulls ask the endpoints of hosts.toml in turn until one succeeds; pushes go to the first that
+// takes them.
+//
+// Messages name the host, the image, the HTTP status, the registry's own code and what the reader
+// can do. If several endpoints failed, the message has the reason of each, and the code is that of
+// the last. Codes:
+//   kNotFound           there is no such image or blob
+//   kPermissionDenied   401 or 403: log in, or ask for the right
+//   kUnavailable        unreachable, or 5xx or 429 until the last attempt: try again later
+//   kDeadlineExceeded   a transfer stalled until the last attempt
+//   kFailedPrecondition TLS or its files, a credential helper, an endpoint that cannot be asked
+//   kDataLoss           size or digest is wrong; the same server is not asked again
+//   kCancelled          `CallOptions::stop` was asked for
 class RegistryClient {
  public:
   static Result<std::unique_ptr<RegistryClient>> Create(ClientOptions options);
   ~RegistryClient();
   RegistryClient(const RegistryClient&) = delete;
 
-  // Manifest or index, digest checked.
+  // Returns the manifest or index that the reference names. Its digest is checked
+  // against that of the reference and what the registry states, as far as there is one.
   Result<image::ManifestContent> FetchManifest(const image::Reference& image,
                                                const CallOptions& call = {});
 
-  // The blob's bytes in order, each once. They are to be trusted only after Ok(): the digest is
-  // known at the end. An error of `sink` ends the transfer and is returned.
+  // Gives the blob's bytes to `sink`, in order and each once, also when the transfer is resumed.
+  // They are to be trusted only after this has succeeded, as the digest is known at the end. An
+  // error of `sink` ends the transfer and is returned.
   Status FetchBlob(const image::Reference& image, const image::Descriptor& blob,
                    const BlobSink& sink, const CallOptions& call = {});
 
-  // The blob to the file open for reading and writing at `fd`, going on from what it holds (a
-  // former try that broke off). kDataLoss: the file is left empty. Other errors leave what came so
-  // far, to go on from.
+  // Downloads the blob to the file open for reading and writing at `fd`. What the file holds
+  // already, from a former call that broke off, is hashed and not fetched again. On success the
+  // file has exactly the bytes of the blob. kDataLoss: the file is left empty. After other errors
+  // it holds the bytes that came so far, for the next call.
   Status FetchBlobToFile(const image::Reference& image, const image::Descriptor& blob, int fd,
                          const CallOptions& call = {});
 
-  // True if the registry that pushes go to has the blob, or took it over from `mount_from`, another
-  // repository of its own (unless empty): nothing needs to be sent.
+  // Returns true if the blob need not be sent: the registry that pushes go to has it, or has taken
+  // it over from `mount_from`, another repository of that registry (if not empty).
   Result<bool> AdoptBlob(const image::Reference& image, const image::Descriptor& blob,
                          const std::string& mount_from, const CallOptions& call = {});
 
-  // Uploads the first `blob.size` bytes of `fd` unless the registry has the blob.
+  // Upload the first `blob.size` bytes of `fd`, or `bytes`, unless the registry has the blob. They
+  // are read again for each attempt.
   Status PushBlob(const image::Reference& image, const image::Descriptor& blob, int fd,
                   const CallOptions& call = {});
   Status PushBlobBytes(const image::Reference& image, const image::Descriptor& blob,
                        std::string_view bytes, const CallOptions& call = {});
 
-  // Under the reference's tag, or by digest if it has none (then the bytes must fit it).
+  // Stores `bytes` under the tag of the reference, or under its digest if it has no tag. Returns
+  // the document's descriptor. kInvalidArgument: the bytes do not match the reference's digest.
   Result<image::Descriptor> PushManifest(const image::Reference& image, std::string_view media_type,
                                          std::string_view bytes, const CallOptions& call = {});
 

@@ -1,4 +1,5 @@
-// How many downloads run at a time: on this machine, and from one registry.
+// Bounds how many downloads run at the same time, in all and from one registry, so that many images
+// that are pulled at once neither overrun the disk nor one registry.
 #pragma once
 
 #include <condition_variable>
@@ -14,12 +15,13 @@
 
 namespace locket::registry {
 
+// Both at least 1.
 struct DownloadLimits {
-  size_t total;
-  size_t per_host;
+  size_t total;     // of all registries
+  size_t per_host;  // of each registry
 };
 
-// Thread-safe.
+// Thread-safe. A download takes a Slot before it opens a connection and drops it when it has ended.
 class DownloadSlots {
  public:
   explicit DownloadSlots(const DownloadLimits& limits) : limits_(limits) {}
@@ -43,10 +45,12 @@ class DownloadSlots {
     std::string host_;
   };
 
-  // Waits for its turn: first come, first served, but those who want a registry that is at its
-  // limit hold up nobody else. kCancelled: `stop` was asked for first.
+  // Waits for a free slot and returns it. Slots are given in the order of the calls, except that a
+  // call for a registry at its own limit does not hold up calls for others. kCancelled: `stop` was
+  // asked for before its turn came.
   Result<Slot> Take(const std::string& host, const std::stop_token& stop);
 
+  // Returns how many calls of Take wait now, for metrics.
   size_t num_waiting();
 
  private:

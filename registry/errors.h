@@ -9,12 +9,13 @@
 
 namespace locket::registry {
 
-// "MANIFEST_UNKNOWN (manifest unknown)" from a distribution-spec error body; "" if it is none. Only
-// printable ASCII, shortened.
+// Returns the first error of a distribution-spec error body, such as "MANIFEST_UNKNOWN (manifest
+// unknown)", in printable ASCII and shortened. Returns "" for any other body.
 std::string RegistryErrorText(std::string_view body);
 
-// A status that is not the expected one, as an Error: code by status, message with status, the
-// registry's own words and the way out. `host` is what one would log in to.
+// Returns the error for a response whose status the caller cannot use. The code follows from the
+// status; the message has the status, the registry's own words and what the reader can do. `host`
+// is the name under which one would log in.
 Error StatusError(const HttpResponse& response, std::string_view host);
 
 }  // namespace locket::registry

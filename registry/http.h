@@ -21,6 +21,7 @@
 
 namespace locket::registry {
 
+// See ClientOptions in registry/client.h, which these come from.
 struct HttpOptions {
   std::filesystem::path certs_directory;  // of TlsFor
   std::filesystem::path ca_file;
@@ -49,6 +50,7 @@ using BodySink = std::function<Status(std::span<const std::byte>)>;
 // Fills `out` from `offset` of the body to send.
 using BodySource = std::function<Status(uint64_t offset, std::span<std::byte> out)>;
 
+// What to send, and what to do with the body that comes back.
 struct HttpRequest {
   std::string method;
   Url url;
@@ -65,17 +67,23 @@ struct HttpRequest {
   std::function<void(uint64_t sent)> on_sent{};
 };
 
+// Thread-safe. Keeps connections open for later requests to the same server.
 class HttpClient {
  public:
   explicit HttpClient(HttpOptions options);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
 
-  // Any status is a response. kUnavailable: no connection, or it broke. kDeadlineExceeded: stalled.
-  // kFailedPrecondition: TLS, or its files. kResourceExhausted: a body above the bound. kCancelled.
-  // Errors of filter, sink and source come back as they are. The TLS settings are `endpoint`'s if
-  // the request goes to its origin, else those that certs_directory has for the URL's host: what a
-  // registry's operator trusts it with is not handed on to whomever it names.
+  // Sends the request and returns the response, whatever its status.
+  //
+  // The TLS settings are those of `endpoint` if the request goes to its origin, else those that
+  // certs_directory has for the host of the URL: a registry may redirect us to another server, but
+  // that server does not profit from what the operator allows the registry.
+  //
+  // kUnavailable: no connection, or it broke. kDeadlineExceeded: slower than the limits for a
+  // stall. kFailedPrecondition: TLS failed, or one of its files is missing or wrong.
+  // kResourceExhausted: the body is above the bound. kCancelled: `stop` was asked for. Errors of
+  // `filter`, `sink` and `body` are returned as they are.
   Result<HttpResponse> Send(const HttpRequest& request, const Endpoint& endpoint);
 
  private:

@@ -1,4 +1,5 @@
-// What is common to all requests of one call to one endpoint: credentials, redirects, retries.
+// The requests of one call to one endpoint, with what they have in common: credentials, redirects
+// and retries.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,7 @@
 
 namespace locket::registry {
 
+// For one thread. What it is made of outlives it.
 class Session {
  public:
   struct Parts {
@@ -26,19 +28,20 @@ class Session {
   };
   Session(const Parts& parts, AuthScope scope) : parts_(parts), scope_(std::move(scope)) {}
 
-  // "<base>/<repository>/<rest>"; other servers than the registry's are told whose image is meant.
+  // Returns "<base>/<repository>/<rest>". For a mirror or proxy it also names the registry whose
+  // image is meant ("?ns=").
   Result<Url> UrlFor(const std::string& rest) const;
-  // A request with what all of them share.
+  // Returns a request for UrlFor(rest) with the members that all requests share.
   Result<HttpRequest> Request(std::string method, const std::string& rest) const;
 
-  // One attempt. Redirects are followed, without credentials to other origins. A 401 is answered
-  // with what Authorizer has.
+  // Sends the request once. Follows redirects, without credentials to another origin, and answers a
+  // 401 with what the Authorizer has. Returns the last response.
   Result<HttpResponse> SendOnce(const HttpRequest& request);
-  // Again and again as RetryPolicy says; the last outcome.
+  // Sends the request as often as the retry policy allows. Returns the outcome of the last attempt.
   Result<HttpResponse> Send(const HttpRequest& request);
 
   Retrier MakeRetrier() const;
-  // A status nobody expected.
+  // Returns the error for a response whose status the caller cannot use (StatusError).
   Error Unexpected(const HttpResponse& response) const;
 
   const image::Reference& image() const { return parts_.image; }

@@ -14,15 +14,17 @@ class ServerBuilder;
 
 namespace locket::rpc {
 
+// Life cycle: Start serves at once, on threads of gRPC and one that accepts; Shutdown or
+// destruction ends it.
 class GrpcServer {
  public:
-  // Serves what `builder` was told of, and what outlives the server. kUnavailable: gRPC does not
-  // start.
+  // Starts a server with the services that were registered with `builder`; they outlive the server.
+  // Takes the listener over. kUnavailable: gRPC does not start.
   static Result<std::unique_ptr<GrpcServer>> Start(grpc::ServerBuilder& builder, Listener listener);
   virtual ~GrpcServer() = default;  // as Shutdown without grace
 
-  // Takes nothing new and waits up to `grace` for calls under way, then cancels them. Repeating it
-  // does nothing.
+  // Accepts no more connections and calls, waits up to `grace` for calls under way, and cancels
+  // what is left. A second call does nothing.
   virtual void Shutdown(std::chrono::milliseconds grace) = 0;
 };
 

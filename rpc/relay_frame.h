@@ -24,6 +24,7 @@ enum class RelayType : uint8_t {
   kClose = 4,  // payload: empty, or the reason as text
 };
 
+// One frame of stream number `stream`, which the guest chose when it opened the stream.
 struct RelayFrame {
   RelayType type;
   uint32_t stream;
@@ -31,17 +32,19 @@ struct RelayFrame {
   bool operator==(const RelayFrame&) const = default;
 };
 
-// kInvalidArgument: the payload is over kMaxRelayPayload.
+// Returns the bytes of the frame. kInvalidArgument: the payload is larger than kMaxRelayPayload.
 Result<std::string> EncodeRelayFrame(const RelayFrame& frame);
 
-// Cuts a byte stream into frames. Holds at most one frame plus what one Feed brought.
+// Cuts a byte stream into frames: Feed the bytes as they come, then call Next until it returns
+// nothing. It holds at most one frame and the bytes of one Feed. For one thread.
 class RelayFrameDecoder {
  public:
+  // Adds bytes of the stream.
   void Feed(std::span<const std::byte> bytes);
 
-  // The next whole frame, or nothing yet. kDataLoss: an unknown type, a length over
-  // kMaxRelayPayload, or a payload where OPENED has none; the channel cannot be used any more, and
-  // every later call fails alike.
+  // Returns the next complete frame, or nothing if more bytes are needed. kDataLoss: an unknown
+  // type, a length above kMaxRelayPayload, or an OPENED with a payload. Then the channel cannot be
+  // used any more, and every later call fails in the same way.
   Result<std::optional<RelayFrame>> Next();
 
   // Bytes of a frame that is not whole yet.
@@ -52,8 +55,9 @@ class RelayFrameDecoder {
   size_t consumed_ = 0;
 };
 
-// Blocking, on a descriptor in blocking mode. Nothing: the channel ended between two frames.
-// kDataLoss: as Next's, or it ended inside a frame.
+// Read or write one frame on a descriptor in blocking mode, and wait as long as that takes. Reading
+// returns nothing if the channel ended between two frames. kDataLoss: as for Next, or the channel
+// ended inside a frame.
 Result<std::optional<RelayFrame>> ReadRelayFrame(int fd);
 Status WriteRelayFrame(int fd, const RelayFrame& frame);
 

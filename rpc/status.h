@@ -9,15 +9,16 @@
 
 namespace locket::rpc {
 
+// Returns gRPC's number for `code`. CodeFromWire turns it back into the same code.
 int32_t WireCode(ErrorCode code);
 
-// The nearest of our codes; kInternal for numbers nobody has defined. `wire_code` is not 0, which
-// is success.
+// Returns the code that comes closest to gRPC's number: ABORTED is kUnavailable, OUT_OF_RANGE is
+// kInvalidArgument, UNAUTHENTICATED is kPermissionDenied, and UNKNOWN and numbers that gRPC does
+// not define are kInternal. `wire_code` is not 0, which is success.
 ErrorCode CodeFromWire(int32_t wire_code);
 
-// `message` as it may stand in a protobuf string: every byte that is not part of valid UTF-8
-// becomes
-// '?', and what is over 16 KiB is cut off.
+// Returns `message` in a form that a protobuf string can hold: each byte that is not part of valid
+// UTF-8 becomes '?', and the text is cut after 16 KiB, between two characters.
 std::string WireMessage(std::string_view message);
 
 }  // namespace locket::rpc

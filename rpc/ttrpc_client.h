@@ -21,12 +21,14 @@
 namespace locket::rpc {
 
 struct CallOptions {
-  std::optional<std::chrono::milliseconds>
-      timeout{};  // sent along and enforced here; none: forever
+  // Sent to the server, and enforced here. Not given: the call may last forever.
+  std::optional<std::chrono::milliseconds> timeout{};
   std::multimap<std::string, std::string> metadata{};
 };
 
-// Thread-safe. Destruction ends calls under way with kUnavailable.
+// One connection. Thread-safe: calls of several threads run at the same time. When the connection
+// is gone, the calls under way and all later ones end with kUnavailable; connect again and make a
+// new client. Destruction does the same to calls under way.
 class TtrpcClient {
  public:
   // Takes over a connected stream. `on_close`, if given, runs once on the reader thread when the
@@ -35,8 +37,10 @@ class TtrpcClient {
       UniqueFd stream, std::function<void(const Error&)> on_close = nullptr);
   virtual ~TtrpcClient() = default;
 
-  // One unary call. The server's status becomes an Error with its code and message.
-  // kUnavailable: the connection is gone. kDeadlineExceeded: no answer in time.
+  // Makes one unary call and waits for its answer, which goes to `*response`. A status other than
+  // OK becomes an Error with the server's code (rpc/status.h) and message. kUnavailable: the
+  // connection is gone, and the call may or may not have happened. kDeadlineExceeded: no answer in
+  // time; the server may still work on it.
   virtual Status Call(std::string_view service, std::string_view method,
                       const google::protobuf::MessageLite& request,
                       google::protobuf::MessageLite* response, const CallOptions& options = {}) = 0;

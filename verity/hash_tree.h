@@ -16,18 +16,20 @@ namespace locket::verity {
 // `blocks` is a multiple of 4096 bytes long.
 std::vector<Sha256Digest> HashBlocks(const Salt& salt, std::span<const std::byte> blocks);
 
-// Holds 32 bytes for each block of the data area.
+// Builds the tree of one layer: Put every block, then Finish. Holds 32 bytes for each block of the
+// data area.
 class HashTreeBuilder {
  public:
   HashTreeBuilder(const Salt& salt, const Layout& layout)
       : salt_(salt), level_blocks_(layout.level_blocks), leaves_(layout.data_size / kBlockSize) {}
 
-  // Whole blocks of the data area, the first of which is number `first_block`. Every block must
-  // come once, in any order, and different blocks may come from different threads at once.
+  // Hashes whole blocks of the data area, the first of which has the number `first_block`. Every
+  // block has to come once, in any order. Several threads may put different blocks at the same
+  // time.
   void Put(uint64_t first_block, std::span<const std::byte> blocks);
 
-  // Hands the finished tree to `write` in its order on disk (top level first) and returns the root
-  // hash. Errors of `write` are passed on. Once only.
+  // Gives the finished tree to `write`, in its order on disk (top level first), and returns the
+  // root hash. An error of `write` is returned. To be called once, after all Puts have returned.
   Result<Sha256Digest> Finish(const std::function<Status(std::span<const std::byte>)>& write);
 
  private:

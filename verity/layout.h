@@ -1,5 +1,6 @@
-// Where things lie in a sealed layer, and the values derived from its digest
-// (docs/formats/sealed-layer.md).
+// The places of the parts of a sealed layer, and the values that are derived from its digest
+// (docs/formats/sealed-layer.md). Everything follows from the size of the data area, so nothing has
+// to be believed that the blob itself says.
 #pragma once
 
 #include <array>
@@ -28,13 +29,15 @@ struct Layout {
   std::vector<uint64_t> level_blocks;  // hash blocks of each level, leaves first
 };
 
-// kInvalidArgument: data_size is not 4096..2^42 in steps of 4096. Allocates nothing of its size.
+// Returns the layout of a layer with a data area of `data_size` bytes. kInvalidArgument: it is not
+// a multiple of 4096 from 4096 to 2^42. Allocates a few numbers only, whatever the size.
 Result<Layout> LayoutFor(uint64_t data_size);
 
-// As LayoutFor, and the blob must be exactly as long as that. kDataLoss: it is not.
+// The same for a blob whose size is known. kDataLoss: a blob of that layout has another size.
 Result<Layout> LayoutFor(uint64_t data_size, uint64_t blob_size);
 
-// `diff_id` as text, "sha256:<hex>".
+// Return values that are derived from the digest of the layer's tar, "sha256:<hex>", and from the
+// salt, so that everybody who seals the same tar gets the same ones.
 Salt SaltForDiffId(std::string_view diff_id);
 Uuid ErofsUuidForDiffId(std::string_view diff_id);
 Uuid SuperblockUuidForSalt(const Salt& salt);

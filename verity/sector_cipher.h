@@ -14,11 +14,13 @@ namespace locket::verity {
 
 inline constexpr size_t kLayerKeyBytes = 64;
 
-// Fresh from the generator meant for private values.
+// Return new random values; the key is from OpenSSL's generator for private values. kInternal: the
+// generator fails.
 Result<Secret> GenerateLayerKey();
 Result<Salt> RandomSalt();
 
-// Not thread-safe: one object for each thread.
+// Encrypts and decrypts the sectors of one layer, in any order. Not thread-safe: use one object for
+// each thread.
 class SectorCipher {
  public:
   // kInvalidArgument: the key is not 64 bytes, or its halves are equal.
@@ -27,7 +29,8 @@ class SectorCipher {
   SectorCipher(SectorCipher&&) noexcept;
   ~SectorCipher();
 
-  // In place; whole sectors, the first of which is number `first_sector` of the layer.
+  // Work in place on whole sectors, the first of which has the number `first_sector` in the layer.
+  // After a failure (kInternal) the bytes are of no use.
   Status Encrypt(uint64_t first_sector, std::span<std::byte> sectors);
   Status Decrypt(uint64_t first_sector, std::span<std::byte> sectors);
 

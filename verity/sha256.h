@@ -11,6 +11,7 @@ namespace locket::verity {
 
 using Sha256Digest = std::array<std::byte, 32>;
 
+// Bytes in, digest out. For one thread; movable.
 class Sha256 {
  public:
   Sha256();
@@ -18,17 +19,20 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
   ~Sha256();
 
+  // Adds bytes.
   void Update(std::span<const std::byte> bytes);
-  Sha256Digest Finish();  // and starts afresh
+  // Returns the hash of all bytes that were added. The next Update begins a new hash.
+  Sha256Digest Finish();
 
  private:
   struct Context;
   std::unique_ptr<Context> context_;
 };
 
+// Returns the hash of `bytes`.
 Sha256Digest Sha256Of(std::span<const std::byte> bytes);
 
-// As registries write it: "sha256:" and 64 lower-case hex digits.
+// Returns the hash as registries write it: "sha256:" and 64 lower-case hex digits.
 std::string DigestText(const Sha256Digest& digest);
 
 }  // namespace locket::verity

@@ -1,5 +1,5 @@
-// cryptsetup's on-disk verity superblock, for `veritysetup` and other tools. The guest never reads
-// it: what it says is the host's word.
+// cryptsetup's on-disk verity superblock, so that `veritysetup` and other tools can open a layer.
+// The guest never reads it, because the host could have written anything there.
 #pragma once
 
 #include <array>
@@ -19,10 +19,10 @@ struct Superblock {
   bool operator==(const Superblock&) const = default;
 };
 
-// What a layer with this salt and size carries.
+// Returns the superblock of a layer with this salt and layout.
 Superblock SuperblockFor(const Salt& salt, const Layout& layout);
 
-// A whole block: 512 bytes in use, the rest zero.
+// Returns the block that holds it: 512 bytes in use, the rest zero.
 std::array<std::byte, kBlockSize> EncodeSuperblock(const Superblock& superblock);
 
 // Accepts exactly what EncodeSuperblock writes (hash type 1, SHA-256, 4096/4096, 32-byte salt).

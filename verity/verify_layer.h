@@ -11,6 +11,7 @@
 
 namespace locket::verity {
 
+// The values that a layer is checked against. Who knows them knows the content of the data area.
 struct LayerIdentity {
   Sha256Digest root_hash;
   Salt salt;
@@ -19,12 +20,14 @@ struct LayerIdentity {
   bool operator==(const LayerIdentity&) const = default;
 };
 
-// Takes the checked data area in order, `first_block` counting from 0. An error ends the check.
+// Gets the data area in order, in pieces that have passed the check. `first_block` counts from 0.
+// It may change the bytes. An error ends the check and is returned.
 using CheckedData = std::function<Status(uint64_t first_block, std::span<std::byte> blocks)>;
 
-// Reads the blob open at `fd` from its start: length, superblock, the tree from the root down, then
-// the data against the leaves. Each chunk goes to `checked` (if any) only once it has passed.
-// kDataLoss: names the first block that fails. Memory: 32 bytes for each data block.
+// Reads the blob open at `fd` from its start and checks its length, its superblock, the tree from
+// the root down, and the data against the leaves. Each piece of data goes to `checked` (if given)
+// after it has passed. kDataLoss: the message names the first block that fails. Uses 32 bytes of
+// memory for each block of data.
 Status VerifyLayer(int fd, const LayerIdentity& identity, const CheckedData& checked = {});
 
 }  // namespace locket::verity

@@ -11,11 +11,12 @@
 
 namespace locket::image {
 
-// Deterministic: no time, no name in the header.
+// Returns `plain` as one gzip member. Deterministic: its header has no time and no name.
 Result<std::vector<std::byte>> Gzip(std::string_view plain);
 
-// Exactly one gzip member. kDataLoss: damaged or cut short. kInvalidArgument: something stands
-// after it. kResourceExhausted: more than `max_bytes` come out.
+// Returns the content of `packed`, which is exactly one gzip member. kDataLoss: it is damaged or
+// cut short. kInvalidArgument: more bytes follow the member. kResourceExhausted: the content is
+// larger than `max_bytes`; no more than that is unpacked.
 Result<std::string> Gunzip(std::span<const std::byte> packed, size_t max_bytes);
 
 }  // namespace locket::image

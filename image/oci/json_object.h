@@ -1,5 +1,5 @@
-// For image/'s .cpp files only: JSON from outside, read field by field. What is taken out of an
-// object is checked for its type; what is left over can be kept or refused.
+// For image/'s .cpp files only: reads the members of a JSON object one by one, each checked for its
+// type. Members that nobody took can be kept as text, or refused.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,8 @@ Result<nlohmann::json> ParseJsonObject(std::string_view text, size_t max_bytes);
 // Deterministic text: keys sorted, no white space.
 std::string DumpJson(const nlohmann::json& value);
 
-// The object that `extra` is the text of (FieldReader::Rest); an empty one for anything else.
+// Returns the object that `extra` (FieldReader::Rest) is the text of, or an empty one for any other
+// text.
 nlohmann::json ObjectOf(const std::string& extra);
 
 template <typename T>
@@ -30,7 +31,8 @@ void SetUnlessEmpty(nlohmann::json& object, const char* name, const T& value) {
   if (!value.empty()) object[name] = value;
 }
 
-// Takes fields out of an object, keeping the first error; check with Finish or status.
+// Takes members out of an object. It keeps the first error and goes on with harmless values, so a
+// decoder takes all its fields in a row and checks status() or FinishStrict() once.
 class FieldReader {
  public:
   // `json` is emptied field by field. `where` names the object in messages; "" is the document.

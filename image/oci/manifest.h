@@ -1,8 +1,12 @@
-// The OCI image model (image-spec v1). Decoders take what a registry says: sizes, counts and depth
-// are bounded, a name that stands twice in one object is refused, and what we have no field for is
-// kept in `extra` (a JSON object as text), so that a rewritten document loses nothing. A member
-// that is null is as good as absent. Encoders are deterministic: keys sorted, no white space, empty
-// fields left out.
+// The OCI image model (image-spec v1): descriptors, manifests, indexes and configs as values, and
+// their JSON.
+//
+// Decoders read documents from strangers. Sizes, counts and depth are bounded, and an object that
+// names a member twice is refused (base/json.h). A member that is null counts as absent. Members
+// that these structs have no field for are kept in `extra`, a JSON object as text, so a document
+// that is decoded, changed and encoded loses nothing. Encoders are deterministic: members in the
+// order of their names, no white space, empty fields left out. The digest of a document is that of
+// the bytes it came in; encoding it again may give other bytes.
 #pragma once
 
 #include <cstddef>
@@ -23,24 +27,27 @@ inline constexpr size_t kMaxManifestBytes = 4U << 20;  // also indexes
 inline constexpr size_t kMaxConfigBytes = 4U << 20;
 inline constexpr size_t kMaxLayers = 1024;  // to bound a decoder; a guest runs fewer
 
+// Names some content, by digest and size, from within another document.
 struct Descriptor {
   std::string media_type;  // empty: it states none
   Digest digest;
   uint64_t size;
   std::map<std::string, std::string> annotations{};
-  std::optional<Platform> platform{};
+  std::optional<Platform> platform{};  // of an entry of an index
   std::string extra = "{}";
 
   bool operator==(const Descriptor&) const = default;
 };
 
-// A descriptor of these very bytes.
+// Returns the descriptor of `bytes`: their digest, their size and `media_type`.
 Descriptor DescriptorOf(std::string_view media_type, std::string_view bytes);
 
-// Makes `entry` point at what `target` describes. Annotations and platform stay. What spoke of the
-// content before goes: its copy in `data`, and the `urls` it could be fetched from.
+// Makes `entry` name the content that `target` names. Its annotations and its platform stay.
+// Members about the former content are removed: `data`, a copy of it, and `urls`, places to fetch
+// it from.
 void Retarget(Descriptor& entry, const Descriptor& target);
 
+// One image: a config and its layers.
 struct Manifest {
   std::string media_type;  // kOciManifest or kDockerManifest
   Descriptor config;
@@ -52,8 +59,10 @@ struct Manifest {
   bool operator==(const Manifest&) const = default;
 };
 
-// An entry of an index that cannot be read here: a digest that is not SHA-256, a field of another
-// type. It harms no other entry; who needs it fails with `why`.
+// An entry of an index that this program cannot read, for example because its digest is not
+// SHA-256. It does not affect the other entries
+// (docs/decisions/0027-documents-as-the-ecosystem-reads-them.md). An operation that needs this
+// entry fails with `why`.
 struct UnreadEntry {
   size_t preceding;  // how many of Index::manifests precede it
   std::string why;
@@ -63,6 +72,7 @@ struct UnreadEntry {
   bool operator==(const UnreadEntry&) const = default;
 };
 
+// Several images, or indexes of images, under one name.
 struct Index {
   std::string media_type;  // kOciIndex or kDockerIndex
   std::vector<Descriptor> manifests;
@@ -73,6 +83,7 @@ struct Index {
   bool operator==(const Index&) const = default;
 };
 
+// The config of an image: its platform, its layers, and how its containers start.
 struct ImageConfig {
   std::string architecture;
   std::string os;
@@ -86,7 +97,7 @@ struct ImageConfig {
   std::string working_dir{};
   std::string stop_signal{};
   std::map<std::string, std::string> labels{};
-  // What else there was at the top, in "config" and in "rootfs".
+  // Members without a field above: at the top, in "config" and in "rootfs".
   std::string extra = "{}";
   std::string config_extra = "{}";
   std::string rootfs_extra = "{}";
@@ -95,8 +106,9 @@ struct ImageConfig {
   bool operator==(const ImageConfig&) const = default;
 };
 
-// kInvalidArgument: not such a document, and why. Docker schema 1 and other versions are refused.
-// DecodeIndex takes a document that states no kind and has no list at all as an empty index.
+// Decode a document of that kind. kInvalidArgument: it is not one, and the message says why;
+// Docker's schema 1 and other versions are refused. DecodeIndex reads a document that states no
+// kind and has no list of entries as an empty index.
 Result<Manifest> DecodeManifest(std::string_view json);
 Result<Index> DecodeIndex(std::string_view json);
 Result<ImageConfig> DecodeImageConfig(std::string_view json);
@@ -105,10 +117,12 @@ std::string EncodeManifest(const Manifest& manifest);
 std::string EncodeIndex(const Index& index);
 std::string EncodeImageConfig(const ImageConfig& config);
 
-// The media type a manifest or index states, or the one its fields tell.
+// Returns the media type that a manifest or index states, or, if it states none, the one that its
+// members fit. kInvalidArgument: neither a manifest nor an index.
 Result<std::string> DetectMediaType(std::string_view json);
 
-// Chain IDs as containerd names snapshots: one for each diff ID, bottom first.
+// Returns a chain ID for each diff ID, bottom first: the digest by which containerd names the
+// snapshot of that layer on top of those below it (image-spec, config.md, "Layer ChainID").
 std::vector<Digest> ChainIds(const std::vector<Digest>& diff_ids);
 
 }  // namespace locket::image

@@ -1,4 +1,4 @@
-// USER of an image config to numbers, with the image's own passwd and group.
+// Turns the USER of an image config into numbers, with the image's own passwd and group files.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,17 @@ struct NumericUser {
   bool operator==(const NumericUser&) const = default;
 };
 
-// As Docker does: "", "user", "uid", "user:group", "uid:gid" and mixtures. Digits are always a
-// number. Without a group: the user's from passwd, or 0 if passwd does not know the number.
-// kNotFound: a name that the file lacks. kInvalidArgument: malformed or above 2^31-1.
+// Resolves `user` by Docker's rules: "", "user", "uid", "user:group", "uid:gid" and mixtures.
+// Digits are always a number. Without a group it is the user's group in passwd, or 0 if passwd does
+// not have that number. kNotFound: a name that its file does not have. kInvalidArgument: malformed,
+// or a number above 2^31-1.
 Result<NumericUser> ResolveUser(std::string_view user, std::string_view passwd_text,
                                 std::string_view group_text);
 
-// "uid:gid", digits only. kInvalidArgument: anything else.
+// Reads "uid:gid" in digits. kInvalidArgument: any other text.
 Result<NumericUser> ParseNumericUser(std::string_view text);
 
-// What an image's files say of a user.
+// What an image's account files say about a user.
 struct Account {
   std::string home{};              // empty: passwd has no such user, or no directory for it
   std::vector<uint32_t> groups{};  // whose members it is among, in the order of the file
@@ -35,8 +36,9 @@ struct Account {
   bool operator==(const Account&) const = default;
 };
 
-// As containerd does: the first line of passwd with this number names the user, and the groups that
-// list this name are its supplementary ones. Malformed lines are passed over.
+// Returns the account of `uid` by containerd's rules: the first line of passwd with this number
+// names the user, and the groups that list that name are its supplementary groups. Malformed lines
+// are passed over, so this does not fail.
 Account AccountOf(uint32_t uid, std::string_view passwd_text, std::string_view group_text);
 
 }  // namespace locket::image

@@ -1,4 +1,5 @@
-// For image/'s .cpp files: a few large buffers that one thread fills and several empty.
+// For image/'s .cpp files: hands the chunks of one stream from a producer thread to several reader
+// threads, through a fixed number of buffers.
 #pragma once
 
 #include <condition_variable>
@@ -14,28 +15,49 @@
 
 namespace locket::image {
 
-// Every reader sees every chunk, in order. The producer waits for the slowest of them, so memory
-// stays what it was at the start. One thread calls Fill, one thread each reader's functions.
+// A ring of buffers. Every reader sees every chunk, in the order of the stream. A buffer is filled
+// again when all readers have given it back, so the producer waits for the slowest reader and the
+// memory never grows.
+//
+// One thread calls Fill. Each reader has a thread of its own, which alone calls Next, ForEach and
+// Leave with that reader's number. An example, with two readers, of which the second gives up:
+//
+//   producer          reader 0              reader 1
+//   Fill(...)         Next(0) -> chunk 0    Next(1) -> chunk 0
+//     fills chunk 1   Next(0) -> chunk 1    Leave(1)
+//     stops           Next(0) -> the end
+//   returns Ok()
+//
+// A stream ends in one of three ways. Each reader first gets the chunks that were filled before the
+// end; only then does its call tell of the end.
+// * The producer's function returns 0: Fill succeeds, and the readers get an empty chunk.
+// * The producer's function returns an error: Fill returns it, and so does Next.
+// * A reader leaves, after which nobody can use the rest of the stream: Fill succeeds and asks for
+//   no more, and the other readers get an empty chunk.
 class ChunkRing {
  public:
+  // Allocates `num_chunks` buffers of `chunk_bytes` each, for readers 0 to `num_readers` - 1. With
+  // two buffers the producer and the readers work at the same time; more even out their speeds.
   ChunkRing(size_t num_readers, size_t num_chunks, size_t chunk_bytes);
 
-  // Writes into the buffer it is given and says how many bytes; 0 is the end.
+  // Writes the next bytes of the stream into the buffer and returns how many, at most its size.
+  // Returns 0 at the end of the stream.
   using Producer = std::function<Result<size_t>(std::span<std::byte>)>;
 
-  // Runs `producer` until its end, its first error (which the readers get, too) or until a reader
-  // has left.
+  // Calls `producer` for one buffer after the other until the stream ends. Returns the producer's
+  // error if that is how it ended. To be called once.
   Status Fill(const Producer& producer);
 
-  // Gives back the reader's last chunk and waits for the next; an empty one is the end. The error
-  // is the producer's.
+  // Gives the reader's last chunk back, waits for its next one and returns it, valid until the next
+  // call for this reader. Returns an empty chunk at the end of the stream, or the producer's error.
   Result<std::span<const std::byte>> Next(size_t reader);
 
-  // Calls `use` with each chunk until the end, or until the producer's error, of which the thread
-  // in Fill tells.
+  // Calls Next until the end of the stream, and `use` with each chunk. It also ends at the
+  // producer's error, without reporting it: the thread that calls Fill gets the same error.
   void ForEach(size_t reader, const std::function<void(std::span<const std::byte>)>& use);
 
-  // The reader wants no more; nor does it make sense to anybody else.
+  // Ends the stream for everybody, because this reader cannot go on. Its chunk must not be used
+  // afterwards.
   void Leave(size_t reader);
 
  private:

@@ -1,4 +1,5 @@
-// One layer of a public image, sealed so that whoever has the same tar arrives at the same bytes.
+// Seals one layer of a public image in such a way that everybody who has the same tar gets the same
+// bytes (docs/decisions/0013-host-conversion.md).
 #pragma once
 
 #include <filesystem>
@@ -9,8 +10,11 @@
 
 namespace locket::image {
 
-// Reads the tar whose digest is `diff_id` and seals it to `path`: not encrypted, not compressed,
-// whatever `options` say of that. As SealLayer, and kDataLoss: it is another tar; nothing is left.
+// Reads the tar from `source` and seals it to the file `path`, never encrypted and never
+// compressed, whatever `options` say. Returns the record of the result.
+//
+// kDataLoss: the digest of the tar is not `diff_id`. Other errors are those of SealLayer. After any
+// failure there is no file that was not there before.
 Result<ConvertedLayer> ConvertLayer(SealLayerOptions options, const TarSource& source,
                                     const Digest& diff_id, const std::filesystem::path& path);
 

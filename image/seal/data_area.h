@@ -8,8 +8,12 @@
 
 namespace locket::image {
 
-// Reads the first `data_size` bytes of `fd` once, and hashes them by several threads: `tree` gets
-// its leaves and, unless it is null, `blob_hash` all the bytes in their order.
+// Reads the first `data_size` bytes of the file open at `fd`, once and from its start, and hashes
+// them with several threads: each block becomes a leaf of `tree`, and all bytes in their order go
+// to `blob_hash` unless it is null. `data_size` is a multiple of the block size.
+//
+// Fails if the file cannot be read or is shorter; then `tree` and `blob_hash` are of no use. The
+// threads have ended when it returns.
 Status HashDataArea(int fd, uint64_t data_size, verity::HashTreeBuilder& tree,
                     verity::Sha256* blob_hash);
 

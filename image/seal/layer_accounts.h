@@ -1,4 +1,4 @@
-// For sealing: a layer's accounts, out of the file system that it became.
+// For sealing: reads a layer's account files from the file system that was made of it.
 #pragma once
 
 #include "base/result.h"
@@ -7,9 +7,9 @@
 
 namespace locket::image {
 
-// What the layer does to /etc/passwd and /etc/group, each read if it is at most 4 MiB long. Nobody
-// follows symlinks: where /etc or a file is one, the file has trouble. kDataLoss: the image is
-// damaged.
+// Returns what the layer does to /etc/passwd and /etc/group. A file of more than 4 MiB is not read,
+// and symlinks are not followed: LayerFile::trouble then says why the file has no content.
+// kDataLoss: the EROFS image is damaged.
 Result<LayerAccounts> ReadLayerAccounts(const erofs::ImageReader& layer);
 
 }  // namespace locket::image

@@ -18,23 +18,28 @@
 
 namespace locket::image {
 
-// Fills a part of the buffer and says how many bytes; 0 is the end. Never called after an error.
+// Writes the next bytes of the layer's tar into the buffer and returns how many. Returns 0 at the
+// end of the tar. Not called again after the end or after an error.
 using TarSource = std::function<Result<size_t>(std::span<std::byte>)>;
 
 struct SealLayerOptions {
   bool encrypt = false;
-  // Encrypted layers: this key and salt instead of fresh random ones. Outlives the call.
+  // For encrypted layers: the key and the salt to use, in place of new random ones. Outlives the
+  // call.
   const ConvergentKey* given_key = nullptr;
-  // By LZ4, file by file, before encryption: what is encrypted cannot be compressed in transit.
+  // Compress each file with LZ4 before encryption, as encrypted bytes cannot be compressed on their
+  // way.
   bool compress = false;
   bool durable = true;  // false: for a file that need not survive a power cut
   uint64_t max_data_size = verity::kMaxDataSize;
-  // A layer may unpack to this much whatever its size, beyond it to 1000 times its size.
+  // A layer that unpacks to more than this and to more than 1000 times its size is refused as a
+  // decompression bomb.
   uint64_t unsuspicious_bytes = uint64_t{16} << 30;
   std::function<void(uint64_t input_bytes)> on_progress{};  // bytes taken from the source so far
-  // The directories of the layers below, which this layer's are added to. Null: they are not known,
-  // and a directory that the tar does not name gets mode 0755, owner 0:0 and time 0. Outlives the
-  // call; after an error it is of no use.
+  // The directories of the layers below; this layer's directories are added to it. It gives a
+  // directory that this tar only implies the attributes that it has below. If null, such a
+  // directory gets mode 0755, owner 0:0 and time 0. Outlives the call; after an error it must not
+  // be used.
   erofs::LowerDirectories* lower = nullptr;
   bool is_top = false;  // nothing comes on top of this layer, so `lower` need not know of it
 };
@@ -47,21 +52,31 @@ struct SealedLayer {
   verity::Salt salt;
   std::string diff_id;        // of the uncompressed tar, "sha256:<hex>"
   std::optional<Secret> key;  // encrypted layers only: 64 bytes
-  uint64_t ignored_xattrs;    // names Linux does not have, and overlayfs's own; left out
+  uint64_t ignored_xattrs;    // left out: names unknown to Linux, and those that overlayfs uses
   LayerAccounts accounts;     // read from the file system that was written
 };
 
-// Reads `source` (tar, plain or in gzip or zstd) to its end and writes the blob to `path`, mode
-// 0644, replacing what was there only once all is written and (if durable) synced. `source` and the
-// options' functions are called by the calling thread; two more work beside it. Plain data of an
-// encrypted layer stays in memory and in an unlinked file beside `path`. On failure nothing is left
-// behind and `path` is as it was.
+// Reads a layer's tar (plain, gzip or zstd) from `source` to its end, and writes the sealed blob to
+// the file `path` with mode 0644. The file takes its name, and the place of a file that was there,
+// only when it is complete and (if `durable`) on disk. Returns what the layer's descriptor needs,
+// and the key if the layer is encrypted.
+//
+// Threads: `source` and the functions of `options` are called by the calling thread; two more
+// threads work until it returns. Memory is bounded whatever the size of the layer. The plain file
+// system of an encrypted layer is in a file without a name beside `path` meanwhile.
+//
+// kInvalidArgument: not a tar, or one that cannot become a file system; the message names the
+// entry. kResourceExhausted: larger than `options` allow. kDataLoss: the compressed stream is
+// damaged. An error of `source` is returned as it is. After any failure `path` is as it was and
+// nothing else is left.
 Result<SealedLayer> SealLayer(const SealLayerOptions& options, const TarSource& source,
                               const std::filesystem::path& path);
 
-// The EROFS image of the blob open at `fd`, checked against `identity` and decrypted with `key` (if
-// the layer is encrypted), to `out_fd`. kDataLoss: names the first bad block; what was written
-// until then is good but incomplete.
+// The reverse: checks the blob open at `fd` against `identity` block by block, decrypts it with
+// `key` (null if the layer is not encrypted), and writes its EROFS image to `out_fd`.
+//
+// kDataLoss: a block does not match; the message has its number. What was written until then was
+// checked, but is incomplete.
 Status ExtractLayer(int fd, const verity::LayerIdentity& identity, const Secret* key, int out_fd);
 
 }  // namespace locket::image

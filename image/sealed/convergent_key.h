@@ -1,5 +1,5 @@
-// Layer keys that follow from the layer: one tenant, one layer, one ciphertext
-// (docs/formats/sealed-layer.md says what that reveals).
+// Layer keys that are derived from a tenant's secret and the layer, so that sealing the same layer
+// twice gives the same blob. docs/formats/sealed-layer.md says what that reveals to the host.
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@ struct ConvergentKey {
   verity::Salt salt;
 };
 
-// HKDF-SHA-256 of the tenant's secret over the diff ID and `variant`, which names how the tar is
-// laid out ("" for the plain layout): two layouts of one tar never share a key. kInvalidArgument:
-// the secret is not 32 bytes.
+// Returns the key and the salt: HKDF-SHA-256 of the tenant's secret over the diff ID and `variant`.
+// `variant` names how the tar is laid out ("" for the plain layout), so that two layouts of one tar
+// never share a key. kInvalidArgument: the secret is not 32 bytes long.
 Result<ConvergentKey> DeriveConvergentKey(const Secret& tenant_secret, const Digest& diff_id,
                                           std::string_view variant = {});
 

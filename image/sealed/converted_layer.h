@@ -1,5 +1,5 @@
-// What an ordinary layer became when it was sealed verify-only, and how a host remembers that
-// (docs/formats/converted-layer.md).
+// The record of an ordinary layer that a host sealed verify-only, which saves it from sealing the
+// layer again (docs/formats/converted-layer.md).
 #pragma once
 
 #include <cstddef>
@@ -29,11 +29,12 @@ struct ConvertedLayer {
   bool operator==(const ConvertedLayer&) const = default;
 };
 
-// What a record is found by: the diff ID of a layer that does not depend on others, else a digest
-// of it and of `over`.
+// Returns the name of a record: the diff ID if the layer does not depend on the layers below, else
+// a digest of the diff ID and `over`.
 Digest RecordKey(const Digest& diff_id, const std::optional<Digest>& over);
 
-// As it stands in the sealed image's manifest. kInvalidArgument: a data size no layer has.
+// Returns the layer's descriptor in the manifest of the sealed image. kInvalidArgument: no layer
+// can have that data size.
 Result<Descriptor> DescriptorOf(const ConvertedLayer& layer);
 
 std::string EncodeConvertedLayer(const ConvertedLayer& layer);

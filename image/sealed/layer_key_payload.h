@@ -1,5 +1,5 @@
-// The plain payload of a key packet. Read and written by hand: a JSON library would leave copies of
-// the key in memory that nobody wipes.
+// The plain payload of a key packet, a JSON text with the key in it. It is read and written without
+// a JSON library, which would leave copies of the key in memory that is not wiped.
 #pragma once
 
 #include "base/result.h"
@@ -10,7 +10,7 @@ namespace locket::image {
 
 Secret EncodeLayerKeyPayload(const LayerKey& key);
 
-// kInvalidArgument: says which field is wrong, never what stands in it.
+// kInvalidArgument: the message says which field is wrong, and never holds its content.
 Result<LayerKey> DecodeLayerKeyPayload(const Secret& payload);
 
 }  // namespace locket::image

@@ -1,4 +1,5 @@
-// rootfs.json: what the snapshotter hands to the shim (docs/formats/rootfs-json.md).
+// rootfs.json, by which the snapshotter tells the shim where the files of a container's image are
+// (docs/formats/rootfs-json.md). Both run on the host; the guest trusts none of it.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +14,10 @@
 namespace locket::image {
 
 inline constexpr size_t kMaxRootfsDescriptionBytes = 1U << 20;
-// The mount option that names the file.
+// The option of the container's mount whose value is the path of the file.
 inline constexpr std::string_view kRootfsMountOption = "dev.locket.rootfs=";
 
+// A sealed layer's blob on the host.
 struct RootfsLayer {
   Digest digest;
   uint64_t size;
@@ -25,6 +27,8 @@ struct RootfsLayer {
   bool operator==(const RootfsLayer&) const = default;
 };
 
+// The image of one container. Paths are absolute, on the host. The files stay as long as the
+// container's snapshot.
 struct RootfsDescription {
   std::string image_ref;
   Digest manifest_digest;
@@ -37,7 +41,8 @@ struct RootfsDescription {
   bool operator==(const RootfsDescription&) const = default;
 };
 
-// kInvalidArgument: unknown version, missing or unknown fields, relative path, too many layers.
+// kInvalidArgument: an unknown version, a missing or unknown field, a relative path, or too many
+// layers.
 Result<RootfsDescription> DecodeRootfsDescription(std::string_view json);
 std::string EncodeRootfsDescription(const RootfsDescription& description);
 

@@ -1,5 +1,6 @@
-// Manifest and config of the sealed image that an ordinary one becomes. Who seals, who measures and
-// the host that converts go by the same rule, so that all arrive at one manifest digest.
+// Manifest and config of the sealed image that is made from an ordinary one. `locket image seal`,
+// `locket image measure` and a host that converts images all use these functions, so they get the
+// same manifest digest.
 #pragma once
 
 #include <string>
@@ -15,13 +16,16 @@ namespace locket::image {
 // once.
 inline constexpr size_t kMaxDifferentLayers = 500;
 
-// kInvalidArgument: a foreign layer, which its image's source need not have.
+// kInvalidArgument: `layer` is a foreign layer, which the source of the image does not have to
+// keep.
 Status CheckNotForeign(const Descriptor& layer);
 
-// Whether each layer is a tar and the config knows it. kFailedPrecondition: sealed already.
-// kInvalidArgument: what cannot be sealed, or could never run; a layer is named by its number.
+// Succeeds if each layer is a tar, the config has a diff ID for it, and a guest could mount them
+// all. kFailedPrecondition: the image is sealed already. kInvalidArgument: it cannot be sealed or
+// could never run; the message has the number of the layer.
 Status CheckCanBeSealed(const Manifest& manifest, const ImageConfig& config);
 
+// The two documents as bytes, and their descriptors.
 struct SealedDocuments {
   Descriptor manifest;
   Descriptor config;
@@ -29,9 +33,10 @@ struct SealedDocuments {
   std::string config_bytes;
 };
 
-// Of the ordinary image `manifest` and `config`, once its layers are sealed: `layers`, bottom
-// first. `user` is the config's in numbers (ImageAccounts::Resolve). All else stays as it was.
-// kInvalidArgument: not a sealed image after all, and why.
+// Makes the documents of the sealed image from those of the ordinary image, `manifest` and
+// `config`. `layers` are the descriptors of its sealed layers, bottom first; `user` is the config's
+// USER in numbers (ImageAccounts::Resolve). All other members stay as they were. kInvalidArgument:
+// the result would break a rule of sealed images; the message says which.
 Result<SealedDocuments> MakeSealedDocuments(const Manifest& manifest, const ImageConfig& config,
                                             const std::vector<Descriptor>& layers,
                                             const std::string& user);

@@ -27,22 +27,25 @@ struct SealedLayerInfo {
   bool encrypted() const { return !key_packet.empty(); }
 };
 
-// What the descriptor's annotations say. kInvalidArgument: not a sealed layer, an unknown format, a
-// missing or malformed value, a blob size that does not follow from the data size, or a key packet
-// that does not go with the media type.
+// Returns what the annotations of a sealed layer's descriptor say. kInvalidArgument: not a sealed
+// layer, an unknown format, a missing or malformed value, a blob size that does not follow from the
+// data size, or a key packet that does not go with the media type.
 Result<SealedLayerInfo> ParseSealedLayerInfo(const Descriptor& layer);
 
-// The annotations that parse back to `info`.
+// Returns the annotations of a sealed layer. ParseSealedLayerInfo reads the same `info` from them.
 std::map<std::string, std::string> SealedLayerAnnotations(const SealedLayerInfo& info);
 
-// A whole layer descriptor.
+// Returns the whole descriptor of a sealed layer. kInvalidArgument: no layer can have that data
+// size.
 Result<Descriptor> SealedLayerDescriptor(const SealedLayerInfo& info, const Digest& blob_digest);
 
-// True if any layer is sealed, or the manifest says it is one of ours. Tells "ordinary image" from
-// "sealed, perhaps broken"; only CheckSealedImage tells whether it is sound.
+// Returns whether the image is meant to be sealed: a layer is sealed, or the manifest has our
+// annotation. False is an ordinary image; true may still be a broken one, which CheckSealedImage
+// finds out.
 bool ClaimsToBeSealed(const Manifest& manifest);
 
-// Every rule of image.md. On success, one entry for each layer, bottom first.
+// Checks every rule of docs/formats/image.md. Returns one entry for each layer, bottom first.
+// kInvalidArgument: a rule is broken; the message says which, and in which layer.
 Result<std::vector<SealedLayerInfo>> CheckSealedImage(const Manifest& manifest,
                                                       const ImageConfig& config);
 

@@ -22,17 +22,19 @@ inline constexpr size_t kMaxPayloadBytes = 64U << 10;
 inline constexpr size_t kMaxSignatureBytes = 1024;  // base64
 
 struct SigningPayload {
-  std::string docker_reference;  // what the signer called the image; no part of the decision
+  std::string docker_reference;  // the signer's name for the image; not part of the decision
   Digest manifest_digest;
 
   bool operator==(const SigningPayload&) const = default;
 };
 
-// kInvalidArgument: malformed, too large, or of another type than cosign's.
+// Decodes the bytes that were signed. kInvalidArgument: malformed, larger than kMaxPayloadBytes, or
+// of another type than cosign's.
 Result<SigningPayload> DecodeSigningPayload(std::string_view json);
 std::string EncodeSigningPayload(const SigningPayload& payload);
 
-// The tag under which the signatures of a manifest stand: "sha256-<hex>.sig".
+// Returns the tag of the image that holds the signatures of a manifest, in the same repository:
+// "sha256-<hex>.sig".
 std::string SignatureTag(const Digest& manifest);
 
 // A P-256 public key. Immutable, so any thread may use it.
@@ -44,7 +46,7 @@ class PublicKey {
   PublicKey& operator=(PublicKey&&) noexcept;
   ~PublicKey();
 
-  // True if `signature` (DER) is this key's over the SHA-256 of `bytes`.
+  // Returns whether `signature`, in DER, was made by this key over the SHA-256 of `bytes`.
   bool Verifies(std::span<const std::byte> bytes, std::span<const std::byte> signature) const;
 
  private:
@@ -53,13 +55,14 @@ class PublicKey {
   std::unique_ptr<Key> key_;
 };
 
+// One signature as a registry keeps it. An image may have several.
 struct ImageSignature {
   std::string payload;
   std::string signature;  // base64 of DER, as the annotation has it
 };
 
-// `key` signed the manifest of this digest. kPermissionDenied: another key did, or it signed
-// another manifest. kInvalidArgument: malformed.
+// Succeeds if `key` signed the manifest with the digest `manifest`. kPermissionDenied: another key
+// made the signature, or it is for another manifest. kInvalidArgument: malformed.
 Status CheckSignature(const PublicKey& key, const ImageSignature& signature,
                       const Digest& manifest);
 

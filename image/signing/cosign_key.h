@@ -11,6 +11,7 @@
 
 namespace locket::image {
 
+// The encrypted key and the parameters of its encryption, scrypt and NaCl's secretbox.
 struct CosignKey {
   uint64_t scrypt_n;
   uint32_t scrypt_r;
@@ -23,7 +24,8 @@ struct CosignKey {
 // kInvalidArgument: not such a document, other algorithms, or costs that no honest file has.
 Result<CosignKey> DecodeCosignKey(std::string_view json);
 
-// The key as PKCS #8 DER. kPermissionDenied: not this passphrase.
+// Decrypts the key and returns it as PKCS #8 in DER. Takes as long as the file's scrypt costs say,
+// which DecodeCosignKey has bounded. kPermissionDenied: the passphrase is wrong.
 Result<Secret> OpenCosignKey(const CosignKey& key, const Secret& passphrase);
 
 }  // namespace locket::image

@@ -16,9 +16,10 @@ namespace locket::image {
 
 inline constexpr size_t kMaxSigningKeyBytes = 64U << 10;
 
-// Whether the key in this PEM file needs a passphrase.
+// Returns whether the key in this PEM file needs a passphrase.
 bool IsEncryptedKey(const Secret& pem);
 
+// A P-256 private key that signs images. Movable; a const object may be used by any thread.
 class SigningKey {
  public:
   // A P-256 key in PEM: cosign's own ("ENCRYPTED COSIGN PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE
@@ -28,8 +29,9 @@ class SigningKey {
   SigningKey(SigningKey&&) noexcept;
   ~SigningKey();
 
-  // DER.
+  // Returns the ECDSA signature of the SHA-256 of `bytes`, in DER.
   Result<std::vector<std::byte>> Sign(std::span<const std::byte> bytes) const;
+  // Returns the public half, which guests check signatures with.
   Result<PublicKey> Public() const;
 
  private:
