@@ -37,13 +37,17 @@ function(locket_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# locket_test(<target> SOURCES ... DEPS ... LABELS ...): a GoogleTest binary, each TEST a ctest test.
+# locket_test(<target> SOURCES ... DEPS ... PROGRAMS ... LABELS ...): a GoogleTest binary, each TEST a ctest test.
+# PROGRAMS are built before it, because it starts them.
 function(locket_test name)
   if(NOT BUILD_TESTING)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;PROGRAMS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
+  if(arg_PROGRAMS)
+    add_dependencies(${name} ${arg_PROGRAMS})
+  endif()
   target_link_libraries(${name} PRIVATE locket_options ${arg_DEPS} GTest::gmock_main)
   target_compile_definitions(${name} PRIVATE
     LOCKET_SOURCE_DIR="${PROJECT_SOURCE_DIR}" LOCKET_BINARY_DIR="${PROJECT_BINARY_DIR}")

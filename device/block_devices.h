@@ -23,7 +23,7 @@ struct BlockDevice {
   uint64_t size_bytes;
 };
 
-// Implemented by sysfs_block_devices.h, and by fake_block_devices.h for tests. Thread-safe.
+// Implemented by sysfs_block_devices.h (thread-safe), and by fake_block_devices.h for tests.
 class BlockDevices {
  public:
   virtual ~BlockDevices() = default;
