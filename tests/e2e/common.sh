@@ -89,9 +89,16 @@ exits() {
 
 state_of() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .containers[0].state'; }
 
-# The process ids of the stack's VMs, and of its shims; nothing if there are none.
-vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" || true; }
-shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" || true; }
+# vms [REGEX], shims [REGEX]: the process IDs of the stack's VMs, or of its shims, one a line. With REGEX only of those
+# that have an argument that matches, such as a sandbox's ID. Both succeed when there are none.
+vms() { pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | with_argument "${1:-}" || true; }
+shims() { pgrep -f "^(/[^ ]*/)?containerd-shim-locket-v2 .*$RUN/" | with_argument "${1:-}" || true; }
+with_argument() {
+  local pid
+  while read -r pid; do
+    if grep -zEq -- "$1" "/proc/$pid/cmdline" 2> /dev/null; then echo "$pid"; fi
+  done
+}
 
 # becomes EXPECTED SECONDS COMMAND...: what COMMAND prints.
 becomes() {

@@ -54,7 +54,7 @@ outlives_containerd() {
 dead_vm_ends_it() {
   pod_exec main -- /bin/sleep 900 > /dev/null 2>&1 & local exec=$! status=0
   becomes 3 60 pod_exec main -- /bin/sh -c "$counts" # the one that containerd forgot goes on
-  kill -KILL "$(pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | head -1)"
+  kill -KILL "$(vms | head -1)"
   wait "$exec" || status=$?
   [ "$status" -ne 0 ] || { say 'the command claims success'; return 1; }
 }

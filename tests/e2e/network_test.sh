@@ -76,16 +76,22 @@ etc_names_the_pod() {
   diff <(grep '^nameserver' /etc/resolv.conf | head -3) <(grep '^nameserver' "$RUN/show")
 }
 loopback_only_by_default() {
+  local vm
   "$locket" pod run "$image" --initdata "$RUN/plain.toml" --network --name shut --detach -- /bin/sh -c "$SERVE"
   refuses 'Connection refused|errno=' 30 timeout 20 openssl s_client -psk "$PSK" -connect "$(last_address 0):8443"
   grep 'left_out=' "$RUN/log/containerd.log" | grep -q 'allow_network = true' || { say 'nobody says why'; return 1; }
-  ! pgrep -af "qemu-system.*$RUN/" | grep "$(pod_id shut)" | grep virtio-net
+  vm=$(vms "$(pod_id shut)")
+  [ "$(wc -w <<< "$vm")" -eq 1 ] || { say "VMs of the pod: $vm"; return 1; }
+  ! grep -za virtio-net "/proc/$vm/cmdline"
 }
 pod_id() { "$locket" pod ls --json | jq -r --arg name "$1" '.[] | select(.name == $name) | .id'; }
 killed_shim_leaves_nothing() {
+  local shim
   run_networked --name victim --detach -- /bin/sh -c "$SERVE"
   answers "$(last_address 0):8443"
-  pkill_shim "$(pod_id victim)"
+  shim=$(shims "^$(pod_id victim)\$")
+  [ -n "$shim" ] || { say 'the pod has no shim'; return 1; }
+  kill -KILL "$shim"
   "$locket" pod stop victim
 }
 # The plugin's routes say that nobody but the gateway is on the link.
@@ -96,24 +102,12 @@ point_to_point() {
   run_networked --name point --detach -- /bin/sh -c "$SERVE"
   answers "$(last_address 0):8443" && answers "[$(last_address 1)]:8443"
 }
-# pkill_shim POD: the shim alone, by the id on its command line.
-pkill_shim() {
-  local pid
-  for pid in $(stack_processes); do
-    if tr '\0' ' ' < "/proc/$pid/cmdline" | grep -q "^containerd-shim-locket-v2.* $1 "; then
-      kill -KILL "$pid"
-      return
-    fi
-  done
-  say "no shim of pod $1"
-  return 1
-}
 nothing_is_left() {
   "$locket" pod stop --all
   [ -z "$(ip -o link show type veth)" ] || { ip link; return 1; }
   [ -z "$(find "$RUN/cni/test" -name '[0-9f]*')" ] || { ls "$RUN/cni/test"; return 1; }
   if grep "$RUN/" /proc/self/mountinfo | grep nsfs; then return 1; fi
-  [ -z "$(pgrep -f "qemu-system.*$RUN/" || true)" ]
+  [ -z "$(vms)" ]
 }
 
 stack_up locket

@@ -20,7 +20,7 @@ detached_pod_lives_until_stopped() {
   "$locket" pod ls | grep -q 'long' && "$locket" pod stop long && ! "$locket" pod ls | grep -q 'long'
 }
 nothing_is_left_of_pods() {
-  [ -z "$(pgrep -f "qemu-system.*$RUN/" || true)" ] && [ -z "$(find "$RUN/shim" -name console.log)" ]
+  [ -z "$(vms)" ] && [ -z "$(find "$RUN/shim" -name console.log)" ]
 }
 secret_is_nowhere() {
   local secret; secret=$(cat "$RUN/secret")
@@ -35,7 +35,7 @@ killed_vm_ends_the_pod() {
     [ "$SECONDS" -lt "$until" ] || { say 'the pod never ran'; return 1; }
     sleep 0.2
   done
-  vm=$(pgrep -f "^(/usr/bin/)?qemu-system.*$RUN/" | head -1)
+  vm=$(vms | head -1)
   kill -KILL "$vm"
   local status=0
   wait "$pod" || status=$?
