@@ -7,7 +7,7 @@
 . "$(dirname "$0")/common.sh"
 CRICTL=${CRICTL:-$(command -v crictl || true)}
 [ -x "$CRICTL" ] || die 'no crictl: set CRICTL to the program'
-STARTS=${STARTS:-500} EXECS=${EXECS:-300}
+STARTS=${STARTS:-500} EXECS=${EXECS:-300} BUSY=${BUSY:-$(nproc)}
 SPEAK='echo spoken' FAIL='exit 3' SIZE='stty size'
 argv() { jq -cn '$ARGS.positional' --args -- "$@"; }
 allowed=(--allow-stdin --allow-command '["/bin/sleep","1000000"]' --allow-exec '["/bin/true"]' \
@@ -21,8 +21,8 @@ crictl() {
 
 crictl pull "$image" > /dev/null
 
-# Both processors are taken, as they are on a full node.
-for i in 1 2; do start "busy$i" sh -c 'while :; do :; done'; done
+# Every processor is taken, as on a full node. BUSY=0 where other work keeps the machine busy.
+for ((i = 0; i < BUSY; i++)); do start "busy$i" sh -c 'while :; do :; done'; done
 
 # make_pod NAME: prints the sandbox's ID.
 make_pod() {
