@@ -72,14 +72,16 @@ std::vector<std::string> CrunCommand(const CrunPaths& paths, const std::filesyst
 
 Result<std::string> CrunRuntime::Run(const std::string& id,
                                      const std::vector<std::string>& arguments) {
-  const auto log = LogPath(paths_, id);
+  const auto log = LogPath(paths_, id + "-" + std::to_string(next_log_++));
+  auto output = RunCommand(CrunCommand(paths_, log, arguments), {.timeout = kTimeout});
+  const bool failed = output.ok() && output->exit_status != 0;
+  Error error = failed ? CrunError(log, arguments.front(), output->exit_status)
+                       : Error(ErrorCode::kInternal, "");
   std::error_code ignored;
   std::filesystem::remove(log, ignored);
-  LOCKET_TRY_ASSIGN(
-      auto output,
-      RunCommand(CrunCommand(paths_, log, arguments), {.timeout = kTimeout}).While("crun"));
-  if (output.exit_status != 0) return CrunError(log, arguments.front(), output.exit_status);
-  return std::move(output.standard_output);
+  if (failed) return error;
+  if (!output.ok()) return std::move(output).error().While("crun");
+  return std::move(output->standard_output);
 }
 
 Result<StartedProcess> CrunRuntime::StartProcess(const Launch& launch,

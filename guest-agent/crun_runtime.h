@@ -20,7 +20,8 @@ struct CrunPaths {
 std::vector<std::string> CrunCommand(const CrunPaths& paths, const std::filesystem::path& log,
                                      const std::vector<std::string>& verb_and_arguments);
 
-// Drives Debian's crun. Thread-safe for different containers.
+// Drives Debian's crun. Thread-safe: calls for one container may overlap, as a signal does with the
+// container's removal, and each reads the messages of its own crun.
 class CrunRuntime final : public ContainerRuntime {
  public:
   explicit CrunRuntime(CrunPaths paths) : paths_(std::move(paths)) {}
@@ -47,6 +48,7 @@ class CrunRuntime final : public ContainerRuntime {
 
   CrunPaths paths_;
   std::atomic<uint64_t> next_console_ = 0;
+  std::atomic<uint64_t> next_log_ = 0;
 };
 
 }  // namespace locket::guest_agent
