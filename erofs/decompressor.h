@@ -1,4 +1,4 @@
-// A layer's tar out of what it travels in: gzip, zstd, or nothing at all; hides ISA-L and libzstd.
+// Unpacks the tar of a layer: gzip, zstd, or not compressed at all. Hides ISA-L and libzstd.
 #pragma once
 
 #include <cstddef>
@@ -10,18 +10,20 @@
 
 namespace locket::erofs {
 
+// Movable; for one thread.
 class Decompressor {
  public:
-  // Reads enough of `source` to tell what it is; what is neither gzip nor zstd goes through as it
-  // is. Errors of `source` are passed on, here and by Read.
+  // Reads enough of `source` to tell the format. A stream that is neither gzip nor zstd goes
+  // through unchanged. Errors of `source` are returned, here and by Read.
   static Result<Decompressor> Open(ByteSource source);
 
   Decompressor(Decompressor&&) noexcept;
   ~Decompressor();
 
-  // Fills a part of `out` and says how many bytes; 0 is the end, of `source` as well. Not to be
-  // called after an error. kDataLoss: the compressed stream is damaged, cut short, or something
-  // else stands after its end. Memory: below 1 MiB for gzip, up to 129 MiB for zstd (its window).
+  // Writes the next bytes into `out` and returns how many. Returns 0 at the end, when `source` is
+  // at its end as well. kDataLoss: the compressed stream is damaged, cut short, or followed by
+  // other bytes; Read must not be called again. Uses less than 1 MiB of memory for gzip, and up to
+  // 129 MiB for zstd (its window).
   Result<size_t> Read(std::span<std::byte> out);
 
   class Codec;

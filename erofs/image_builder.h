@@ -1,6 +1,9 @@
-// An EROFS image from one tar stream, in one pass, without root: file data goes straight to the
-// sink, what is left over of files shorter than their last block waits in an unlinked spool file,
-// the metadata follows at the end. Same tar and UUID, same image.
+// Makes an EROFS image from one tar stream, in one pass and without root. The same tar, UUID, lower
+// directories and options give the same image.
+//
+// Data of files goes to the sink as it comes, in whole blocks. The last, incomplete block of each
+// file waits in a spool file without a name until its inode is written. Names and attributes stay
+// in memory and are written at the end. The life cycle is Create, AddTar once, Finish once.
 #pragma once
 
 #include <array>
@@ -15,6 +18,7 @@
 
 namespace locket::erofs {
 
+// Bounds on what one tar can make of itself. Beyond them: kResourceExhausted.
 struct ImageLimits {
   uint64_t image_bytes = uint64_t{1} << 42;
   uint64_t inodes = uint64_t{4} << 20;
@@ -28,6 +32,7 @@ struct ImageOptions {
   Compression compression = Compression::kNone;
 };
 
+// What Finish knows about the image it wrote.
 struct ImageInfo {
   uint64_t size_bytes;
   uint64_t inodes;
@@ -44,14 +49,15 @@ class ImageBuilder {
   ImageBuilder(ImageBuilder&&) noexcept;
   ~ImageBuilder();
 
-  // Reads `tar` (v7, ustar, pax, GNU; not compressed) to its end, padding included. Once only.
-  // kInvalidArgument: what is wrong with which entry. kResourceExhausted: which limit. Errors of
-  // `tar` are passed on. After an error the builder and what the sink got are of no use.
+  // Reads `tar` (v7, ustar, pax or GNU; not compressed) to its end, padding included.
+  // kInvalidArgument: an entry is malformed or not for a layer; the message names it and says why.
+  // kResourceExhausted: a limit is passed; the message names it. An error of `tar` is returned as
+  // it is. After any error the builder must not be used, and what the sink has is no image.
   Status AddTar(PieceSource tar);
 
-  // Writes metadata and superblock. `lower` says what directories the layers below have; null if
-  // they are not known, and then a directory that the tar does not name has mode 0755, owner 0:0
-  // and time 0.
+  // Writes metadata and superblock, after which the sink has the whole image. `lower` has the
+  // directories of the layers below: a directory that the tar only implies gets its attributes from
+  // there. If `lower` is null, such a directory has mode 0755, owner 0:0 and time 0.
   Result<ImageInfo> Finish(const std::array<std::byte, 16>& uuid,
                            const LowerDirectories* lower = nullptr);
 

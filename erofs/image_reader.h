@@ -1,6 +1,8 @@
-// Reads the images that ImageBuilder writes, without mounting them. What it is given may have been
-// made by anybody: every place is checked to lie in the image, every size to fit it, before memory
-// is taken; names of a directory ascend, so none stands twice.
+// Reads the images that ImageBuilder writes, without mounting them.
+//
+// The image may come from anybody. Every offset is checked to lie in the image, and every size to
+// fit into it, before memory is allocated. Names of a directory have to ascend, so none is there
+// twice. Anything else is kDataLoss.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +17,10 @@
 
 namespace locket::erofs {
 
-// Fills `out` with the image's bytes from `offset` on.
+// Fills `out` with the bytes of the image from `offset` on, or returns an error.
 using ReadAt = std::function<Status(uint64_t offset, std::span<std::byte> out)>;
 
+// The attributes of a file. Valid for the reader that returned it.
 struct Inode {
   uint64_t nid;   // two names with one nid are hard links
   uint16_t mode;  // type and permissions
@@ -28,8 +31,8 @@ struct Inode {
   uint32_t rdev;  // devices: as the kernel's new_encode_dev() has it
   uint32_t links;
   uint64_t size;  // regular files and symlinks: of the content
-  // Where it lies in the image; for those who compare images. 0: nowhere but in the inode, or in
-  // pieces here and there (compressed).
+  // The first block of the content, for programs that compare images. 0: the content is in the
+  // inode alone, or compressed and so in several places.
   uint64_t first_block;
   // For ImageReader alone.
   uint16_t layout;
@@ -43,28 +46,31 @@ struct NamedNode {
   bool operator==(const NamedNode&) const = default;
 };
 
-// A whiteout, as overlayfs has it: a character device 0:0.
+// Returns whether the file is a whiteout as overlayfs has it: a character device 0:0.
 bool IsWhiteout(const Inode& inode);
-// What a directory says that hides what lower layers have in it.
+// Returns whether a directory with these xattrs hides the content that lower layers have in it.
 bool IsOpaque(const XattrSet& xattrs);
 
+// A const object may be used by several threads if `read_at` may. Files are found from the root
+// down: List a directory, Stat a node of it, then Target, Read or List again.
 class ImageReader {
  public:
-  // kDataLoss: not such an image. `image_bytes` is how much can be read.
+  // Opens the image, of which `image_bytes` can be read. kDataLoss: it is not such an image.
   static Result<ImageReader> Open(ReadAt read_at, uint64_t image_bytes);
 
   uint64_t root() const { return root_; }
   uint64_t image_bytes() const { return bytes_; }
 
-  // All kDataLoss if the image is damaged.
+  // Each returns kDataLoss if the image is damaged, and errors of `read_at` as they are.
   Result<Inode> Stat(uint64_t nid) const;
-  // At least so much of the image the content of a regular file takes, unless it shares it.
+  // Returns how many bytes of the image the content of a regular file takes at least, unless files
+  // share it.
   static uint64_t StoredBytes(const Inode& file);
   Result<XattrSet> Xattrs(const Inode& inode) const;
-  // Without "." and "..", names ascending.
+  // Returns the entries of a directory without "." and "..", in ascending order of their names.
   Result<std::vector<NamedNode>> List(const Inode& directory) const;
   Result<std::string> Target(const Inode& symlink) const;
-  // A regular file's content in order. An error of `piece` is passed on.
+  // Gives the content of a regular file to `piece`, in order. An error of `piece` is returned.
   Status Read(const Inode& file,
               const std::function<Status(std::span<const std::byte>)>& piece) const;
 

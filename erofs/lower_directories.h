@@ -1,6 +1,9 @@
-// The directories that the layers below a layer have together. A layer's tar need not name the
-// directories its files lie in; those keep the mode, owner, time and xattrs they have below, as
-// containerd and umoci have it.
+// The directories that the layers below a layer have together.
+//
+// A layer's tar does not have to name the directories that its files are in. Such a directory keeps
+// the mode, owner, time and xattrs that it has below, as with containerd and umoci. Start with an
+// empty object at the bottom layer, seal a layer with it, add that layer (MergeDirectories), and go
+// on with the next one.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +29,27 @@ struct DirectoryAttributes {
   bool operator==(const DirectoryAttributes&) const = default;
 };
 
+// Names a directory of one LowerDirectories.
 using LowerId = uint32_t;
 inline constexpr LowerId kNoLower = UINT32_MAX;
 
 class LowerDirectories {
  public:
-  // At most `max_directories`, with names and xattrs of together at most `max_bytes`, are ever
-  // kept: kResourceExhausted.
+  // At most `max_directories` are ever kept, and their names and xattrs have at most `max_bytes` in
+  // all. Beyond that Put returns kResourceExhausted.
   explicit LowerDirectories(uint64_t max_directories = uint64_t{4} << 20,
                             uint64_t max_bytes = uint64_t{1} << 30)
       : max_directories_(max_directories), max_bytes_(max_bytes) {}
 
-  // kNoLower before the first layer.
+  // Returns the root directory, or kNoLower before the first layer.
   LowerId root() const { return directories_.empty() ? kNoLower : 0; }
-  // kNoLower: no directory of that name, or `parent` is kNoLower.
+  // Returns the directory called `name` in `parent`, or kNoLower if there is none or `parent` is
+  // kNoLower.
   LowerId Child(LowerId parent, std::string_view name) const;
   const DirectoryAttributes& attributes(LowerId id) const { return directories_[id].attributes; }
 
-  // For who adds a layer (MergeDirectories), from its root down.
+  // For MergeDirectories, which adds a layer from its root down. Put replaces the attributes of a
+  // directory that is there. kResourceExhausted: see the constructor.
   Result<LowerId> PutRoot(DirectoryAttributes attributes);
   Result<LowerId> Put(LowerId parent, std::string_view name, DirectoryAttributes attributes);
   void Remove(LowerId parent, std::string_view name);

@@ -1,4 +1,4 @@
-// What one layer's image does to the directories of the layers below it.
+// Adds one layer to the directories of the layers below it.
 #pragma once
 
 #include "base/result.h"
