@@ -1,5 +1,13 @@
 // One resource, from the kernel's number to the kubelet's knowing of it: serves its devices on a
 // socket beside the kubelet's, and registers that socket with each kubelet that comes.
+//
+// Scenario: a node's kubelet is restarted.
+//   Step(A)        counts 99, serves locket.dev_snp.sock, registers with socket A
+//   Step(nothing)  the kubelet has gone: counts, and no more
+//   Step(B)        another kubelet, which removed our socket: serves a new one, registers with B
+//   Step(B)        counts, and finds nothing else to do
+// A registration that fails is tried again with the same kubelet after 0.25 s, then after twice as
+// long each time, up to a minute. A resource that never had a device is not registered.
 #pragma once
 
 #include <chrono>
@@ -19,7 +27,7 @@ namespace locket::device_plugin {
 
 inline constexpr const char* kKubeletSocket = "kubelet.sock";
 
-// Tells one socket from another of the same name.
+// Tells one socket from another of the same name: a kubelet that was restarted has a new one.
 struct FileId {
   uint64_t device;
   uint64_t inode;
@@ -27,12 +35,15 @@ struct FileId {
   bool operator==(const FileId&) const = default;
 };
 
-// Nothing: there is no such file.
+// Returns the identity of the file at `path`, which is not followed if it is a link. Nothing: there
+// is no such file, or it cannot be looked at.
 std::optional<FileId> IdOf(const std::filesystem::path& path);
 
-// As a file name beside the kubelet's socket: "locket.dev_snp.sock".
+// Returns the name of our socket for `resource`, in the kubelet's directory: "locket.dev_snp.sock".
 std::string EndpointOf(const std::string& resource);
 
+// For one thread. `options` and `clock` outlive it. Its end stops serving; the kubelet then takes
+// the devices for unhealthy.
 class Announcer {
  public:
   Announcer(const Resource& resource, const Options& options, const Clock& clock)
@@ -44,7 +55,7 @@ class Announcer {
   // early when `stop_fd` is readable.
   void Step(const std::optional<FileId>& kubelet, int stop_fd);
 
-  // When to call Step again at the latest; nothing: not before something changes.
+  // Returns when to call Step again at the latest. Nothing: not before something changes.
   std::optional<std::chrono::steady_clock::time_point> next_try() const { return next_try_; }
 
  private:

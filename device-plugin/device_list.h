@@ -1,4 +1,6 @@
-// The devices of one resource: what the kubelet is shown, and told of when it changes.
+// The devices of one resource, as the kubelet is shown them. They are "snp-0" to "snp-N": a number
+// for each guest that can run at a time. Which key a guest gets is the kernel's choice, and has
+// nothing to do with the number that its pod was given.
 #pragma once
 
 #include <atomic>
@@ -17,18 +19,18 @@
 namespace locket::device_plugin {
 
 struct Device {
-  std::string id;  // "snp-0": a number for each; the kernel's own choice of a key is another matter
-  bool healthy;
+  std::string id;
+  bool healthy;  // a pod may be given it
   bool operator==(const Device&) const = default;
 };
 
-// Thread-safe.
+// Thread-safe: one thread sets the count, and each of the kubelet's streams waits in Next.
 class DeviceList {
  public:
   explicit DeviceList(Tee tee) : tee_(tee) {}
 
-  // There are `count` from now on. One that was shown before and is no more stays in the list as
-  // unhealthy: pods may have it. Whether the list changed.
+  // There are `count` from now on. A device that was shown before and is no more stays in the list
+  // as unhealthy, because pods may have it. Returns whether the list changed.
   bool SetCount(uint64_t count);
 
   uint64_t healthy() const;
@@ -38,14 +40,15 @@ class DeviceList {
     uint64_t number = 0;
     std::vector<Device> devices{};
   };
-  // The list, if it is another one than number `seen` (0: any is), waiting up to `patience` for
-  // that. Nothing: it is not, or `stop` is set.
+  // Returns the list, once its number is another than `seen` (0: any is). Waits up to `patience`
+  // for that. Nothing: it is still the same, or `stop` is set.
   std::optional<Version> Next(uint64_t seen, std::chrono::milliseconds patience,
                               const std::atomic<bool>& stop) const;
-  // Whoever set a `stop` calls it afterwards.
+  // Makes all calls of Next look at their `stop`. To be called after one was set.
   void Wake() const;
 
-  // kInvalidArgument: never shown. kFailedPrecondition: unhealthy.
+  // Whether a pod may be given device `id`. kInvalidArgument: there never was such a device.
+  // kFailedPrecondition: it is unhealthy.
   Status Check(std::string_view id) const;
 
  private:

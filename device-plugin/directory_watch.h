@@ -11,13 +11,16 @@ namespace locket::device_plugin {
 
 class DirectoryWatch {
  public:
+  // Returns a watch that watches nothing before the first Rearm. kResourceExhausted, kInternal: the
+  // kernel gives no inotify instance (fs.inotify.max_user_instances).
   static Result<DirectoryWatch> Open(std::filesystem::path directory);
 
   // Readable when something may have changed since Rearm.
   int fd() const { return fd_.get(); }
 
-  // To be called before a look at the directory: what changes after it is told, what changed before
-  // is forgotten. Whether the directory is there; if not, its nearest parent is watched.
+  // To be called before each look at the directory: what changes afterwards makes fd() readable,
+  // what changed before is forgotten. Returns whether the directory is there. If it is not, its
+  // nearest parent is watched. An error: not even a parent can be watched.
   Result<bool> Rearm();
 
  private:

@@ -16,9 +16,11 @@ struct Registration {
   std::chrono::milliseconds timeout;
 };
 
-// Gives up when `stop_fd` is readable (kCancelled). kUnavailable: nobody listens.
-// kDeadlineExceeded: no answer. kFailedPrecondition: the kubelet does not want it; the message has
-// its reason.
+// Registers the resource once, and returns when the kubelet has taken it: it then connects to our
+// socket. The kubelet forgets it when it is restarted.
+// kCancelled: `stop_fd` became readable meanwhile. kUnavailable: nobody listens on the socket.
+// kDeadlineExceeded: no answer within `timeout`. kFailedPrecondition: the kubelet does not want it;
+// the message has its reason (another version of the API, a malformed name).
 Status Register(const Registration& registration, int stop_fd);
 
 }  // namespace locket::device_plugin

@@ -10,10 +10,11 @@
 
 namespace locket::device_plugin {
 
-// The count of what `resource` is about, as CountTee's; an emulated one is as large as configured.
+// Returns the number of guests for the resource's TEE: CountTee's, or for the emulated one the
+// configured number. Errors are CountTee's.
 Result<TeeCount> Count(const Resource& resource, const std::filesystem::path& root);
 
-// How many devices `resource` has to offer.
+// Returns how many devices `resource` has to offer: the count without the reserved ones.
 uint64_t Devices(const Resource& resource, const TeeCount& count);
 
 struct ListedResource {
@@ -22,7 +23,8 @@ struct ListedResource {
   uint64_t devices = 0;
 };
 
-// Of each resource that has a name. As CountTee, for the first that cannot be counted.
+// Returns each resource that has a name, in the order of the configuration. An error is CountTee's,
+// of the first one that cannot be counted.
 Result<std::vector<ListedResource>> List(const Options& options);
 
 std::string AsText(const std::vector<ListedResource>& listed);  // a table

@@ -1,4 +1,9 @@
 // All resources of one configuration, for as long as the process runs.
+//
+// Life cycle: main opens a Plugin, and calls Run until SIGTERM. Run watches the kubelet's directory
+// and calls each resource's Announcer when something may have changed: a kubelet has come or gone,
+// our socket was removed, `check_interval` is over. An event only says when to look; each look does
+// what is missing, so a lost event costs time and nothing else.
 #pragma once
 
 #include <memory>
@@ -12,14 +17,17 @@
 
 namespace locket::device_plugin {
 
+// For one thread. `clock` outlives it.
 class Plugin {
  public:
-  // kInternal, kResourceExhausted: no inotify.
+  // Returns a plugin that serves and announces nothing yet. The kubelet's directory need not be
+  // there. kInternal, kResourceExhausted: the kernel gives no inotify instance.
   static Result<std::unique_ptr<Plugin>> Open(const Options& options, const Clock& clock);
 
-  // Announces until `stop_fd` is readable, which it leaves so; what is served stays served until
-  // the object dies, and Run can be called again. An error: the kubelet's directory cannot be
-  // watched.
+  // Announces until `stop_fd` is readable, and leaves it readable. What is served stays served
+  // until the object dies, and Run can be called again. A resource that cannot be counted, served
+  // or registered is logged once and tried again; it is not an error here. An error: the kubelet's
+  // directory, or its nearest parent, cannot be watched.
   Status Run(int stop_fd);
 
   const Options& options() const { return options_; }
