@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "device/kernel_mount_control.h"
+#include "guest-agent/policy/guest_config.h"
 
 namespace locket::guest_agent {
 namespace {

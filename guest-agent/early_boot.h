@@ -2,8 +2,6 @@
 // nobody: a guest in which one fails powers off.
 #pragma once
 
-#include <cstdint>
-
 #include "base/result.h"
 
 namespace locket::guest_agent {
@@ -22,9 +20,6 @@ Status SeedEntropy();
 
 // Brings `lo` up.
 Status RaiseLoopback();
-
-// What a container may open, and what container engines give: 1048576, the kernel's fs.nr_open.
-inline constexpr uint64_t kOpenFiles = 1U << 20;
 
 // PID 1 and its children, the agent among them, may open many files, and are the last that the
 // kernel kills for want of memory.

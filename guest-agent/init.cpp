@@ -15,10 +15,10 @@
 #include "base/result.h"
 #include "guest-agent/console_pump.h"
 #include "guest-agent/early_boot.h"
-#include "guest-agent/exit_notices.h"
-#include "guest-agent/kernel_settings.h"
+#include "guest-agent/hardening/kernel_settings.h"
 #include "guest-agent/module_list.h"
-#include "guest-agent/network.h"
+#include "guest-agent/network/network.h"
+#include "guest-agent/process/exit_notices.h"
 
 namespace locket::guest_agent {
 namespace {

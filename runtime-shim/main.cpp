@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "runtime-shim/commands.h"
-#include "runtime-shim/start_request.h"
+#include "runtime-shim/command/commands.h"
+#include "runtime-shim/command/start_request.h"
 
 namespace {
 

@@ -2,8 +2,8 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "guest-agent/crun_runtime.h"
-#include "tests/guest-agent/container_runtime_conformance.h"
+#include "guest-agent/process/crun_runtime.h"
+#include "tests/guest-agent/process/container_runtime_conformance.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -36,25 +36,25 @@ TEST(OwnLimitsTest, ContainersAndExecsDoNotHaveTheAgentsProtection) {
   };
   EXPECT_EQ(score("self"), "-1000\n");
   const auto directory = TempDir::Create("/tmp", "limits").value();
-  const GuestSpec spec{.process = {.argv = {"/bin/sleep", "1000"},
-                                   .env = {"PATH=/bin"},
-                                   .working_directory = "/",
-                                   .uid = 0,
-                                   .gid = 0},
-                       .capabilities = {},
-                       .rlimits = {},
-                       .hostname = "h",
-                       .no_new_privileges = false,
-                       .read_only_root = false,
-                       .limits = {}};
+  const GuestConfig config{.process = {.argv = {"/bin/sleep", "1000"},
+                                       .env = {"PATH=/bin"},
+                                       .working_directory = "/",
+                                       .uid = 0,
+                                       .gid = 0},
+                           .capabilities = {},
+                           .rlimits = {},
+                           .hostname = "h",
+                           .no_new_privileges = false,
+                           .read_only_root = false,
+                           .limits = {}};
   const auto write = [&](const char* name, const std::string& text) {
     ASSERT_TRUE(ReplaceFileDurably(directory.path() / name, text).ok());
   };
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) write(name, "");
   write("config.json",
-        EncodeGuestSpec(
-            spec, {.container_id = "limits", .rootfs = "/test/rootfs", .etc = directory.path()}));
-  write(kExecProcessFile, EncodeGuestProcess(spec));
+        EncodeGuestConfig(
+            config, {.container_id = "limits", .rootfs = "/test/rootfs", .etc = directory.path()}));
+  write(kExecProcessFile, EncodeGuestProcess(config));
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const ProcessStreams streams{
       .terminal = false, .stdin_fd = null.get(), .stdout_fd = null.get(), .stderr_fd = null.get()};

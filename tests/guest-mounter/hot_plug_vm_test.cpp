@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "rpc/transport.h"
-#include "runtime-shim/qmp.h"
+#include "runtime-shim/hypervisor/qmp.h"
 #include "tests/guest-agent/vm_fixture.h"
 
 namespace locket::guest_agent {
