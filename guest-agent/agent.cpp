@@ -126,19 +126,6 @@ Result<std::unique_ptr<guest_mounter::Scratch>> OpenScratch(Devices& devices) {
                                       {.directory = kScratchDirectory});
 }
 
-SpecPolicy PolicyOf(const Tenant& tenant) {
-  if (!tenant.initdata) return {};
-  const initdata::GuestPolicy& policy = tenant.initdata->policy;
-  return {.allow_commands = policy.every_image.allow_commands,
-          .allow_exec = policy.every_image.allow_exec,
-          .allow_env = policy.allow_env,
-          .allow_stdin = policy.allow_stdin,
-          .hide_output = policy.hide_output,
-          .allow_volumes = policy.every_image.allow_volumes,
-          .allow_all_syscalls = policy.allow_all_syscalls,
-          .images = policy.images};
-}
-
 // Empty: the tenant lets the pod have no network.
 NetworkSetup NetworkSetupOf(const Tenant& tenant) {
   if (!tenant.initdata || !tenant.initdata->policy.allow_network) return {};
@@ -169,8 +156,6 @@ Status RunAgentOrFail(UniqueFd exit_records) {
   AwaitPortNames(kPortNamesTimeout);
   LOCKET_TRY_ASSIGN(GuestTee tee, FindTee());
   const Tenant tenant = MakeTenant(tee, devices);
-  const AgentInfo info{.tee = tee.name,
-                       .initdata_digest = tenant.initdata ? tenant.initdata->digest : ""};
   CrunRuntime runtime{CrunPaths{}};
   EmptyVolumes volumes(devices.mounts, kVolumeDirectory);
   Sandbox sandbox({.runtime = runtime, .exits = exits, .volumes = volumes},
@@ -180,19 +165,20 @@ Status RunAgentOrFail(UniqueFd exit_records) {
                     return tenant.opener->Open(request);
                   },
                   {.directory = kContainerDirectory,
-                   .policy = PolicyOf(tenant),
+                   .policy = tenant.initdata ? tenant.initdata->policy : initdata::GuestPolicy(),
                    .set_up_network = NetworkSetupOf(tenant),
                    .scratch = [&devices] { return OpenScratch(devices); }});
 
   rpc::TtrpcMethods methods;
   std::unique_ptr<rpc::TtrpcServer> server;
   const std::function<void()> shutdown = [&server] { server->Stop(); };
-  AddAgentMethods(methods, sandbox, info, shutdown);
+  AddAgentMethods(methods, sandbox, shutdown);
   server = rpc::TtrpcServer::Create(methods);
-  log::Info("agent is up",
-            {{"version", kVersion}, {"tee", info.tee}, {"initdata", info.initdata_digest}});
+  log::Info("agent is up", {{"version", kVersion},
+                            {"tee", tee.name},
+                            {"initdata", tenant.initdata ? tenant.initdata->digest : ""}});
   LOCKET_TRY(Serve(*server));
-  // Whatever a disk of the host's holds up: SIGALRM ends this process then, and the guest with it.
+  // If a disk of the host stops the work below, SIGALRM ends this process, and the guest with it.
   ::alarm(kShutdownSeconds);
   server.reset();  // waits for the handlers
   sandbox.DeleteAll();

@@ -1,6 +1,6 @@
-// Keeps the guest's clock near the host's. A clock stays behind by as long as the VM stood still,
-// and certificates and tokens are then judged by a wrong time. The host could lie about the time at
-// boot already, so following it later gives it nothing new (docs/decisions/0031).
+// Keeps the guest's clock near the host's. When a VM is stopped its clock stops too; later the
+// guest would judge certificates and tokens by a wrong time. The host could lie about the time at
+// boot already, so following its clock later gives it no new power (docs/decisions/0031).
 #pragma once
 
 #include <chrono>
@@ -13,25 +13,27 @@
 
 namespace locket::guest_agent {
 
-// The clocks of one machine; times count from 1970.
+// The seam at the clocks of a machine. Times count from 1970.
 struct Clocks {
-  std::function<Result<std::chrono::seconds>()> host;  // the real-time clock, cut to the second
-  std::function<std::chrono::nanoseconds()> guest;
-  std::function<Status(std::chrono::nanoseconds)> set;   // jumps there
-  std::function<Status(std::chrono::nanoseconds)> slew;  // goes slower or faster until made up for
+  // Returns the host's time, cut to the second: the real-time clock. kNotFound: there is none.
+  std::function<Result<std::chrono::seconds>()> host;
+  std::function<std::chrono::nanoseconds()> guest;      // returns the guest's time
+  std::function<Status(std::chrono::nanoseconds)> set;  // sets the guest's clock to a time
+  // Makes the guest's clock go slower or faster until it has changed by a span.
+  std::function<Status(std::chrono::nanoseconds)> slew;
 };
 
-// This machine's: /dev/rtc0 and CLOCK_REALTIME.
+// Returns those of this machine: /dev/rtc0 and CLOCK_REALTIME.
 Clocks KernelClocks();
 
-// One comparison. A clock that is more than two seconds behind is set to the host's time. One that
-// is ahead by as much is never set back but slowed down, by half a millisecond a second. Anything
-// less is left alone, as the host's clock has whole seconds only.
+// Compares the clocks once. A guest's clock that is more than two seconds behind is set to the
+// host's time. One that is more than two seconds ahead is slowed down, by half a millisecond in
+// each second, and never set back. A smaller difference is left alone, as the host's clock has
+// whole seconds only.
 Status FollowClock(const Clocks& clocks);
 
-// Compares every `interval` on a thread of its own, until destroyed. After a failure it tries again
-// the next time; only the first failure is logged. Without a real-time clock (kNotFound) it gives
-// up: the clock then goes on by itself.
+// Calls FollowClock every `interval`, on a thread of its own, until it is destroyed. A failure ends
+// one comparison only; the first failure is logged. Without a real-time clock (kNotFound) it stops.
 class ClockFollower {
  public:
   explicit ClockFollower(Clocks clocks,

@@ -1,5 +1,6 @@
-// Standard output and error of PID 1 and all its children, brought to the console by a process
-// that alone waits for it: a console that nobody drains, or that is stopped, holds up nobody else.
+// Brings standard output and error of PID 1 and all its children to the console. A process of its
+// own writes to the console, so that a console that the host does not read, or stops, stops nothing
+// else.
 #pragma once
 
 #include <sys/types.h>
@@ -11,18 +12,18 @@
 
 namespace locket::guest_agent {
 
-// Not thread-safe: PID 1's own.
+// The pump of this process. Not thread-safe.
 class ConsolePump {
  public:
-  // From now on descriptors 1 and 2 are a pipe that never blocks: a line that does not fit any
-  // more is dropped whole, if it is no longer than PIPE_BUF. `console` is taken over. On failure
-  // they are what they were.
+  // Starts the pump, and makes descriptors 1 and 2 a pipe to it that never blocks: a line that does
+  // not fit into the pipe is dropped as a whole, if it is at most PIPE_BUF bytes long. On failure
+  // the descriptors are as they were.
   static Result<ConsolePump> Start(UniqueFd console);
 
   ConsolePump(ConsolePump&&) = default;
 
-  // Lets go of descriptors 1 and 2, which are /dev/null then, and waits until the console has
-  // everything, at most `timeout`. Returns false if that was not enough; the process is left.
+  // Makes descriptors 1 and 2 /dev/null, and waits at most `timeout` until the console has
+  // everything. Returns false if that was not enough; the pump's process then goes on.
   bool Finish(std::chrono::milliseconds timeout);
 
  private:

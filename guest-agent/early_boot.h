@@ -1,5 +1,5 @@
-// What PID 1 does before anything else runs. Each step is done once, in main's order, and undone by
-// nobody: a guest in which one fails powers off.
+// What PID 1 does before anything else runs. Each step is done once, in the order of init.cpp, and
+// never undone. A guest in which a step fails powers off.
 #pragma once
 
 #include "base/result.h"
@@ -10,22 +10,23 @@ namespace locket::guest_agent {
 // initramfs itself.
 Status LeaveInitramfs();
 
-// /proc, /sys, /dev, /dev/pts, /dev/shm, /run, /tmp, /sys/fs/cgroup.
+// Mounts /proc, /sys, /dev, /dev/pts, /dev/shm, /run, /tmp and /sys/fs/cgroup.
 Status MountBase();
 
-// Mixes RDRAND into the kernel's pool and credits it: everything else in the pool may be the host's
-// own choice, and keys that it can guess protect nothing. kFailedPrecondition: this CPU has no
-// RDRAND, or the host hides it.
+// Mixes RDRAND into the kernel's entropy pool and credits it. The host may have chosen everything
+// else in the pool, and a key that the host can guess protects nothing. kFailedPrecondition: this
+// CPU has no RDRAND, or the host hides it.
 Status SeedEntropy();
 
 // Brings `lo` up.
 Status RaiseLoopback();
 
-// PID 1 and its children, the agent among them, may open many files, and are the last that the
-// kernel kills for want of memory.
+// Lets PID 1 and its children, the agent among them, open kOpenFiles files, and makes them the last
+// processes that the kernel kills when memory runs out.
 Status RaiseOwnLimits();
 
-// Powers the machine off at once. What is on its way to the console may be lost: see ConsolePump.
+// Powers the machine off at once. Text that has not reached the console yet is lost: call
+// ConsolePump::Finish before.
 [[noreturn]] void PowerOff();
 
 }  // namespace locket::guest_agent

@@ -23,14 +23,15 @@
 namespace locket::guest_agent {
 namespace {
 
-// A console that does not take what is left by then is given up: the host keeps it from doing so.
+// How long the end of the log may take to reach the console. The host can keep it from getting
+// there.
 constexpr auto kConsoleTimeout = std::chrono::seconds(2);
 
 Status Boot() {
   ::umask(022);
   LOCKET_TRY(LeaveInitramfs());
   LOCKET_TRY(MountBase());
-  // Before anything of the host's is read.
+  // Before anything that comes from the host is read.
   LOCKET_TRY(FixKernelSettings(SetKernelParameter).While("fix the kernel's settings"));
   LOCKET_TRY(RaiseOwnLimits());
   // Before there is a network device, which inherits it.

@@ -1,5 +1,6 @@
-// PID 1: boots, starts the agent as its child, reaps whatever ends, and powers off when the agent
-// has ended.
+// PID 1: boots, starts the agent as its child, reaps every process that ends, and powers off when
+// the agent has ended. It never waits for the host: the console has a process of its own
+// (console_pump.h).
 #pragma once
 
 #include <functional>
@@ -8,11 +9,12 @@
 
 namespace locket::guest_agent {
 
-// Runs in the child; the argument is the reading end for ExitNotices. Its result becomes the exit
-// status: 0 after an orderly Shutdown.
+// What the child runs. `exit_records`: the pipe for ExitNotices (exit_notices.h). Returns the
+// child's exit status, 0 after an orderly Shutdown.
 using AgentBody = std::function<int(UniqueFd exit_records)>;
 
-// For PID 1 only. Never returns: every way out is a power-off, with its reason on the console.
+// Runs PID 1. Never returns: in every case the machine is powered off in the end, with the reason
+// on the console.
 [[noreturn]] void RunInit(const AgentBody& agent);
 
 }  // namespace locket::guest_agent

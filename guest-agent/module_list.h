@@ -1,4 +1,4 @@
-// Kernel modules in the order that guest-image/build found for them.
+// Kernel modules to load, in the order that guest-image/build found for them.
 #pragma once
 
 #include <filesystem>
@@ -11,26 +11,28 @@
 namespace locket::guest_agent {
 
 struct ModuleEntry {
-  std::string file;
-  bool required;
+  std::string file;          // a name without a slash, beside the list
+  bool required;             // the guest must not go on without it
   std::string parameters{};  // "name=value name=value"
 
   bool operator==(const ModuleEntry&) const = default;
 };
 
-// Lines `required NAME.ko` or `optional NAME.ko`, each with the module's parameters behind it if it
-// takes any. kInvalidArgument names the first line that is neither.
+// Returns the entries of a list. Each line is `required NAME.ko` or `optional NAME.ko`, followed by
+// the module's parameters if it has any. kInvalidArgument: another line, which the message shows.
 Result<std::vector<ModuleEntry>> ParseModuleList(std::string_view text);
 
-// What the boot loads, and what only a guest does that is to have a network or a scratch disk, or
-// that the host reaches over vsock: a driver that the host talks to is best not there.
+// The lists of a guest image. The first is loaded at boot. The others are loaded only in a guest
+// that is to have a network or a scratch disk, or that the host reaches over vsock: a driver that
+// is not loaded cannot be attacked by the host.
 inline constexpr std::string_view kBootModules = "/usr/lib/locket/modules/modules.list";
 inline constexpr std::string_view kNetworkModules = "/usr/lib/locket/modules/network.list";
 inline constexpr std::string_view kScratchModules = "/usr/lib/locket/modules/scratch.list";
 inline constexpr std::string_view kVsockModules = "/usr/lib/locket/modules/vsock.list";
 
-// Loads what the file `list` names, from beside it. A module that is loaded already is fine; an
-// optional one that does not load (its CPU feature or device is absent) is left out.
+// Loads the modules that the file `list` names, from the list's directory. A module that is loaded
+// already is skipped, and so is an optional one that does not load, because its CPU feature or
+// device is absent. On failure some are loaded.
 Status LoadModules(const std::filesystem::path& list);
 
 }  // namespace locket::guest_agent

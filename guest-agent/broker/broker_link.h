@@ -13,25 +13,29 @@
 
 namespace locket::guest_agent {
 
-// The TEE this guest runs in, and its name for GetInfo.
+// The TEE this guest runs in.
 struct GuestTee {
   std::string name;                                  // "emulated" or "none"
   std::unique_ptr<attest::EvidenceSource> evidence;  // never null; without a TEE it only refuses
 };
 
-// Looks for the emulated TEE's port.
+// Looks for the emulated TEE's port, and returns the TEE that it finds. Without a TEE it returns
+// one named "none" whose evidence is an error. Another error: there is a port and it cannot be
+// used.
 Result<GuestTee> FindTee();
 
-// Whether a launch may go without a TEE: only if its kernel command line, which every TEE measures,
-// has the word `locket.tee=none`. Else a host could take a TEE away from a guest to have its own
-// initdata taken for the tenant's.
+// Returns whether this launch may be without a TEE: only if the kernel command line, which every
+// TEE measures, has the word `locket.tee=none`. Otherwise a host could take the TEE away from a
+// guest and pass its own initdata off as the tenant's.
 bool MayLackTee(std::string_view command_line);
 
-// The host_data of this guest's own report. kFailedPrecondition: no TEE.
+// Returns host_data of this guest's own attestation report: what the launch bound initdata to.
+// kFailedPrecondition: there is no TEE.
 Result<std::array<std::byte, 32>> OwnHostData(attest::EvidenceSource& evidence);
 
-// A client for the broker in `initdata`; it connects when first asked. `evidence` and `relay`
-// outlive it.
+// Returns a client of the broker in the policy of `initdata`, which must have one. The client
+// connects and attests when it is first asked for a resource. `evidence` and `relay` outlive it.
+// kInvalidArgument: the broker's URL or certificate is malformed.
 Result<std::unique_ptr<attest::KbsClient>> ConnectBroker(const GuestInitdata& initdata,
                                                          attest::EvidenceSource& evidence,
                                                          Relay& relay);

@@ -1,3 +1,4 @@
+// Adapts the broker's client to what guest-mounter asks for.
 #pragma once
 
 #include "attest/kbs_client.h"
@@ -5,7 +6,8 @@
 
 namespace locket::guest_agent {
 
-// Key encryption keys as resources of the broker.
+// Gives the mounter key encryption keys: resources of the broker, by their names. `broker` outlives
+// the object. Errors of FetchKek are those of GetResource.
 class KbsKeySource final : public guest_mounter::KeySource {
  public:
   explicit KbsKeySource(attest::ResourceSource& broker) : broker_(broker) {}

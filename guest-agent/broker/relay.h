@@ -1,5 +1,6 @@
-// The guest's end of the relay (docs/formats/guest-channels.md): byte streams to addresses outside,
-// over one virtio-serial port. The host sees and may change every byte; TLS runs inside.
+// The guest's end of the relay (docs/formats/guest-channels.md): byte streams to addresses outside
+// the guest, over one virtio-serial port. The host sees every byte and may change it, so TLS runs
+// inside.
 #pragma once
 
 #include <chrono>
@@ -11,17 +12,18 @@
 
 namespace locket::guest_agent {
 
-// Thread-safe. Destruction ends every stream; so does the host when it hangs up or sends what is no
-// frame, for good.
+// Thread-safe. All streams end with the object. They also end when the host closes the port or
+// sends something that is not a frame; no stream can be opened after that.
 class Relay {
  public:
-  // Takes over the port, a stream socket (rpc::OpenVirtioPort).
+  // Serves `port`, the stream socket of rpc::OpenVirtioPort, on threads of its own.
   static std::unique_ptr<Relay> Create(UniqueFd port);
   virtual ~Relay() = default;
 
-  // A stream socket to `address` ("host:port"). kPermissionDenied: the host will not connect there;
-  // its reason stands in the message. kDeadlineExceeded: no answer. kResourceExhausted: too many
-  // streams are open. kUnavailable: the port is gone.
+  // Opens a stream to `address`, "host:port". Blocks for at most `timeout`. Returns a stream
+  // socket; the caller closes it to end the stream. kPermissionDenied: the host does not connect
+  // there; its reason is in the message. kDeadlineExceeded: the host did not answer.
+  // kResourceExhausted: too many streams are open. kUnavailable: the port is gone.
   virtual Result<UniqueFd> Connect(const std::string& address,
                                    std::chrono::milliseconds timeout) = 0;
 };

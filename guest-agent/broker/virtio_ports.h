@@ -15,14 +15,15 @@ inline constexpr std::string_view kAgentPort = "dev.locket.agent";
 inline constexpr std::string_view kRelayPort = "dev.locket.relay";
 inline constexpr std::string_view kTeePort = "dev.locket.tee";
 
-// True once every port under `ports` has a name: the host announces all of them before it names
-// the first, so a name that is absent then stays absent.
+// Returns whether every port under `ports` (/sys/class/virtio-ports) has a name. The host announces
+// all ports before it names the first one, so a name that is still missing then will never come.
 bool AllPortsNamed(const std::filesystem::path& ports);
 
-// Waits until AllPortsNamed, at most `timeout`; an unnamed port is then passed over.
+// Waits until all ports of this guest have names, at most `timeout`. Ports that have none by then
+// are never found.
 void AwaitPortNames(std::chrono::milliseconds timeout);
 
-// Call AwaitPortNames before. Nothing: there is no such port.
+// Opens the port `name`. Call AwaitPortNames before. Returns nothing if there is no such port.
 Result<std::optional<UniqueFd>> OpenPortIfPresent(std::string_view name);
 
 }  // namespace locket::guest_agent

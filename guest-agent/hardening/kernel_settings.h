@@ -1,4 +1,4 @@
-// What the guest's kernel is told before it meets anything of the host's: parameters in /proc/sys.
+// Parameters in /proc/sys that the guest's kernel gets before it handles anything from the host.
 #pragma once
 
 #include <functional>
@@ -9,15 +9,16 @@
 
 namespace locket::guest_agent {
 
-// Sets a kernel parameter: ("kernel/sysrq", "0"). kNotFound: the kernel has no such parameter.
+// Sets a kernel parameter, for example "kernel/sysrq" to "0". kNotFound: the kernel has no such
+// parameter.
 using SetParameter = std::function<Status(const std::string& name, std::string_view value)>;
 
-// The same for this machine, in /proc/sys.
+// The SetParameter of this machine: writes to /proc/sys.
 Status SetKernelParameter(const std::string& name, std::string_view value);
 
-// Closes what a host could use against this kernel from outside (a BREAK on the serial line is
-// SysRq) and containers from inside, and gives containers the defaults that engines give them.
-// On failure some parameters may be set already: the guest must not go on.
+// Closes what the host could use against this kernel from outside (a BREAK on the serial line
+// counts as SysRq) and what containers could use from inside, and sets the defaults that container
+// engines set. On failure some parameters may be set already, and the guest must not go on.
 Status FixKernelSettings(const SetParameter& set);
 
 }  // namespace locket::guest_agent

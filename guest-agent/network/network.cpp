@@ -29,7 +29,8 @@ Status HardenInterface(const GuestInterface& interface, const SetParameter& set)
   LOCKET_TRY(set(ipv6 + "accept_ra", "0"));
   LOCKET_TRY(set(ipv6 + "autoconf", "0"));
   LOCKET_TRY(set(ipv6 + "accept_redirects", "0"));
-  // CNI has made sure of the addresses; waiting for an echo that a host may send helps nobody.
+  // CNI has checked that the addresses are free. A check here would wait for an answer that the
+  // host can fake.
   LOCKET_TRY(set(ipv6 + "accept_dad", "0"));
   return set("ipv4/conf/" + interface.name + "/accept_redirects", "0");
 }

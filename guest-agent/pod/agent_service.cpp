@@ -42,15 +42,13 @@ Result<guest_mounter::OpenRequest> OpenRequestFrom(const api::PrepareRootfsReque
   return open;
 }
 
-void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo& info) {
-  Add<api::GetInfoRequest, api::GetInfoResponse>(
-      methods, "GetInfo", [&info](const auto&, auto* response) {
-        response->set_version(std::string(kVersion));
-        response->set_protocol(kProtocol);
-        response->set_tee(info.tee);
-        response->set_initdata_digest(info.initdata_digest);
-        return Ok();
-      });
+void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
+  Add<api::GetInfoRequest, api::GetInfoResponse>(methods, "GetInfo",
+                                                 [](const auto&, auto* response) {
+                                                   response->set_version(std::string(kVersion));
+                                                   response->set_protocol(kProtocol);
+                                                   return Ok();
+                                                 });
   Add<api::CreateSandboxRequest, api::CreateSandboxResponse>(
       methods, "CreateSandbox", [&sandbox](const auto& request, auto* response) -> Status {
         std::optional<GuestNetwork> network;
@@ -65,12 +63,10 @@ void AddPodMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo
         return Ok();
       });
   Add<api::PrepareRootfsRequest, api::PrepareRootfsResponse>(
-      methods, "PrepareRootfs", [&sandbox](const auto& request, auto* response) -> Status {
+      methods, "PrepareRootfs", [&sandbox](const auto& request, auto*) -> Status {
         LOCKET_TRY_ASSIGN(const auto open, OpenRequestFrom(request));
-        LOCKET_TRY_ASSIGN(auto digest, sandbox.PrepareRootfs(request.container_id(), open)
-                                           .While("open image '" + request.image_ref() + "'"));
-        response->set_manifest_digest(std::move(digest));
-        return Ok();
+        return sandbox.PrepareRootfs(request.container_id(), open)
+            .While("open image '" + request.image_ref() + "'");
       });
 }
 
@@ -84,18 +80,15 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
   Add<api::CreateContainerRequest, api::CreateContainerResponse>(
       methods, "CreateContainer", [&sandbox](const auto& request, auto* response) -> Status {
         LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        LOCKET_TRY_ASSIGN(const auto created,
+        LOCKET_TRY_ASSIGN(const auto left_out,
                           container->Create(request.oci_spec(), sandbox.policy(), request.stdin()));
-        response->set_pid(static_cast<uint32_t>(created.pid));
-        response->mutable_left_out()->Assign(created.left_out.begin(), created.left_out.end());
+        response->mutable_left_out()->Assign(left_out.begin(), left_out.end());
         return Ok();
       });
   Add<api::StartContainerRequest, api::StartContainerResponse>(
-      methods, "StartContainer", [&sandbox](const auto& request, auto* response) -> Status {
+      methods, "StartContainer", [&sandbox](const auto& request, auto*) -> Status {
         LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
-        LOCKET_TRY_ASSIGN(const pid_t pid, process->Start());
-        response->set_pid(static_cast<uint32_t>(pid));
-        return Ok();
+        return process->Start();
       });
   Add<api::WaitContainerRequest, api::WaitContainerResponse>(
       methods, "WaitContainer", [&sandbox](const auto& request, auto* response) -> Status {
@@ -114,13 +107,6 @@ void AddContainerMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
       methods, "SignalContainer", [&sandbox](const auto& request, auto*) -> Status {
         LOCKET_TRY_ASSIGN(auto process, ProcessOf(sandbox, request));
         return process->Signal(static_cast<int>(request.signal()), request.all());
-      });
-  Add<api::ListProcessesRequest, api::ListProcessesResponse>(
-      methods, "ListProcesses", [&sandbox](const auto& request, auto* response) -> Status {
-        LOCKET_TRY_ASSIGN(auto container, sandbox.Find(request.container_id()));
-        LOCKET_TRY_ASSIGN(const auto pids, container->Processes());
-        for (const pid_t pid : pids) response->add_pids(static_cast<uint32_t>(pid));
-        return Ok();
       });
   Add<api::DeleteContainerRequest, api::DeleteContainerResponse>(
       methods, "DeleteContainer", [&sandbox](const auto& request, auto*) -> Status {
@@ -178,9 +164,9 @@ void AddStreamMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox) {
 
 }  // namespace
 
-void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo& info,
+void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox,
                      const std::function<void()>& shutdown) {
-  AddPodMethods(methods, sandbox, info);
+  AddPodMethods(methods, sandbox);
   AddContainerMethods(methods, sandbox);
   AddExecMethods(methods, sandbox);
   AddStreamMethods(methods, sandbox);

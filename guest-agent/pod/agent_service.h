@@ -1,22 +1,19 @@
-// locket.agent.v1.Agent (proto/agent.proto) on top of Sandbox.
+// The ttrpc service locket.agent.v1.Agent (proto/agent.proto): checks the sizes in the shim's
+// requests and translates them to calls of a Sandbox. A failed call is logged here, and its error
+// goes to the shim.
 #pragma once
 
 #include <functional>
-#include <string>
 
 #include "guest-agent/pod/sandbox.h"
 #include "rpc/ttrpc_server.h"
 
 namespace locket::guest_agent {
 
-struct AgentInfo {
-  std::string tee;              // "emulated" or "none"
-  std::string initdata_digest;  // empty without initdata
-};
-
-// Adds the service's methods. `shutdown` is called once all containers are gone and must not wait
-// for the call's own answer. All arguments outlive `methods`.
-void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox, const AgentInfo& info,
+// Adds the service's methods to `methods`. They run on the server's threads, several at a time.
+// `shutdown` is called when the shim has called Shutdown and all containers are deleted; it must
+// not wait for the answer to that call. All arguments outlive the server that uses `methods`.
+void AddAgentMethods(rpc::TtrpcMethods& methods, Sandbox& sandbox,
                      const std::function<void()>& shutdown);
 
 }  // namespace locket::guest_agent

@@ -65,7 +65,7 @@ Status Container::WriteBundle(const GuestConfig& config) {
 }
 
 // What crun is to run, after the policy for this image.
-Result<GuestConfig> Container::MakeConfig(HostRequest host, const SpecPolicy& policy) {
+Result<GuestConfig> Container::MakeConfig(HostRequest host, const initdata::GuestPolicy& policy) {
   if (host.hostname.empty()) host.hostname = options_.default_hostname;
   LOCKET_TRY_ASSIGN(ImageProcess process, ProcessOf(image_->image()));
   LOCKET_TRY_ASSIGN(const auto root, RootDirectory::Open(image_->rootfs()));
@@ -81,12 +81,13 @@ Result<GuestConfig> Container::MakeConfig(HostRequest host, const SpecPolicy& po
   return config;
 }
 
-SpecPolicy Container::PolicyHere(const SpecPolicy& policy) const {
+initdata::GuestPolicy Container::PolicyHere(const initdata::GuestPolicy& policy) const {
   return PolicyForImage(policy, image_->image().manifest_digest);
 }
 
-Result<CreatedContainer> Container::Create(std::string_view host_request, const SpecPolicy& policy,
-                                           bool with_stdin) {
+Result<std::vector<std::string>> Container::Create(std::string_view host_request,
+                                                   const initdata::GuestPolicy& policy,
+                                                   bool with_stdin) {
   const std::lock_guard lifecycle(lifecycle_);
   {
     const std::lock_guard lock(mutex_);
@@ -99,15 +100,14 @@ Result<CreatedContainer> Container::Create(std::string_view host_request, const 
     log::Info("left out of the container", {{"container", options_.id}, {"what", dropped}});
   }
   LOCKET_TRY(WriteBundle(config));
-  LOCKET_TRY_ASSIGN(const pid_t pid, CreateLocked({.with_stdin = with_stdin,
-                                                   .terminal = config.terminal,
-                                                   .hide_output = policy.hide_output}));
+  LOCKET_TRY(CreateLocked(
+      {.with_stdin = with_stdin, .terminal = config.terminal, .hide_output = policy.hide_output}));
   auto left_out = std::exchange(config.dropped, {});
   config_ = std::move(config);
-  return CreatedContainer{.pid = pid, .left_out = std::move(left_out)};
+  return left_out;
 }
 
-Result<pid_t> Container::CreateLocked(const IoOptions& options) {
+Status Container::CreateLocked(const IoOptions& options) {
   LOCKET_TRY_ASSIGN(auto io, ProcessIo::Create(options));
   const auto since = seams_.exits.Now();
   auto made = seams_.runtime.Create(
@@ -122,7 +122,7 @@ Result<pid_t> Container::CreateLocked(const IoOptions& options) {
   pid_ = made->pid;
   io_ = std::move(io);
   watcher_ = std::thread([this, pid = pid_, since] { WatchExit(pid, since); });
-  return pid_;
+  return Ok();
 }
 
 bool Container::WasOomKilled() const {
@@ -150,7 +150,7 @@ void Container::WatchExit(pid_t pid, ExitNotices::Mark since) {
   ended_.notify_all();
 }
 
-Result<pid_t> Container::Start() {
+Status Container::Start() {
   const std::lock_guard lifecycle(lifecycle_);
   {
     const std::lock_guard lock(mutex_);
@@ -164,7 +164,7 @@ Result<pid_t> Container::Start() {
   }
   const std::lock_guard lock(mutex_);
   state_ = State::kRunning;
-  return pid_;
+  return Ok();
 }
 
 Result<ExitNotice> Container::Wait() {
@@ -190,11 +190,6 @@ Status Container::Signal(int signal, bool all) {
   }
   LOCKET_TRY(RequireProcess());
   return seams_.runtime.Kill(options_.id, signal, all);
-}
-
-Result<std::vector<pid_t>> Container::Processes() {
-  LOCKET_TRY(RequireProcess());
-  return seams_.runtime.Processes(options_.id);
 }
 
 Status Container::Delete() {
@@ -253,7 +248,7 @@ Status Container::Resize(const TerminalSize& size) {
 }
 
 Status Container::CreateExec(const std::string& exec_id, std::string_view host_process,
-                             const SpecPolicy& policy, bool with_stdin) {
+                             const initdata::GuestPolicy& policy, bool with_stdin) {
   LOCKET_TRY(CheckContainerId(exec_id).While("exec ID"));
   LOCKET_TRY_ASSIGN(const HostRequest host, DecodeHostProcess(host_process));
   const std::lock_guard lifecycle(lifecycle_);

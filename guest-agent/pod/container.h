@@ -1,4 +1,13 @@
 // One container, from its root directory to its last byte of output.
+//
+//   prepared  the image is open: its root directory is mounted
+//   created   Create: the policy was applied, config.json is written, crun made the container
+//   running   Start: its program runs, execs are possible
+//   ended     its first process has ended: Wait returns, output that is left can be read
+//   deleted   Delete, from any state: crun's container, root directory and devices are gone
+//
+// After the end of the first process the image's devices are checked: if one has found corrupted
+// data, a container that ended with 0 gets status 74, and the reason is its last line on stderr.
 #pragma once
 
 #include <sys/types.h>
@@ -26,21 +35,17 @@ namespace locket::guest_agent {
 
 struct ContainerOptions {
   std::string id;
-  std::filesystem::path directory;  // made at Create, removed at Delete
-  std::string default_hostname;     // when the host's config.json names none
-  GuestNetwork network{};           // the pod's; what hosts and resolv.conf tell of
+  std::filesystem::path directory;  // of the bundle; made at Create, removed at Delete
+  std::string default_hostname;     // for a host's config.json that names none
+  GuestNetwork network{};           // the pod's, for hosts and resolv.conf in the container's /etc
 };
 
-struct CreatedContainer {
-  pid_t pid;
-  std::vector<std::string> left_out;  // of what the host asked for, in words
-};
-
-// What `image` says its process is. A config that is not pinned is the host's word: command and
-// environment are then left empty, and only the policy can allow any.
+// Returns what the image says about its process. If the image's config is not pinned by the
+// accepted manifest, the host may have chosen it: command and environment are then left empty, so
+// that only the policy can allow any. kInvalidArgument: its user is not a number.
 Result<ImageProcess> ProcessOf(const guest_mounter::AcceptedImage& image);
 
-// Thread-safe. Its output stays in kernel pipes until somebody reads it: a container that writes
+// Thread-safe. The output stays in kernel pipes until somebody reads it. A container that writes
 // more than they hold waits.
 class Container final : public GuestProcess {
  public:
@@ -48,20 +53,23 @@ class Container final : public GuestProcess {
             ContainerOptions options)
       : seams_(seams), options_(std::move(options)), image_(std::move(image)) {}
   Container(const Container&) = delete;
-  // As Delete, with what goes wrong logged.
+  // As Delete; a failure is logged.
   ~Container() override;
 
-  // On failure the container can be created anew. `host_request` is the host's config.json.
+  // Creates the container. `host_request`: the host's config.json, of which the policy decides what
+  // counts. The container gets a terminal if config.json asks for one. Returns what the host asked
+  // for and the container does not have, in words. On failure Create can be called again.
   // kPermissionDenied: the policy forbids the command, or input from the host. kFailedPrecondition:
-  // the program cannot be run, with the reason. A terminal is made if the spec asks for one.
-  Result<CreatedContainer> Create(std::string_view host_request, const SpecPolicy& policy,
-                                  bool with_stdin);
-  Result<pid_t> Start() override;
+  // the program cannot be run, or the container was created before; the message says which.
+  // kInvalidArgument: config.json or a name in it is malformed.
+  Result<std::vector<std::string>> Create(std::string_view host_request,
+                                          const initdata::GuestPolicy& policy, bool with_stdin);
+  Status Start() override;
   Result<ExitNotice> Wait() override;
   Status Signal(int signal, bool all) override;
-  Result<std::vector<pid_t>> Processes();
-  // Ends what runs, takes the container and its root directory down. Succeeds when that is done
-  // already. Readers still get the output that was written.
+  // Ends all processes and removes the container, its execs, its root directory and its devices.
+  // Succeeds when that is done already. Readers still get the output that was written. On failure
+  // it can be repeated.
   Status Delete();
 
   Result<Output> Read(OutputStream stream, size_t max_bytes) override;
@@ -69,10 +77,12 @@ class Container final : public GuestProcess {
   void CloseInput() override;
   Status Resize(const TerminalSize& size) override;
 
-  // A process besides the first, for its Start; `host_process` is "process" of an OCI spec.
-  // kFailedPrecondition: the container does not run. kPermissionDenied as for Create.
+  // Adds a process to the running container, for Exec::Start. `host_process`: "process" of an OCI
+  // spec, a request as config.json is. kFailedPrecondition: the container does not run, or the
+  // program cannot be run. kPermissionDenied: the policy forbids the command, or input from the
+  // host. Else as ExecTable::Add.
   Status CreateExec(const std::string& exec_id, std::string_view host_process,
-                    const SpecPolicy& policy, bool with_stdin);
+                    const initdata::GuestPolicy& policy, bool with_stdin);
   Result<std::shared_ptr<Exec>> FindExec(const std::string& exec_id) {
     return execs_.Find(exec_id);
   }
@@ -80,10 +90,10 @@ class Container final : public GuestProcess {
 
  private:
   enum class State { kPrepared, kCreated, kRunning, kDeleted };
-  SpecPolicy PolicyHere(const SpecPolicy& policy) const;
-  Result<GuestConfig> MakeConfig(HostRequest host, const SpecPolicy& policy);
+  initdata::GuestPolicy PolicyHere(const initdata::GuestPolicy& policy) const;
+  Result<GuestConfig> MakeConfig(HostRequest host, const initdata::GuestPolicy& policy);
   Status WriteBundle(const GuestConfig& config);
-  Result<pid_t> CreateLocked(const IoOptions& io);
+  Status CreateLocked(const IoOptions& io);
   bool WasOomKilled() const;
   void WatchExit(pid_t pid, ExitNotices::Mark since);
   Status RequireProcess();

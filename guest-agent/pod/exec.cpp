@@ -30,7 +30,7 @@ Status Exec::WriteProcess() const {
       .While("write '" + path.string() + "'");
 }
 
-Result<pid_t> Exec::Start() {
+Status Exec::Start() {
   const std::lock_guard lifecycle(lifecycle_);
   if (deleted_) return WrongState("is deleted");
   if (watcher_.joinable()) return WrongState("runs already");
@@ -51,7 +51,7 @@ Result<pid_t> Exec::Start() {
     exit_ = std::move(exit);
     ended_.notify_all();
   });
-  return pid_;
+  return Ok();
 }
 
 Result<ExitNotice> Exec::Wait() {

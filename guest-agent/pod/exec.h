@@ -1,4 +1,7 @@
-// A process that the host runs in a running container besides its first one, as the policy lets it.
+// A process that the host adds to a running container, as the policy allows it.
+//
+// It is created (the policy was applied, nothing runs), started, ends and is deleted. It ends at
+// the latest with its container, whose first process's end kills it.
 #pragma once
 
 #include <condition_variable>
@@ -17,20 +20,22 @@
 
 namespace locket::guest_agent {
 
-inline constexpr size_t kMaxExecs = 64;  // of a container, until they are deleted
+// How many execs a container may have that are not deleted.
+inline constexpr size_t kMaxExecs = 64;
 
-// Shared by all containers and execs; outlives them.
+// What containers and execs use, one of each for the whole pod. Outlives all of them.
 struct ContainerSeams {
   ContainerRuntime& runtime;
   ExitNotices& exits;
   EmptyVolumes& volumes;
 };
 
+// Everything about an exec that is known before it is started.
 struct ExecSetup {
   std::string container_id;
   std::string id;
   std::filesystem::path directory;  // made at Start, removed at Delete
-  GuestConfig config;               // after the policy
+  GuestConfig config;               // what to run: ApplyExecPolicy
   IoOptions io;
 };
 
@@ -39,9 +44,9 @@ class Exec final : public GuestProcess {
   Exec(const ContainerSeams& seams, ExecSetup setup) : seams_(seams), setup_(std::move(setup)) {}
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
-  ~Exec() override;  // as Delete, with what goes wrong logged
+  ~Exec() override;  // as Delete; a failure is logged
 
-  Result<pid_t> Start() override;
+  Status Start() override;
   Result<ExitNotice> Wait() override;
   Status Signal(int signal, bool all) override;
   Result<Output> Read(OutputStream stream, size_t max_bytes) override;
@@ -49,8 +54,9 @@ class Exec final : public GuestProcess {
   void CloseInput() override;
   Status Resize(const TerminalSize& size) override;
 
-  // Kills it if it runs, and ends its streams: what it left running in the container may hold them.
-  // Succeeds when that is done already.
+  // Kills the process if it runs, and ends its streams, although processes that it left in the
+  // container may still have them open. Succeeds when that is done already. On failure it can be
+  // repeated.
   Status Delete();
 
  private:
@@ -75,13 +81,14 @@ class Exec final : public GuestProcess {
 // The execs of one container, by name. Thread-safe.
 class ExecTable {
  public:
-  // kAlreadyExists, or kResourceExhausted: there are kMaxExecs.
+  // Adds an exec. kAlreadyExists: there is one of that name. kResourceExhausted: there are
+  // kMaxExecs.
   Status Add(const std::string& id, std::shared_ptr<Exec> exec);
   // kNotFound: there is none of that name.
   Result<std::shared_ptr<Exec>> Find(const std::string& id);
-  // Succeeds when there is none of that name.
+  // Deletes an exec and forgets it; on failure it stays. Succeeds when there is none of that name.
   Status Delete(const std::string& id);
-  // Each one's failure is logged.
+  // Deletes and forgets all. Failures are logged.
   void DeleteAll();
 
  private:

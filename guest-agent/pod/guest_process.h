@@ -1,7 +1,6 @@
-// A process of a container as the host deals with it: the container's first one, or an exec.
+// A process of a container, for the calls of the host that are about one: the container's first
+// process, or an exec.
 #pragma once
-
-#include <sys/types.h>
 
 #include <string_view>
 
@@ -16,14 +15,15 @@ class GuestProcess {
  public:
   virtual ~GuestProcess() = default;
 
-  // kFailedPrecondition: it runs already, or is not created.
-  virtual Result<pid_t> Start() = 0;
-  // Blocks until it has ended.
+  // Lets the process run. kFailedPrecondition: it runs already, or is not created.
+  virtual Status Start() = 0;
+  // Blocks until the process has ended. Returns how; later calls return the same.
   virtual Result<ExitNotice> Wait() = 0;
-  // kNotFound: it has ended. `all`: every process of the container, if this is its first.
+  // Sends a signal. `all`: to every process of the container, if this is its first one. kNotFound:
+  // the process has ended. kInvalidArgument: there is no such signal.
   virtual Status Signal(int signal, bool all) = 0;
 
-  // Its streams, as ProcessIo has them.
+  // The process's streams: as the methods of ProcessIo (process_io.h).
   virtual Result<Output> Read(OutputStream stream, size_t max_bytes) = 0;
   virtual Status WriteInput(std::string_view data) = 0;
   virtual void CloseInput() = 0;

@@ -42,8 +42,7 @@ Result<std::vector<std::string>> Sandbox::Create(const std::string& id, const st
   return left_out;
 }
 
-Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
-                                           guest_mounter::OpenRequest request) {
+Status Sandbox::PrepareRootfs(const std::string& container_id, guest_mounter::OpenRequest request) {
   LOCKET_TRY(CheckContainerId(container_id));
   {
     const std::lock_guard lock(mutex_);
@@ -62,14 +61,13 @@ Result<std::string> Sandbox::PrepareRootfs(const std::string& container_id,
     containers_.erase(container_id);
     return std::move(image).error();
   }
-  std::string digest = (*image)->image().manifest_digest.ToText();
   containers_[container_id] =
       std::make_shared<Container>(seams_, std::move(*image),
                                   ContainerOptions{.id = container_id,
                                                    .directory = options_.directory / container_id,
                                                    .default_hostname = hostname_,
                                                    .network = network_});
-  return digest;
+  return Ok();
 }
 
 Result<std::shared_ptr<Container>> Sandbox::Find(const std::string& container_id) {

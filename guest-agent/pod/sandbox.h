@@ -1,4 +1,8 @@
-// The pod in this guest: its containers by name. Every argument is the host's word.
+// The pod in this guest: its containers by name. All arguments come from the host and are
+// untrusted.
+//
+// The host calls, in this order: OpenScratch if there is a scratch disk, Create once, and then for
+// each container PrepareRootfs and the methods of Container.
 #pragma once
 
 #include <filesystem>
@@ -17,18 +21,19 @@
 
 namespace locket::guest_agent {
 
-// ImageOpener::Open, or the reason why this guest opens no image.
+// Opens an image: ImageOpener::Open. Or returns the reason why this guest opens no image.
 using ImageSource = std::function<Result<std::unique_ptr<guest_mounter::OpenImage>>(
     const guest_mounter::OpenRequest&)>;
 
-// ApplyNetwork on this machine, or empty: the tenant lets the pod have no network.
+// Sets the pod's network up: ApplyNetwork on this machine. Empty: the tenant does not allow a
+// network.
 using NetworkSetup = std::function<Status(const GuestNetwork&)>;
-// The pod's scratch, made anew: Scratch::Open.
+// Formats the scratch disk and opens it: Scratch::Open.
 using ScratchSource = std::function<Result<std::unique_ptr<guest_mounter::Scratch>>()>;
 
 struct SandboxOptions {
-  std::filesystem::path directory;  // of the containers' bundles
-  SpecPolicy policy{};
+  std::filesystem::path directory;  // for the containers' bundles
+  initdata::GuestPolicy policy{};
   NetworkSetup set_up_network{};
   ScratchSource scratch{};  // called at most once with success
 };
@@ -39,32 +44,37 @@ class Sandbox {
   Sandbox(const ContainerSeams& seams, ImageSource images, SandboxOptions options)
       : seams_(seams), images_(std::move(images)), options_(std::move(options)) {}
 
-  // The host offers a disk for what containers write, which is kept in memory otherwise. Before
-  // Create; repeatable.
+  // Opens the disk that the host provides for what containers write. Without it that is kept in
+  // memory. Succeeds when it is open already. On failure it can be repeated. kAlreadyExists: Create
+  // was called.
   Status OpenScratch();
 
-  // `network` is null for a pod that has none. What of it the guest does not take, in words.
-  // kAlreadyExists: it was called before.
+  // Makes the pod. `network` is null for a pod that has none. Returns what of it the guest does not
+  // take, in words. kAlreadyExists: there is a pod already. kInvalidArgument: a name is malformed.
+  // On failure there is no pod.
   Result<std::vector<std::string>> Create(const std::string& id, const std::string& hostname,
                                           const GuestNetwork* network = nullptr);
 
-  // The digest of the image's manifest. kFailedPrecondition: no sandbox yet. kAlreadyExists: there
-  // is such a container. On failure there is none.
-  Result<std::string> PrepareRootfs(const std::string& container_id,
-                                    guest_mounter::OpenRequest request);
+  // Opens an image as the root directory of a new container. On failure there is no such container.
+  // kFailedPrecondition: there is no pod yet, or the guest opens no image. kAlreadyExists: there is
+  // such a container. kResourceExhausted: there are too many. Else as ImageOpener::Open.
+  Status PrepareRootfs(const std::string& container_id, guest_mounter::OpenRequest request);
 
-  // kNotFound: there is none of that name.
+  // Returns the container of that name. kNotFound: there is none, or its image is still being
+  // opened.
   Result<std::shared_ptr<Container>> Find(const std::string& container_id);
 
-  // Its first process, or with an exec ID that exec. kNotFound: there is none of that name.
+  // Returns a container's first process, or with an exec ID that exec. kNotFound: there is none of
+  // that name.
   Result<std::shared_ptr<GuestProcess>> FindProcess(const std::string& container_id,
                                                     const std::string& exec_id);
 
-  const SpecPolicy& policy() const { return options_.policy; }
+  const initdata::GuestPolicy& policy() const { return options_.policy; }
 
-  // Succeeds when there is none of that name.
+  // Deletes a container and forgets it; on failure it stays. Succeeds when there is none of that
+  // name.
   Status Delete(const std::string& container_id);
-  // Each one's failure is logged.
+  // Deletes all containers. Failures are logged.
   void DeleteAll();
 
  private:

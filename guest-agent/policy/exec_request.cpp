@@ -5,11 +5,11 @@
 namespace locket::guest_agent {
 namespace {
 
-Status CheckExecCommand(const HostRequest& host, const SpecPolicy& policy) {
+Status CheckExecCommand(const HostRequest& host, const initdata::GuestPolicy& policy) {
   if (host.args.empty()) {
     return Error(ErrorCode::kInvalidArgument, "the host gives no command to run");
   }
-  const auto& allowed = policy.allow_exec;
+  const auto& allowed = policy.every_image.allow_exec;
   if (std::find(allowed.begin(), allowed.end(), host.args) != allowed.end()) return Ok();
   return Error(ErrorCode::kPermissionDenied,
                "exec of " + ShowCommand(host.args) +
@@ -20,13 +20,13 @@ Status CheckExecCommand(const HostRequest& host, const SpecPolicy& policy) {
 }  // namespace
 
 Result<GuestConfig> ApplyExecPolicy(const GuestConfig& container, const HostRequest& host,
-                                    const SpecPolicy& policy) {
+                                    const initdata::GuestPolicy& policy) {
   LOCKET_TRY(CheckExecCommand(host, policy));
   GuestConfig config = container;
   config.process.argv = host.args;
   config.terminal = host.terminal;
   config.no_new_privileges |= host.no_new_privileges;
-  // What is not allowed is what the container was made without, each time again: nobody is told.
+  // Variables that are not allowed are not named again: they were when the container was created.
   MergeEnvironment(host, policy, config);
   config.dropped.clear();
   AddDefaultVariables(config);

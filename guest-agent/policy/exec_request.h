@@ -1,4 +1,4 @@
-// What becomes of the process that the host wants to run in a container besides its first one.
+// What becomes of a process that the host wants to add to a running container.
 #pragma once
 
 #include <string>
@@ -7,11 +7,13 @@
 
 namespace locket::guest_agent {
 
-// The container's own process with the arguments of `host`, if the policy lists exactly these.
-// User, directory and rlimits are the container's; variables are added as allow_env lets them, and
-// capabilities and new privileges are only taken away. kPermissionDenied says what to put into
-// initdata. kInvalidArgument: the host gives no command.
+// Returns the process to run: the container's own one with the arguments of `host`, if the policy
+// lists exactly these arguments in allow_exec. User, working directory and rlimits stay the
+// container's. The host's variables are added where allow_env lets them. Capabilities and new
+// privileges can only be taken away. `policy`: PolicyForImage of the container's image.
+// kPermissionDenied: the command is not listed; the message says what to put into initdata.
+// kInvalidArgument: the host gives no command.
 Result<GuestConfig> ApplyExecPolicy(const GuestConfig& container, const HostRequest& host,
-                                    const SpecPolicy& policy);
+                                    const initdata::GuestPolicy& policy);
 
 }  // namespace locket::guest_agent

@@ -1,4 +1,4 @@
-// Says in words why a program of an image cannot be run, which execve(2) says in one number.
+// Says in words why a program of an image cannot be run. execve(2) would give a bare error number.
 #pragma once
 
 #include <string>
@@ -10,18 +10,20 @@
 
 namespace locket::guest_agent {
 
-// kFailedPrecondition: the kernel would not run the process's program as it is in the image: not
-// executable, for another processor, neither ELF nor a script, or without its loader or
-// interpreter; the message says which. A program that is not found is left to the runtime to
-// report. So is what lies below `volumes`, where the image's files do not count. In PATH, a file
-// that nobody may execute is passed over if a later directory has a program.
+// Checks that the kernel would run the program of `process` as it is in the image. Looks it up in
+// PATH as execvp(3) does: a file that nobody may execute is passed over if a later directory has a
+// program. Succeeds for a program that is not found, and for one below a directory of `volumes`,
+// where the image's files are hidden: the runtime reports those. kFailedPrecondition: the program
+// is not executable, is for another processor, is neither ELF nor a script, or lacks its loader or
+// interpreter; the message says which.
 Status CheckExecutable(const RootDirectory& root, const ImageProcess& process,
                        const std::vector<VolumeMount>& volumes);
 
-// kInvalidArgument: the working directory leads into /proc, where a link may lead out of the
-// container (CVE-2024-21626; crun 1.8 does not look), or it leads through something below one of
-// `volumes`, where another container can put such a link. A volume itself may be the directory.
-// The container's own processes can still change its directories after this check.
+// Checks the working directory of a process. kInvalidArgument: it leads into /proc, where a link
+// may lead out of the container (CVE-2024-21626; crun 1.8 does not check), or it leads through
+// something below a directory of `volumes`, where another container can put such a link. A volume's
+// own directory is allowed. The container's own processes can still change its directories after
+// this check.
 Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory,
                              const std::vector<VolumeMount>& volumes);
 

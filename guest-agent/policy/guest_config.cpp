@@ -52,12 +52,13 @@ std::string_view NameOf(std::string_view variable) {
   return variable.substr(0, variable.find('='));
 }
 
-Status CheckCommand(const ImageProcess& image, const HostRequest& host, const SpecPolicy& policy) {
+Status CheckCommand(const ImageProcess& image, const HostRequest& host,
+                    const initdata::GuestPolicy& policy) {
   if (host.args.empty()) {
     return Error(ErrorCode::kInvalidArgument, "the host gives no command to run");
   }
   if (host.args == image.argv) return Ok();
-  const auto& allowed = policy.allow_commands;
+  const auto& allowed = policy.every_image.allow_commands;
   if (std::find(allowed.begin(), allowed.end(), host.args) != allowed.end()) return Ok();
   return Error(ErrorCode::kPermissionDenied,
                "command " + ShowCommand(host.args) + " is neither the image's own, " +
@@ -121,8 +122,8 @@ void NameOtherGroups(const HostRequest& host, GuestConfig& config) {
   if (!others.empty()) config.dropped.push_back(others + " (the image's own are taken)");
 }
 
-// What of the host's capabilities any container may have; the rest is named, as it was meant to be
-// there.
+// Takes those of the host's capabilities that any container may have. The others are named, because
+// the host asked for them.
 void ChooseCapabilities(const HostRequest& host, GuestConfig& config) {
   std::string more;
   for (const std::string& asked : host.capabilities) {
@@ -229,7 +230,7 @@ std::string ShowCommand(const std::vector<std::string>& argv) {
   return Json(argv).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Status CheckStreams(const SpecPolicy& policy, bool with_stdin, bool terminal) {
+Status CheckStreams(const initdata::GuestPolicy& policy, bool with_stdin, bool terminal) {
   constexpr char kWayOut[] = ", or set allow_stdin = true in initdata's [agent]";
   if (terminal && policy.hide_output) {
     return Error(
@@ -252,7 +253,8 @@ Status CheckStreams(const SpecPolicy& policy, bool with_stdin, bool terminal) {
                    kWayOut);
 }
 
-void MergeEnvironment(const HostRequest& host, const SpecPolicy& policy, GuestConfig& config) {
+void MergeEnvironment(const HostRequest& host, const initdata::GuestPolicy& policy,
+                      GuestConfig& config) {
   auto& env = config.process.env;
   for (const std::string& variable : host.env) {
     if (std::find(env.begin(), env.end(), variable) != env.end()) continue;
@@ -274,16 +276,16 @@ void AddDefaultVariables(GuestConfig& config) {
 
 void AddHostname(GuestConfig& config) { AddVariable(config, "HOSTNAME", config.hostname); }
 
-SpecPolicy PolicyForImage(SpecPolicy policy, const image::Digest& manifest) {
+initdata::GuestPolicy PolicyForImage(initdata::GuestPolicy policy, const image::Digest& manifest) {
   const auto found = policy.images.find(manifest);
   if (found == policy.images.end()) return policy;
   const initdata::ImageRules more = found->second;
   const auto append = [](auto& to, const auto& from) {
     to.insert(to.end(), from.begin(), from.end());
   };
-  append(policy.allow_commands, more.allow_commands);
-  append(policy.allow_exec, more.allow_exec);
-  append(policy.allow_volumes, more.allow_volumes);
+  append(policy.every_image.allow_commands, more.allow_commands);
+  append(policy.every_image.allow_exec, more.allow_exec);
+  append(policy.every_image.allow_volumes, more.allow_volumes);
   return policy;
 }
 
@@ -299,7 +301,8 @@ std::vector<Rlimit> GuestLimits() {
 }
 
 Result<GuestConfig> ApplyPolicy(const ImageProcess& image, const HostRequest& host,
-                                const SpecPolicy& policy, const std::vector<Rlimit>& limits) {
+                                const initdata::GuestPolicy& policy,
+                                const std::vector<Rlimit>& limits) {
   LOCKET_TRY(CheckCommand(image, host, policy));
   GuestConfig config{.process = image,
                      .capabilities = {},
@@ -326,7 +329,7 @@ Result<GuestConfig> ApplyPolicy(const ImageProcess& image, const HostRequest& ho
   for (const std::string& name : host.sysctls) {
     config.dropped.push_back("kernel parameter '" + name + "'");
   }
-  ChosenVolumes volumes = ChooseVolumes(host.mounts, policy.allow_volumes);
+  ChosenVolumes volumes = ChooseVolumes(host.mounts, policy.every_image.allow_volumes);
   config.volumes = std::move(volumes.mounts);
   for (std::string& what : volumes.left_out) config.dropped.push_back(std::move(what));
   return config;

@@ -1,4 +1,5 @@
-// Names the host gives, before they become paths and arguments.
+// Checks of names that the host gives, before they become paths and arguments. Errors are
+// kInvalidArgument.
 #pragma once
 
 #include <string_view>
@@ -7,19 +8,22 @@
 
 namespace locket::guest_agent {
 
-// 1 to 100 of [A-Za-z0-9_.-], not led by a dot: fit for a path and for crun.
+// Checks the ID of a container or exec, which becomes a name in the file system and an argument of
+// crun: 1 to 100 characters of [A-Za-z0-9_.-], and no dot in front.
 Status CheckContainerId(std::string_view id);
-// Fit for sethostname(2) and for /etc/hosts: empty, or 1 to 63 of [A-Za-z0-9.-] that are no name of
-// the loopback interface.
+// Checks a host name for sethostname(2) and /etc/hosts: empty, or 1 to 63 characters of
+// [A-Za-z0-9.-] that are not a name of the loopback interface.
 Status CheckHostname(std::string_view hostname);
-// Whether programs take `name` for this machine itself: localhost, localhost4 or localhost6, alone
-// or in localdomain; a subdomain of localhost; ip6-loopback and the other names of distributions'
-// /etc/hosts. In any case, also with dots behind. The whole name counts: localhost-proxy is none.
+// Returns whether programs take `name` for this machine itself: localhost, localhost4 or
+// localhost6, alone or in localdomain; a subdomain of localhost; ip6-loopback and the other names
+// in the /etc/hosts of distributions. In upper or lower case, and also with dots at the end. The
+// whole name counts, so localhost-proxy is not such a name.
 bool IsLoopbackName(std::string_view name);
 
-// Some of [A-Za-z0-9_-], so that it is one step of a path.
+// Returns whether `name` is one or more of [A-Za-z0-9_-], so that it can be a single step of a
+// path.
 bool IsLinkName(std::string_view name);
-// Of [A-Za-z0-9._:-] only: a domain name, or an option of resolv.conf.
+// Returns whether `word` has only [A-Za-z0-9._:-]: a domain name, or an option of resolv.conf.
 bool IsResolverWord(std::string_view word);
 
 }  // namespace locket::guest_agent

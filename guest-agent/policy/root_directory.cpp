@@ -32,7 +32,7 @@ Result<std::string> ReadLink(int link) {
   return std::string(target.data(), static_cast<size_t>(size));
 }
 
-// 0, which is no kind of file, if it cannot be had.
+// Returns the file's mode; 0, which no file has, if it cannot be read.
 mode_t ModeOf(int fd) {
   struct stat found {};
   return ::fstat(fd, &found) == 0 ? found.st_mode : 0;

@@ -1,5 +1,5 @@
-// Looks at files of a container's root directory as the container would: links are followed, and
-// none leads out of it or into the kernel's own (/proc/self/fd).
+// Reads files of a container's root directory as the container would see them. Links are followed,
+// and none leads out of the directory, nor to where a link of the kernel leads (/proc/self/fd).
 #pragma once
 
 #include <filesystem>
@@ -11,19 +11,23 @@
 
 namespace locket::guest_agent {
 
+// Paths are the container's, with or without a slash in front. Thread-safe.
 class RootDirectory {
  public:
+  // Opens the directory itself, a path of the guest.
   static Result<RootDirectory> Open(const std::filesystem::path& path);
 
-  // Opens for reading. kNotFound: nothing is there. kInvalidArgument: it is no regular file, and
-  // was not opened.
+  // Opens a file for reading. kNotFound: nothing is there. kInvalidArgument: it is not a regular
+  // file; it was not opened.
   Result<UniqueFd> OpenFile(const std::string& path) const;
-  // As OpenFile; kResourceExhausted: it is larger than `max_bytes`.
+  // Returns a file's bytes. Errors also as OpenFile. kResourceExhausted: it is larger than
+  // `max_bytes`.
   Result<std::string> ReadFile(const std::string& path, size_t max_bytes) const;
 
-  // Where the absolute `path` leads: absolute, in normal form, without links. What does not exist
-  // is taken as it is written. kInvalidArgument: it goes through more than 40 links. `enter` gets
-  // each place on the way in normal form, links too, before it is looked at; its error ends this.
+  // Returns where the absolute `path` leads: absolute, in normal form, without links. Steps that do
+  // not exist stay as they are written. `enter` is called with each place on the way, links too, in
+  // normal form, before the place is looked at; an error of it ends the call and is returned.
+  // kInvalidArgument: the path goes through more than 40 links.
   Result<std::string> Resolve(const std::string& path,
                               const std::function<Status(const std::string&)>& enter = {}) const;
 

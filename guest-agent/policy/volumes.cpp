@@ -29,7 +29,7 @@ bool IsName(std::string_view name) {
          });
 }
 
-// Takes the last component off `path`; empty when there is none.
+// Takes the last component off `path` and returns it; empty if `path` has no slash.
 std::string_view TakeLast(std::string_view& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string_view::npos) return {};

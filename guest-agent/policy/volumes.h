@@ -1,5 +1,6 @@
-// Empty volumes (Kubernetes' emptyDir): directories that the containers of a pod share, as long as
-// the pod lives. What the host keeps in its own directory is never seen: only the name counts.
+// Empty volumes (emptyDir of Kubernetes): directories that the containers of a pod share, for as
+// long as the pod runs. The host has a directory for each, but the guest never sees what is in it:
+// it takes only the volume's name from the host.
 #pragma once
 
 #include <filesystem>
@@ -16,42 +17,46 @@
 
 namespace locket::guest_agent {
 
-// The volume's name if `source` has the shape of kubelet's directory for an empty volume,
-// .../pods/UID/volumes/kubernetes.io~empty-dir/NAME.
+// Returns the volume's name if `source`, the source of a mount that the host asks for, has the form
+// of kubelet's directory for an empty volume: .../pods/UID/volumes/kubernetes.io~empty-dir/NAME.
 std::optional<std::string> EmptyVolumeName(std::string_view source);
 
+// A volume in a container.
 struct VolumeMount {
-  std::string name;
-  std::string destination;
+  std::string name;         // of the volume
+  std::string destination;  // in the container
   bool read_only;
-  std::filesystem::path directory{};  // of the guest's; filled in by whoever has it
+  std::filesystem::path directory{};  // in the guest: EmptyVolumes::Open(name); empty until then
 
   bool operator==(const VolumeMount&) const = default;
 };
 
 struct ChosenVolumes {
   std::vector<VolumeMount> mounts{};
-  std::vector<std::string> left_out{};  // the other mounts, in words, but those the guest makes
+  // The host's other mounts, in words, without those that the guest makes itself (/proc and the
+  // like).
+  std::vector<std::string> left_out{};
 };
 
-// Of the host's mounts the empty volumes at destinations that `allowed` lists, each destination
-// once.
+// Chooses from the host's mounts the empty volumes whose destinations are in `allowed`. Of several
+// with the same destination the first counts.
 ChosenVolumes ChooseVolumes(const std::vector<HostMount>& mounts,
                             const std::vector<std::string>& allowed);
 
-// The pod's empty volumes. Thread-safe.
+// The empty volumes of the pod. They are in memory, unless the pod has a scratch disk. Thread-safe.
 class EmptyVolumes {
  public:
-  // In memory, on a tmpfs at `directory`, which the first volume makes; its parent exists or is
-  // made.
+  // Volumes in memory will be on a tmpfs at `directory`. Nothing is made before the first is
+  // opened.
   EmptyVolumes(device::MountControl& mounts, std::filesystem::path directory)
       : mounts_(mounts), directory_(std::move(directory)) {}
 
-  // The volumes opened from now on are directories of `scratch`, which outlives this.
+  // Puts the volumes that are opened from now on under the directory `scratch`, which outlives this
+  // object.
   void UseScratch(std::filesystem::path scratch);
 
-  // The directory of volume `name`, made empty if it is the first time. kResourceExhausted: too
-  // many volumes.
+  // Returns the directory of volume `name`. It is made, empty, when the name comes for the first
+  // time. kResourceExhausted: the pod has too many volumes.
   Result<std::filesystem::path> Open(const std::string& name);
 
  private:

@@ -1,4 +1,5 @@
-// Where an OCI runtime hands over the master of a terminal it made: a socket in the file system.
+// Where an OCI runtime hands over the master of a terminal that it made: a socket in the file
+// system (`--console-socket` of crun). Listen, run the runtime, Receive.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +11,7 @@ namespace locket::guest_agent {
 
 class ConsoleSocket {
  public:
-  // `path` must not exist, and be short enough for an address: 107 bytes.
+  // Makes the socket. `path` must not exist, and has at most 107 bytes, the length of an address.
   static Result<ConsoleSocket> Listen(std::filesystem::path path);
   ConsoleSocket(ConsoleSocket&& other) noexcept = default;
   ConsoleSocket& operator=(ConsoleSocket&&) = delete;
@@ -18,7 +19,8 @@ class ConsoleSocket {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // The master, from a runtime that has ended already: does not wait. kInternal: it sent none.
+  // Returns the master that the runtime sent. Does not wait: call it when the runtime has ended.
+  // kInternal: the runtime sent none.
   Result<UniqueFd> Receive() const;
 
  private:

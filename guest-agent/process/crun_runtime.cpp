@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/file.h"
@@ -15,8 +14,6 @@
 
 namespace locket::guest_agent {
 namespace {
-
-using Json = nlohmann::json;
 
 // Under TCG one crun call takes about a second.
 constexpr auto kTimeout = std::chrono::seconds(60);
@@ -70,18 +67,18 @@ std::vector<std::string> CrunCommand(const CrunPaths& paths, const std::filesyst
   return argv;
 }
 
-Result<std::string> CrunRuntime::Run(const std::string& id,
-                                     const std::vector<std::string>& arguments) {
+Status CrunRuntime::Run(const std::string& id, const std::vector<std::string>& arguments) {
   const auto log = LogPath(paths_, id + "-" + std::to_string(next_log_++));
-  auto output = RunCommand(CrunCommand(paths_, log, arguments), {.timeout = kTimeout});
-  const bool failed = output.ok() && output->exit_status != 0;
-  Error error = failed ? CrunError(log, arguments.front(), output->exit_status)
-                       : Error(ErrorCode::kInternal, "");
+  const auto output = RunCommand(CrunCommand(paths_, log, arguments), {.timeout = kTimeout});
+  Status done = Ok();
+  if (!output.ok()) {
+    done = Error(output.error()).While("crun");
+  } else if (output->exit_status != 0) {
+    done = CrunError(log, arguments.front(), output->exit_status);
+  }
   std::error_code ignored;
   std::filesystem::remove(log, ignored);
-  if (failed) return error;
-  if (!output.ok()) return std::move(output).error().While("crun");
-  return std::move(output->standard_output);
+  return done;
 }
 
 Result<StartedProcess> CrunRuntime::StartProcess(const Launch& launch,
@@ -145,29 +142,14 @@ Status CrunRuntime::KillExec(const std::string& container_id, pid_t pid, int sig
   return Error::FromErrno(saved_errno, "signal an exec in '" + container_id + "'");
 }
 
-Status CrunRuntime::Start(const std::string& id) {
-  LOCKET_TRY(Run(id, {"start", id}));
-  return Ok();
-}
+Status CrunRuntime::Start(const std::string& id) { return Run(id, {"start", id}); }
 
 Status CrunRuntime::Kill(const std::string& id, int signal, bool all) {
   std::vector<std::string> arguments = {"kill"};
   if (all) arguments.emplace_back("--all");
   arguments.push_back(id);
   arguments.push_back(std::to_string(signal));
-  LOCKET_TRY(Run(id, arguments));
-  return Ok();
-}
-
-Result<std::vector<pid_t>> CrunRuntime::Processes(const std::string& id) {
-  LOCKET_TRY_ASSIGN(const std::string text, Run(id, {"ps", "--format", "json", id}));
-  const Json list = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!list.is_array()) return Error(ErrorCode::kInternal, "crun ps: not a list");
-  std::vector<pid_t> pids;
-  for (const Json& pid : list) {
-    if (pid.is_number_integer()) pids.push_back(pid.get<pid_t>());
-  }
-  return pids;
+  return Run(id, arguments);
 }
 
 Result<bool> CrunRuntime::OomKilled(const std::string& id) {

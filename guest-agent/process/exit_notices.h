@@ -1,5 +1,6 @@
-// How containers' first processes end. crun starts them and leaves, so they become children of PID
-// 1, which reaps everything and writes a record for each into a pipe; the agent, its child, reads.
+// How the processes of containers end. crun starts them and exits, so they become children of
+// PID 1. PID 1 reaps every process and writes a record of its end into a pipe, which the agent, its
+// child, reads.
 #pragma once
 
 #include <sys/types.h>
@@ -17,7 +18,7 @@
 
 namespace locket::guest_agent {
 
-// As it crosses the pipe. Both ends are one binary.
+// What goes through the pipe. Both ends are the same binary.
 struct ExitRecord {
   pid_t pid;
   int wait_status;  // as waitpid(2) gives it
@@ -26,27 +27,32 @@ struct ExitRecord {
 struct ExitNotice {
   int exit_status;  // as a shell counts it: 128 + signal for a death by signal
   std::chrono::system_clock::time_point at;
-  bool oom_killed = false;  // a process of the container was killed for want of memory
+  bool oom_killed = false;  // the kernel killed a process of the container because memory ran out
 };
 
-// Thread-safe.
+// The ends of all processes so far, each until somebody has taken it. Only the latest ones are
+// kept, as most processes are nobody's. Thread-safe.
+//
+//   const auto since = exits.Now();   // an earlier process may have had the same ID
+//   const pid_t pid = StartSomething();
+//   const auto exit = exits.Await(pid, since);
 class ExitNotices {
  public:
-  // A point in time: later records have larger marks.
+  // A point in the order of the records: later records have larger marks.
   using Mark = uint64_t;
 
   // Reads records from `pipe` until it ends.
   explicit ExitNotices(UniqueFd pipe);
   ExitNotices(const ExitNotices&) = delete;
-  // The writer must have closed its end, or be about to.
+  // Waits until the pipe ends: the writer must have closed its end, or close it soon.
   ~ExitNotices();
 
-  // Call it before a process is started; with its pid, Await ignores what an earlier process of the
-  // same number left.
+  // Returns the mark of now. Take it before a process is started: with it Await ignores the record
+  // of an earlier process that had the same ID.
   Mark Now();
 
-  // Blocks until `pid` has ended. kUnavailable: no more records will come. The notice of one
-  // process can be had once.
+  // Blocks until the process `pid`, started after `since`, has ended. Returns how; each notice can
+  // be taken once. kUnavailable: the pipe has ended, so no more records will come.
   Result<ExitNotice> Await(pid_t pid, Mark since);
 
  private:

@@ -95,11 +95,6 @@ Status FakeContainerRuntime::Kill(const std::string& id, int signal, bool all) {
   return Ok();
 }
 
-Result<std::vector<pid_t>> FakeContainerRuntime::Processes(const std::string& id) {
-  LOCKET_TRY_ASSIGN(Container * container, Get(id));
-  return std::vector<pid_t>{container->pid};
-}
-
 Result<StartedProcess> FakeContainerRuntime::Exec(const ExecOptions& options) {
   LOCKET_TRY_ASSIGN(Container * container, Get(options.container_id));
   if (!container->started || container->ended) {

@@ -1,5 +1,6 @@
-// Containers that exist in a map; their "processes" end when a test says so. Can break at a chosen
-// call. For the thread of the test; OomKilled alone is called from those that watch containers.
+// For tests: containers that exist in a map only. Their "processes" end when a test says so, and a
+// chosen call can be made to fail. For the thread of the test; only OomKilled may be called from
+// other threads.
 #pragma once
 
 #include <map>
@@ -50,7 +51,6 @@ class FakeContainerRuntime final : public ContainerRuntime {
   Result<StartedProcess> Create(const CreateOptions& options) override;
   Status Start(const std::string& id) override;
   Status Kill(const std::string& id, int signal, bool all) override;
-  Result<std::vector<pid_t>> Processes(const std::string& id) override;
   Result<StartedProcess> Exec(const ExecOptions& options) override;
   Status KillExec(const std::string& container_id, pid_t pid, int signal) override;
   Result<bool> OomKilled(const std::string& id) override;

@@ -1,4 +1,4 @@
-// What the kernel says of memory limits: cgroup v2's memory.events.
+// What the kernel reports about memory limits: memory.events of cgroup v2.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,12 @@
 
 namespace locket::guest_agent {
 
-// How often a process of the group was killed for want of memory (its own limit's or the guest's).
-// kInvalidArgument: `memory_events` has no such line.
+// Returns how many processes of the group the kernel has killed because memory ran out, below the
+// group's limit or in the whole guest. `memory_events`: the file's text. kInvalidArgument: it has
+// no such line.
 Result<uint64_t> CountOomKills(std::string_view memory_events);
 
-// Of the control group in directory `cgroup`.
+// Returns the same of the control group in directory `cgroup`.
 Result<uint64_t> ReadOomKills(const std::filesystem::path& cgroup);
 
 }  // namespace locket::guest_agent

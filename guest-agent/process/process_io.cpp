@@ -94,7 +94,7 @@ Result<Output> ProcessIo::Read(OutputStream stream, size_t max_bytes) {
   while (WaitFor(fd, POLLIN)) {
     const ssize_t got = ::read(fd, output.data.data(), output.data.size());
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    // Of a terminal that nobody has open any more, EIO is the end.
+    // A terminal that no process has open any more gives EIO: that is the end of the stream.
     if (got < 0 && errno != EIO) return Error::FromErrno(errno, "read output");
     output.data.resize(got < 0 ? 0 : static_cast<size_t>(got));
     output.end = output.data.empty();

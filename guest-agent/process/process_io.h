@@ -1,4 +1,9 @@
 // The agent's end of a process's standard streams: three pipes, or one terminal.
+//
+//   auto io = ProcessIo::Create(options);
+//   auto started = runtime.Exec({..., .streams = io->child()});
+//   io->Started(std::move(started.terminal));
+//   ... io->Read, io->Write ...
 #pragma once
 
 #include <cstdint>
@@ -17,43 +22,48 @@ enum class OutputStream { kStdout, kStderr };
 
 struct Output {
   std::string data{};
-  bool end = false;  // with it, data is empty
+  bool end = false;  // the stream has ended; `data` is empty
 };
 
 struct IoOptions {
-  bool with_stdin;
-  bool terminal;     // what is printed is one stream, stdout
-  bool hide_output;  // what it prints goes nowhere; not with a terminal
+  bool with_stdin;   // there will be input; else the process reads from /dev/null
+  bool terminal;     // both outputs of the process are one stream, stdout
+  bool hide_output;  // outputs go to /dev/null; must not be set with `terminal`
 };
 
+// In characters.
 struct TerminalSize {
   uint16_t rows;
   uint16_t columns;
 };
 
-// Thread-safe once Started was called. What is printed stays in the kernel until somebody reads it:
-// a process that prints more than the kernel holds waits.
+// What a process prints stays in the kernel until somebody reads it. A process that prints more
+// than the kernel holds waits. Thread-safe once Started was called.
 class ProcessIo {
  public:
   static Result<std::unique_ptr<ProcessIo>> Create(const IoOptions& options);
   ProcessIo(const ProcessIo&) = delete;
   ProcessIo& operator=(const ProcessIo&) = delete;
 
-  // What the process is to be started with; lent until Started.
+  // Returns the process's ends of the streams. They are lent, until Started.
   ProcessStreams child() const;
-  // The process has its streams: lets go of its ends. `terminal`: the master of its terminal.
+  // The process was started and has copies of its ends: closes them here. `terminal`: the master of
+  // its terminal, if it has one.
   void Started(UniqueFd terminal);
 
   bool terminal() const { return options_.terminal; }
-  // Blocks until there is output. One reader for each stream at a time.
+  // Blocks until there is output or the stream ends. Returns at most `max_bytes`. At most one
+  // thread may read a stream at a time.
   Result<Output> Read(OutputStream stream, size_t max_bytes);
-  // Blocks until all is written. kFailedPrecondition: there is no input, or it is closed.
+  // Blocks until the kernel has taken all of `data`. kFailedPrecondition: the process has no input,
+  // or the input is closed.
   Status Write(std::string_view data);
-  // Not of a terminal: it is input for as long as there is the process.
+  // Ends the input. Without effect on a terminal, which is input as long as the process runs.
   void CloseInput();
   // kFailedPrecondition: there is no terminal.
   Status Resize(const TerminalSize& size) const;
-  // Reads end and writes fail from now on, although others may hold the streams' far ends.
+  // From now on reads return the end of the stream and writes fail, although other processes may
+  // still have the far ends open.
   void Abandon();
 
  private:

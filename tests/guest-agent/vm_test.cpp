@@ -42,13 +42,10 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   Guest guest = Boot(PinningInitdata({image.manifest_digest()}, "allow_env = [\"TENANT_*\"]\n"));
   const auto info = guest.GetInfo();
   ASSERT_TRUE(info.ok()) << info.error().message() << guest.vm().Console();
-  EXPECT_EQ(info->tee(), "none");
-  EXPECT_THAT(info->initdata_digest(), StartsWith("sha256:"));
   ASSERT_TRUE(guest.CreateSandbox().ok());
 
   const auto prepared = guest.Prepare("one", image);
   ASSERT_TRUE(prepared.ok()) << prepared.error().message() << guest.vm().Console();
-  EXPECT_EQ(prepared->manifest_digest(), image.manifest_digest());
   const auto refused = guest.Create("one", SpecFor({"/bin/cat", "/greeting"}));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code(), ErrorCode::kPermissionDenied);
@@ -56,7 +53,6 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
 
   const auto created = guest.Create("one", SpecFor(kShow));
   ASSERT_TRUE(created.ok()) << created.error().message() << guest.vm().Console();
-  EXPECT_GT(created->pid(), 1U);
   const Status started = guest.Start("one");
   ASSERT_TRUE(started.ok()) << started.error().message() << guest.vm().Console();
   EXPECT_EQ(guest.ReadAll("one", api::OUTPUT_STREAM_STDERR).value(),
@@ -71,7 +67,8 @@ TEST_F(VmTest, RunsAnImageUnderTheTenantsPolicyAndPowersOff) {
   const auto off = guest.Call<api::ShutdownResponse>("Shutdown", api::ShutdownRequest());
   EXPECT_TRUE(off.ok()) << off.error().message();
   EXPECT_EQ(guest.vm().AwaitPowerOff(std::chrono::seconds(60)).value(), 0);
-  EXPECT_THAT(guest.vm().Console(), AllOf(HasSubstr("mount at '/host'"), HasSubstr("'SPY'")));
+  EXPECT_THAT(guest.vm().Console(), AllOf(HasSubstr("tee=\"none\" initdata=\"sha256:"),
+                                          HasSubstr("mount at '/host'"), HasSubstr("'SPY'")));
 }
 
 TEST_F(VmTest, AContainerFindsTheGuestClosedAndTheDefaultsOfEngines) {
@@ -120,7 +117,6 @@ TEST_F(VmTest, WithoutInitdataNoImageIsOpened) {
   Guest guest = Boot(std::nullopt);
   const auto info = guest.GetInfo();
   ASSERT_TRUE(info.ok()) << info.error().message();
-  EXPECT_EQ(info->initdata_digest(), "");
   ASSERT_TRUE(guest.CreateSandbox().ok());
   const auto prepared = guest.Prepare("one", Image(kShow));
   ASSERT_FALSE(prepared.ok());
@@ -214,10 +210,6 @@ TEST_F(VmTest, ContainersShareLayersTakeInputAndDieBySignal) {
 
   ASSERT_TRUE(guest.Create("sleeper", SpecFor({"/bin/sh", "-c", "sleep 1000 & sleep 1000"})).ok());
   ASSERT_TRUE(guest.Start("sleeper").ok());
-  const auto processes =
-      guest.For<api::ListProcessesResponse, api::ListProcessesRequest>("ListProcesses", "sleeper");
-  ASSERT_TRUE(processes.ok()) << processes.error().message();
-  EXPECT_GE(processes->pids_size(), 1);
   EXPECT_TRUE(guest.Signal("sleeper", SIGKILL, /*all=*/true).ok()) << guest.vm().Console();
   EXPECT_EQ(guest.Wait("sleeper").value(), 128U + SIGKILL);
   const Status late = guest.Signal("sleeper", SIGTERM);

@@ -43,7 +43,8 @@ GuestConfig ContainerConfig() {
 }
 
 TEST(ExecRequestTest, OnlyTheVectorsOfThePolicyRun) {
-  const SpecPolicy policy{.allow_commands = {{"/bin/sh"}}, .allow_exec = {{"/bin/x"}, kCheck}};
+  const initdata::GuestPolicy policy{
+      .every_image = {.allow_commands = {{"/bin/sh"}}, .allow_exec = {{"/bin/x"}, kCheck}}};
   EXPECT_EQ(ApplyExecPolicy(ContainerConfig(), {.args = kCheck}, policy)->process.argv, kCheck);
   for (const std::vector<std::string>& args : {std::vector<std::string>{"/bin/sh"},
                                                {"/bin/app"},
@@ -66,8 +67,8 @@ TEST(ExecRequestTest, TheRestIsTheContainersAndTheHostOnlyTakesAway) {
                          .capabilities = {"CAP_KILL", "CAP_SYS_ADMIN"},
                          .rlimits = {{.type = "RLIMIT_NOFILE", .soft = 9, .hard = 9}},
                          .no_new_privileges = false};
-  const auto config =
-      ApplyExecPolicy(ContainerConfig(), host, {.allow_exec = {kCheck}, .allow_env = {"PROBE_*"}});
+  const auto config = ApplyExecPolicy(
+      ContainerConfig(), host, {.every_image = {.allow_exec = {kCheck}}, .allow_env = {"PROBE_*"}});
   ASSERT_TRUE(config.ok()) << config.error().message();
   EXPECT_THAT(config->process.env, ElementsAre("PATH=/bin", "HOME=/", "MODE=safe", "PROBE_ID=7"));
   EXPECT_EQ(config->process.working_directory, "/srv");
@@ -80,7 +81,8 @@ TEST(ExecRequestTest, TheRestIsTheContainersAndTheHostOnlyTakesAway) {
 }
 
 TEST(ExecRequestTest, ATerminalHasAName) {
-  const SpecPolicy policy{.allow_exec = {kCheck}, .allow_env = {"TERM"}};
+  const initdata::GuestPolicy policy{.every_image = {.allow_exec = {kCheck}},
+                                     .allow_env = {"TERM"}};
   EXPECT_THAT(
       ApplyExecPolicy(ContainerConfig(), {.args = kCheck, .terminal = true}, policy)->process.env,
       ElementsAre("PATH=/bin", "HOME=/", "MODE=safe", "TERM=xterm"));

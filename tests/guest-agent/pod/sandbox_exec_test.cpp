@@ -36,8 +36,8 @@ TEST_F(SandboxTest, AnExecNeedsAContainerThatRuns) {
 TEST_F(SandboxTest, AnExecIsCheckedBeforeItExists) {
   const auto container = Running("one");
   const auto why = [&](const std::string& id, const std::string& process, bool with_stdin) {
-    const Status made =
-        container->CreateExec(id, process, {.allow_exec = {{"/bin/check"}}}, with_stdin);
+    const Status made = container->CreateExec(
+        id, process, {.every_image = {.allow_exec = {{"/bin/check"}}}}, with_stdin);
     return made.ok() ? "nothing" : made.error().message();
   };
   const std::string good = Process({"/bin/check"});
@@ -53,7 +53,7 @@ TEST_F(SandboxTest, AnExecIsCheckedBeforeItExists) {
 
 TEST_F(SandboxTest, HiddenOutputHidesThatOfExecsToo) {
   const auto container = Running("one");
-  SpecPolicy policy = exec_policy_;
+  initdata::GuestPolicy policy = exec_policy_;
   policy.hide_output = true;
   ASSERT_TRUE(container->CreateExec("e", Process({"/bin/check"}), policy, false).ok());
   const auto exec = sandbox_->FindProcess("one", "e").value();
@@ -108,9 +108,10 @@ TEST_F(AgentServiceTest, AnExecRunsThroughTheService) {
     request.set_exec_id("e");
     return request;
   };
-  const auto started =
-      Call<api::StartContainerResponse>("StartContainer", named(api::StartContainerRequest()));
-  EXPECT_EQ(started->pid(), static_cast<uint32_t>(runtime_->execs().at("e").pid));
+  EXPECT_FALSE(runtime_->execs().contains("e"));
+  const auto start = named(api::StartContainerRequest());
+  ASSERT_TRUE(Call<api::StartContainerResponse>("StartContainer", start).ok());
+  EXPECT_TRUE(runtime_->execs().contains("e"));
   auto resize = named(api::ResizeTerminalRequest());
   EXPECT_THAT(Call<api::ResizeTerminalResponse>("ResizeTerminal", resize).error().message(),
               HasSubstr("no terminal to resize"));

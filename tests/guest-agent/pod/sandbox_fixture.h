@@ -60,7 +60,8 @@ class SandboxTest : public ::testing::Test {
   static std::string Process(const std::vector<std::string>& args) {
     return Json({{"args", args}}).dump();
   }
-  const SpecPolicy exec_policy_{.allow_exec = {{"/bin/check"}}, .allow_stdin = true};
+  const initdata::GuestPolicy exec_policy_{.every_image = {.allow_exec = {{"/bin/check"}}},
+                                           .allow_stdin = true};
 
   // A container of that name, created and started.
   std::shared_ptr<Container> Running(const std::string& id, bool with_stdin = false) {
@@ -105,7 +106,7 @@ class SandboxTest : public ::testing::Test {
 // The service's own part: what it checks and how it maps.
 class AgentServiceTest : public SandboxTest {
  protected:
-  AgentServiceTest() { AddAgentMethods(methods_, *sandbox_, info_, shutdown_); }
+  AgentServiceTest() { AddAgentMethods(methods_, *sandbox_, shutdown_); }
 
   template <typename Response, typename Request>
   Result<Response> Call(const char* method, const Request& request) {
@@ -117,7 +118,6 @@ class AgentServiceTest : public SandboxTest {
     return response;
   }
 
-  const AgentInfo info_{.tee = "none", .initdata_digest = "sha256:00"};
   int shutdowns_ = 0;
   const std::function<void()> shutdown_ = [this] { ++shutdowns_; };
   rpc::TtrpcMethods methods_;

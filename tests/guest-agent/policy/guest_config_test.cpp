@@ -52,7 +52,8 @@ TEST(GuestConfigTest, AnotherCommandNeedsTheTenantsWord) {
   EXPECT_EQ(refused.error().message(),
             R"(command ["/bin/sh","-c","cat /secret"] is neither the image's own, )"
             R"(["/bin/app","serve"], nor listed in initdata's [agent] allow_commands)");
-  const auto allowed = ApplyPolicy(kImage, host, {.allow_commands = {{"/x"}, host.args}});
+  const auto allowed =
+      ApplyPolicy(kImage, host, {.every_image = {.allow_commands = {{"/x"}, host.args}}});
   ASSERT_TRUE(allowed.ok());
   EXPECT_EQ(allowed->process.argv, host.args);
 }
@@ -264,18 +265,19 @@ TEST(GuestConfigTest, KernelParametersOfThePodAreNamed) {
 
 TEST(GuestConfigTest, RulesForOneImageHoldForItAlone) {
   const auto one = image::Digest::Of("one");
-  const SpecPolicy policy{
-      .allow_commands = {{"/all"}},
+  const initdata::GuestPolicy policy{
+      .every_image = {.allow_commands = {{"/all"}}},
       .images = {
           {one, {.allow_commands = {{"/one"}}, .allow_exec = {{"/x"}}, .allow_volumes = {"/v"}}}}};
-  const SpecPolicy here = PolicyForImage(policy, one);
-  EXPECT_THAT(here.allow_commands, ElementsAre(ElementsAre("/all"), ElementsAre("/one")));
-  EXPECT_THAT(here.allow_exec, ElementsAre(ElementsAre("/x")));
-  EXPECT_THAT(here.allow_volumes, ElementsAre("/v"));
-  const SpecPolicy there = PolicyForImage(policy, image::Digest::Of("other"));
-  EXPECT_THAT(there.allow_commands, ElementsAre(ElementsAre("/all")));
-  EXPECT_THAT(there.allow_exec, IsEmpty());
-  EXPECT_THAT(there.allow_volumes, IsEmpty());
+  const initdata::GuestPolicy here = PolicyForImage(policy, one);
+  EXPECT_THAT(here.every_image.allow_commands,
+              ElementsAre(ElementsAre("/all"), ElementsAre("/one")));
+  EXPECT_THAT(here.every_image.allow_exec, ElementsAre(ElementsAre("/x")));
+  EXPECT_THAT(here.every_image.allow_volumes, ElementsAre("/v"));
+  const initdata::GuestPolicy there = PolicyForImage(policy, image::Digest::Of("other"));
+  EXPECT_THAT(there.every_image.allow_commands, ElementsAre(ElementsAre("/all")));
+  EXPECT_THAT(there.every_image.allow_exec, IsEmpty());
+  EXPECT_THAT(there.every_image.allow_volumes, IsEmpty());
 }
 
 TEST(GuestConfigTest, ThereIsASeccompProfileUnlessTheTenantTakesItAway) {

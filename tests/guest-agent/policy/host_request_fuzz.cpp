@@ -18,14 +18,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         .no_new_privileges = false,
         .read_only_root = false,
         .limits = {}};
-    const auto exec = ApplyExecPolicy(container, *process, {.allow_exec = {process->args}});
+    const auto exec =
+        ApplyExecPolicy(container, *process, {.every_image = {.allow_exec = {process->args}}});
     if (exec.ok() && !nlohmann::json::accept(EncodeGuestProcess(*exec))) std::abort();
   }
   const auto host = DecodeHostRequest(input);
   if (!host.ok()) return 0;
   const ImageProcess image{
       .argv = host->args, .env = {"A=1"}, .working_directory = "", .uid = 1, .gid = 1};
-  const auto request = ApplyPolicy(image, *host, {.allow_env = {"B*"}, .allow_volumes = {"/data"}});
+  const auto request =
+      ApplyPolicy(image, *host, {.every_image = {.allow_volumes = {"/data"}}, .allow_env = {"B*"}});
   if (!request.ok()) return 0;
   const std::string text =
       EncodeGuestConfig(*request, {.container_id = "c", .rootfs = "/r", .etc = "/e"});

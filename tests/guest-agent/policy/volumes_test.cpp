@@ -79,7 +79,7 @@ TEST(ChooseVolumesTest, TheSpecMountsTheGuestsDirectoryAndNeverTheHosts) {
                  {.destination = "/dev/shm", .source = kKubelet + "shm", .options = {"ro"}}}};
   auto config =
       ApplyPolicy({.argv = {"/bin/app"}, .env = {}, .working_directory = "", .uid = 0, .gid = 0},
-                  host, {.allow_volumes = {"/data", "/dev/shm"}});
+                  host, {.every_image = {.allow_volumes = {"/data", "/dev/shm"}}});
   ASSERT_TRUE(config.ok()) << config.error().message();
   ASSERT_EQ(config->volumes.size(), 2U);
   for (auto& volume : config->volumes) volume.directory = "/guest/" + volume.name;
