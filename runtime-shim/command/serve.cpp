@@ -123,15 +123,10 @@ Status RunServe(const CommandLine& line, const std::string& events_address) {
   LOCKET_TRY_ASSIGN(auto termination, TerminationWatch::Create());
 
   EventPublisher events(events_address, line.namespace_name);
-  const auto launch = [&config](const VmSpec& spec) {
-    return LaunchQemu(spec, config.call_timeout);
-  };
-  const auto probe = [](const auto& qemu, const auto& kernel) {
-    return ProbeKvm(qemu, kernel, "/dev/kvm", kProbeTimeout);
-  };
+  QemuHypervisor hypervisor(
+      {.program = config.qemu, .state_dir = config.state_dir, .call_timeout = config.call_timeout});
   Pod pod(config,
-          {.launch = launch,
-           .probe_kvm = probe,
+          {.hypervisor = hypervisor,
            .open_network = OpenPodNetwork,
            .cgroups = FindHostCgroups(line.namespace_name)},
           events);

@@ -12,6 +12,7 @@ namespace locket::runtime_shim {
 
 inline constexpr size_t kMaxStartInput = 1U << 20;
 
+// Both forms, reduced to one.
 struct StartRequest {
   CommandLine line;         // as if containerd had given all of it by flags
   std::string options{};    // a serialised Any; empty: none
@@ -19,14 +20,19 @@ struct StartRequest {
   bool operator==(const StartRequest&) const = default;
 };
 
-// `line`: what the flags say, which may be nothing; `input`: all of standard input. Either form of
-// the message parses as the other one: BootstrapParams is one whose instance ID and namespace are
-// those of the flags, or, without flags, identifiers. What it says goes before flags and
-// environment. kInvalidArgument: neither form, too long, another container than the flags' one, no
-// ID or namespace at all, or the options of another runtime.
+// Returns what containerd asks for. `line`: what the flags say, which may be nothing. `input`: all
+// of standard input: up to containerd 2.2 the runtime options, since 2.3 BootstrapParams.
+//
+// Protobuf lets either message parse as the other one. So `input` counts as BootstrapParams if its
+// instance ID and namespace are those of the flags or, without flags, are identifiers. What
+// BootstrapParams say takes precedence over flags and environment.
+//
+// kInvalidArgument: `input` has neither form, is longer than kMaxStartInput, or is about another
+// container than the flags; there is no ID or no namespace at all; or the options are those of
+// another runtime.
 Result<StartRequest> DecodeStartRequest(const CommandLine& line, std::string_view input);
 
-// What `start` prints: the address as it is, or a serialised BootstrapResult.
+// Returns what `start` prints: the address as it is, or a serialised BootstrapResult with it.
 std::string EncodeStartAnswer(const StartRequest& request, const std::string& address);
 
 }  // namespace locket::runtime_shim

@@ -11,8 +11,8 @@ namespace {
 constexpr size_t kMaxConfigBytes = 1U << 20;
 constexpr int64_t kMaxSeconds = 24 * 3600;
 constexpr uint32_t kLeastScratchMib = 16;
-// 1/128 of what is written is the guest's to remember, and its kernel caches some of that again: a
-// full disk takes a quarter to half of the memory at this ratio.
+// The guest keeps tags of 1/128 of what is written in memory, and its kernel caches some of them
+// again: at this ratio a full disk takes a quarter to half of the memory.
 constexpr uint64_t kScratchPerMemory = 32;
 
 Error Bad(std::string_view key, const std::string& why) { return WrongKey(key, why); }

@@ -7,8 +7,8 @@
 
 namespace locket::runtime_shim {
 
-// `program` itself if it has a slash, else the first in PATH. kNotFound: there is no such
-// executable.
+// Returns the path to run: `program` itself if it has a slash, else the first executable of that
+// name in PATH. kNotFound: there is no such executable.
 Result<std::filesystem::path> FindProgram(const std::filesystem::path& program);
 
 }  // namespace locket::runtime_shim

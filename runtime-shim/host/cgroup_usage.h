@@ -1,4 +1,4 @@
-// What the processes of a cgroup took, from the files that the kernel keeps of it.
+// What the processes of a cgroup use, as the kernel counts it in the cgroup's files.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@ namespace locket::runtime_shim {
 
 inline constexpr uint64_t kNoLimit = std::numeric_limits<uint64_t>::max();
 
+// The cpu_* fields, page faults and OOM kills add up since the cgroup was made; the others are of
+// now. Times in nanoseconds. A value that the host does not count is 0, or no limit.
 struct CgroupUsage {
   uint64_t cpu_ns = 0;
   uint64_t cpu_user_ns = 0;
@@ -27,10 +29,10 @@ struct CgroupUsage {
   bool operator==(const CgroupUsage&) const = default;
 };
 
-// The number in a file that holds just one; "max" is kNoLimit, anything else 0.
+// Returns the number in a file that holds one number only: kNoLimit for "max", 0 for anything else.
 uint64_t CgroupNumber(std::string_view text);
 
-// The number behind `key` in a file of lines "key number"; 0 if there is none.
+// Returns the number after `key` in a file of lines "key number"; 0 if there is no such line.
 uint64_t CgroupKey(std::string_view text, std::string_view key);
 
 }  // namespace locket::runtime_shim

@@ -1,5 +1,6 @@
-// The cgroup of a pod's VM inside the pod's own, in every hierarchy of the host that has the pod's.
-// docs/decisions/0023-pod-cgroup.md
+// The cgroup of a pod's VM, inside the pod's cgroup, in every hierarchy of the host where the pod
+// has one. Limits of the pod then hold for the VM, and the kubelet counts what the VM uses
+// (docs/decisions/0023-pod-cgroup.md).
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,7 @@
 
 namespace locket::runtime_shim {
 
-// The seam at the kernel. Paths are absolute.
+// The seam at the kernel: the file system of the cgroups. Paths are absolute. Thread-safe.
 class CgroupFiles {
  public:
   virtual ~CgroupFiles() = default;
@@ -27,34 +28,42 @@ class CgroupFiles {
   virtual Status Write(const std::filesystem::path& path, const std::string& text) = 0;
 };
 
+// Returns the running kernel's.
 CgroupFiles& KernelCgroupFiles();
 
-// What a host has. A default one has no cgroups.
+// The cgroups of a host. A default-constructed one has none.
 struct HostCgroups {
   std::vector<CgroupMount> mounts{};
-  // Where containerd says a pod belongs if nobody gave it a parent: its namespace's name.
+  // containerd's namespace. It is the parent that containerd names for a pod if nobody gave the pod
+  // a parent; no VM's cgroup is made there.
   std::string unasked_parent{};
   CgroupFiles* files = nullptr;
 };
 
+// A cgroup that was made, with all its directories. It is not removed with the object, but by
+// RemoveRecordedCgroups, after the VM's end and also after a crash of the shim. Thread-safe.
 class PodCgroup {
  public:
-  // Makes it, after writing into `record_dir` what there is to remove, also of a failure: see
-  // RemoveRecordedCgroups. Nothing where there is none to be had: no path, the parent nobody asked
-  // for, or no cgroups that can be written to; a log line then says why. kFailedPrecondition: the
-  // parent is not there.
+  // Makes the cgroup of the pod `id`. First writes into `record_dir` which directories there may be
+  // to remove, so that a failure or a crash leaves nothing unknown: see RemoveRecordedCgroups.
+  // Returns nothing where the VM can have no cgroup: the pod names no path, or its parent is the
+  // one that nobody asked for, or the host's cgroups cannot be written to. A log line then says
+  // why. kFailedPrecondition: the parent is not there. kInvalidArgument: the path is malformed.
   static Result<std::optional<PodCgroup>> Make(const HostCgroups& host,
                                                const std::string& cgroups_path,
                                                const std::string& id,
                                                const std::filesystem::path& record_dir);
 
-  // Whoever is to be in it writes to cgroup.procs in each.
+  // Returns the cgroup's directories, one for each hierarchy. A process joins the cgroup by writing
+  // to cgroup.procs in each.
   const std::vector<std::filesystem::path>& directories() const { return directories_; }
-  // As an operator finds it below /sys/fs/cgroup.
+  // Returns its path below each mount point, as an operator finds it below /sys/fs/cgroup.
   std::string name() const { return "/" + (place_.parent / place_.name).string(); }
+  // Returns whether the host has the unified hierarchy (version 2) and no other.
   bool unified() const { return unified_; }
 
-  // Of the processes in it, with the limits of the pod's. What cannot be read is 0, or no limit.
+  // Returns what the processes in it use, with the limits of the pod's cgroup. A file that cannot
+  // be read counts as 0, or as no limit.
   CgroupUsage Usage() const;
 
  private:
@@ -78,11 +87,12 @@ class PodCgroup {
   bool unified_ = false;  // there is no other hierarchy
 };
 
-// The directories that Make wrote down in `dir`. An absent record is an empty list.
+// Returns the directories that Make recorded in `dir`, whether they exist or not. An absent record
+// is an empty list.
 std::vector<std::filesystem::path> ReadCgroupRecord(const std::filesystem::path& dir);
 
-// Removes what is recorded in `dir`, once its processes have gone, for which it waits up to `wait`.
-// The first failure, after trying all.
+// Removes the directories that are recorded in `dir`. Waits up to `wait` for their processes to
+// end. Succeeds for those that are gone. Tries all, and returns the first failure.
 Status RemoveRecordedCgroups(CgroupFiles& files, const std::filesystem::path& dir,
                              std::chrono::milliseconds wait);
 

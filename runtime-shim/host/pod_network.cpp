@@ -54,7 +54,7 @@ Result<int> IndexOf(NetworkControl& network, const std::string& name) {
   return Error(ErrorCode::kInternal, "the new tap '" + name + "' is not there");
 }
 
-// The tap of one interface; with it gone, its own ingress is, too.
+// Makes the tap of one interface. The rules on the tap go with it.
 Result<UniqueFd> Join(NetworkControl& network, const TapMaker& make_tap, const NetworkLink& link,
                       const std::string& tap_name) {
   LOCKET_TRY_ASSIGN(UniqueFd tap, make_tap(tap_name));

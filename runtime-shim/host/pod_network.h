@@ -1,5 +1,10 @@
-// The pod's network: what CNI set up in the pod's network namespace, told to the guest, and the
-// taps through which the guest takes it over.
+// The pod's network: what CNI set up in the pod's network namespace, as a description for the
+// guest, and the taps through which the guest takes it over (docs/decisions/0019-pod-network.md).
+//
+// For each Ethernet link with addresses in the namespace, "eth0" say, a tap is made in the same
+// namespace, and traffic control moves every frame between the two. The guest gets a network device
+// on the tap with eth0's MAC, addresses and routes, so that the cluster sees the guest where it
+// expects the pod.
 #pragma once
 
 #include <filesystem>
@@ -15,6 +20,7 @@ namespace locket::runtime_shim {
 
 inline constexpr size_t kMaxInterfaces = 4;
 
+// One link of the namespace that the guest takes over, with what CNI configured on it.
 struct PodInterface {
   device::NetworkLink link;
   std::vector<device::NetworkRoute> routes{};
@@ -23,9 +29,9 @@ struct PodInterface {
 };
 
 struct PodNetwork {
-  std::vector<PodInterface> interfaces{};  // in the order in which they were made
-  // One for each interface, or none. A tap is gone with its last descriptor; until then the
-  // namespace is not.
+  std::vector<PodInterface> interfaces{};  // in the order in which CNI made them
+  // One for each interface, in their order, or none. A tap exists as long as somebody has it open,
+  // and the namespace exists as long as the tap.
   std::vector<UniqueFd> taps{};
 };
 
@@ -34,17 +40,19 @@ enum class NetworkUse {
   kJoin,      // make the taps
 };
 
-// device::MakeTap.
+// Makes a tap in the calling thread's network namespace and returns it open: device::MakeTap.
 using TapMaker = std::function<Result<UniqueFd>(const std::string& name)>;
 
-// Takes every Ethernet link that has addresses. Whatever comes in on one from now on leaves through
-// its tap, and the other way round. On failure nothing of ours is left. kFailedPrecondition: an
-// interface is of a kind no guest can take over, or the kernel lacks a feature, and how to get it.
+// Describes the network of the calling thread's namespace: every Ethernet link that has addresses.
+// With kJoin it also makes the taps: from then on a frame that comes in on a link leaves through
+// its tap, and the other way round. On failure no tap and no rule is left. kFailedPrecondition: a
+// guest cannot take over an interface of that kind, or the kernel lacks a feature; the message says
+// which, and how to get it.
 Result<PodNetwork> BuildPodNetwork(device::NetworkControl& network, const TapMaker& make_tap,
                                    NetworkUse use);
 
-// The same in the namespace that `path` names, on a thread of its own: nothing else of this process
-// ever is in it. No interfaces: it is the host's own namespace.
+// BuildPodNetwork in the namespace that `path` names, on a thread made for it: no other thread of
+// this process ever enters the namespace. Returns no interfaces if it is the host's own namespace.
 Result<PodNetwork> OpenPodNetwork(const std::filesystem::path& path, NetworkUse use);
 
 }  // namespace locket::runtime_shim

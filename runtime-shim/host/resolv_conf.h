@@ -1,4 +1,4 @@
-// resolv.conf(5), as far as resolvers agree on it.
+// resolv.conf(5), as far as all resolvers read it the same way.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace locket::runtime_shim {
 
 inline constexpr size_t kMaxResolvConfBytes = 64U << 10;
-inline constexpr size_t kMaxNameservers = 3;  // more than these no resolver asks
+inline constexpr size_t kMaxNameservers = 3;  // resolvers ask no more than these
 inline constexpr size_t kMaxSearches = 32;    // Kubernetes allows as many
 inline constexpr size_t kMaxResolverOptions = 32;
 
@@ -21,9 +21,10 @@ struct DnsConfig {
   bool operator==(const DnsConfig&) const = default;
 };
 
-// Reads as glibc does: the first three nameservers count, of `search` and `domain` lines the last,
-// and what is none of these is left out, a nameserver that is no plain address too.
-// kInvalidArgument: more bytes, search domains or options than the limits above.
+// Returns what a resolver takes from `text`, read as glibc does: the first three nameservers, the
+// last line of those with `search` or `domain`, and all options. Other lines are left out, and so
+// is a nameserver that is not a plain address. kInvalidArgument: more bytes, search domains or
+// options than the limits above.
 Result<DnsConfig> ParseResolvConf(std::string_view text);
 
 }  // namespace locket::runtime_shim

@@ -13,13 +13,15 @@
 
 namespace locket::runtime_shim {
 
-// Writes `path`; when it would pass `max_bytes`, moves it to `path`.old first. Not thread-safe.
+// A log of bounded size in two files: `path`, and `path`.old with what was before it. When `path`
+// would pass `max_bytes` it becomes `path`.old. Not thread-safe.
 class BoundedLog {
  public:
   BoundedLog(std::filesystem::path path, size_t max_bytes)
       : path_(std::move(path)), max_bytes_(max_bytes) {}
 
-  // A full disk loses console text and nothing else, so nobody is told.
+  // Adds `bytes`. On failure they are lost, and nobody is told: a full disk must cost console text
+  // and nothing else.
   void Append(std::string_view bytes);
 
  private:
@@ -29,10 +31,11 @@ class BoundedLog {
   size_t written_ = 0;
 };
 
-// Finds the line of a kernel panic in a stream cut anywhere.
+// Finds the line of a kernel panic in a stream that comes in pieces of any length.
 class PanicFinder {
  public:
-  // The panic line, once, when `bytes` complete it.
+  // Returns the panic line, from "Kernel panic" on, if `bytes` complete it, and otherwise nothing.
+  // Only the first panic of a stream is returned.
   std::string Feed(std::string_view bytes);
 
  private:
@@ -40,14 +43,15 @@ class PanicFinder {
   bool found_ = false;
 };
 
-// The last `max_bytes` of `path` that make whole lines, with control characters replaced; empty if
-// there is no such file. For error messages.
+// Returns the end of `path`, for error messages: whole lines of together at most `max_bytes`, with
+// '?' for control characters. Empty if there is no such file.
 std::string LogTail(const std::filesystem::path& path, size_t max_bytes);
 
 inline constexpr size_t kMaxConsoleLog = 4U << 20;
 inline constexpr size_t kConsoleTail = 2048;
 
-// Copies `console` into the log until it ends. `on_panic` is called on the copying thread.
+// Copies a console into a log of twice kMaxConsoleLog at most, on a thread of its own, until the
+// console ends or the object dies. `on_panic` is called on that thread, once.
 class ConsoleLog {
  public:
   ConsoleLog(UniqueFd console, std::filesystem::path path,

@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/unique_fd.h"
 #include "runtime-shim/host/pod_cgroup.h"
-#include "runtime-shim/hypervisor/qemu_args.h"
 
 namespace locket::runtime_shim {
 namespace {
@@ -23,6 +22,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr size_t kMaxProcFile = 1U << 20;
+constexpr size_t kMaxPidFile = 64;
 constexpr std::string_view kRecord = "processes";
 constexpr milliseconds kAfterSigkill{2000};
 
@@ -38,7 +38,8 @@ std::filesystem::path ProcFile(pid_t pid, const char* name) {
   return std::filesystem::path("/proc") / std::to_string(pid) / name;
 }
 
-// A process pinned by a descriptor: signals reach it and nobody who got its number later.
+// A process pinned by a descriptor: signals reach this process, and never a later one with the same
+// ID.
 class PinnedProcess {
  public:
   explicit PinnedProcess(pid_t pid)
@@ -60,15 +61,13 @@ class PinnedProcess {
   UniqueFd fd_;
 };
 
-// The process in QEMU's own pid file, which exists before our record of it does.
-std::optional<PinnedProcess> PinQemu(const std::filesystem::path& dir) {
-  const auto text = ReadFile(dir / kQemuPidFile, 64);
-  if (!text.ok()) return std::nullopt;
-  const auto pid = Parse<pid_t>(std::string_view(*text).substr(0, text->find_first_of("\n ")));
-  if (!pid || *pid <= 1) return std::nullopt;
+// The process in the hypervisor's own pid file, which exists before our record of it does.
+std::optional<PinnedProcess> PinHypervisor(const std::filesystem::path& dir) {
+  const auto pid = ReadPidFile(dir);
+  if (!pid) return std::nullopt;
   PinnedProcess process(*pid);
   const auto cmdline = ReadFile(ProcFile(*pid, "cmdline"), kMaxProcFile);
-  const std::string ours = (dir / kQemuPidFile).string();
+  const std::string ours = (dir / kPidFile).string();
   if (!process.valid() || !cmdline.ok() || cmdline->find(ours) == std::string::npos) {
     return std::nullopt;
   }
@@ -87,7 +86,8 @@ std::vector<pid_t> ReadPids(const std::filesystem::path& file) {
   return pids;
 }
 
-// Who started a moment before a shim was killed is in no record, but in the pod's cgroup.
+// A process that was started just before the shim was killed is in no record, but it is in the
+// pod's cgroup.
 void PinMembers(const std::filesystem::path& procs, std::vector<PinnedProcess>& pinned) {
   for (const pid_t pid : ReadPids(procs)) {
     if (std::ranges::count(pinned, pid, &PinnedProcess::pid) > 0) continue;
@@ -106,7 +106,7 @@ std::vector<PinnedProcess> PinRecorded(const std::filesystem::path& dir) {
     const auto now = IdentifyProcess(recorded.pid);
     if (process.valid() && now.ok() && *now == recorded) pinned.push_back(std::move(process));
   }
-  if (auto qemu = PinQemu(dir)) pinned.push_back(std::move(*qemu));
+  if (auto process = PinHypervisor(dir)) pinned.push_back(std::move(*process));
   for (const auto& cgroup : ReadCgroupRecord(dir)) PinMembers(cgroup / "cgroup.procs", pinned);
   return pinned;
 }
@@ -126,6 +126,13 @@ Result<ProcessId> IdentifyProcess(pid_t pid) {
   const auto start_time = Parse<uint64_t>(field);
   if (!start_time) return absent;
   return ProcessId{.pid = pid, .start_time = *start_time};
+}
+
+std::optional<pid_t> ReadPidFile(const std::filesystem::path& dir) {
+  const auto text = ReadFile(dir / kPidFile, kMaxPidFile);
+  if (!text.ok()) return std::nullopt;
+  const auto pid = Parse<pid_t>(std::string_view(*text).substr(0, text->find_first_of("\n ")));
+  return pid && *pid > 1 ? pid : std::nullopt;
 }
 
 Status WriteProcessRecord(const std::filesystem::path& dir,

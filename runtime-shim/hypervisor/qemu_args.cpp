@@ -6,6 +6,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "runtime-shim/hypervisor/process_record.h"
+
 namespace locket::runtime_shim {
 namespace {
 
@@ -43,7 +45,7 @@ void AddPort(std::vector<std::string>& args, const VmSpec& spec, std::string_vie
                     std::string(id) + ",name=dev.locket." + std::string(id)});
 }
 
-// Without a boot ROM: nobody boots from the network, and a ROM would be the host's code.
+// Without a boot ROM: no guest boots from the network, and a ROM would be code from the host.
 void AddNic(std::vector<std::string>& args, const NicSpec& nic, size_t number) {
   const std::string id = "net" + std::to_string(number);
   Append(args, {"-netdev",
@@ -64,7 +66,7 @@ void AddMachine(std::vector<std::string>& args, const VmSpec& spec) {
   Append(args, {"-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-nic",
                 "none", "-no-reboot", "-S", "-sandbox",
                 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
-  Append(args, {"-pidfile", (spec.dir / kQemuPidFile).string()});
+  Append(args, {"-pidfile", (spec.dir / kPidFile).string()});
   Append(args, {"-kernel", spec.kernel.string(), "-initrd", spec.initrd.string(), "-append",
                 spec.cmdline});
 }
@@ -107,12 +109,12 @@ Status CheckDisk(const DiskSpec& disk) {
   return Ok();
 }
 
-Result<std::vector<std::string>> QemuArgs(const VmSpec& spec) {
+Result<std::vector<std::string>> QemuArgs(const std::filesystem::path& qemu, const VmSpec& spec) {
   LOCKET_TRY(CheckPaths(spec));
   for (const auto& disk : {spec.initdata, spec.scratch}) {
     if (disk) LOCKET_TRY(CheckDisk(*disk));
   }
-  std::vector<std::string> args{spec.qemu.string()};
+  std::vector<std::string> args{qemu.string()};
   AddMachine(args, spec);
   constexpr std::string_view kServer = "server=on,wait=off";
   Append(args, {"-chardev", SocketChardev(spec, "qmp", kQmpSocket, kServer), "-mon",
@@ -130,9 +132,9 @@ Result<std::vector<std::string>> QemuArgs(const VmSpec& spec) {
   return args;
 }
 
-Result<std::vector<std::string>> LaunchArgs(const VmSpec& spec) {
-  LOCKET_TRY_ASSIGN(auto qemu, QemuArgs(spec));
-  if (!spec.emulator) return qemu;
+Result<std::vector<std::string>> LaunchArgs(const std::filesystem::path& qemu, const VmSpec& spec) {
+  LOCKET_TRY_ASSIGN(auto inner, QemuArgs(qemu, spec));
+  if (!spec.emulator) return inner;
   std::vector<std::string> args{spec.emulator->program.string(),
                                 "launch",
                                 "--dir",
@@ -142,7 +144,7 @@ Result<std::vector<std::string>> LaunchArgs(const VmSpec& spec) {
                                 "--host-data",
                                 spec.emulator->host_data_hex,
                                 "--"};
-  args.insert(args.end(), qemu.begin(), qemu.end());
+  args.insert(args.end(), inner.begin(), inner.end());
   return args;
 }
 
@@ -161,8 +163,8 @@ std::string BlockdevJson(const DiskSpec& disk) {
 }
 
 std::string ScsiDiskJson(const DiskSpec& disk, ScsiAddress address) {
-  // The guest is told of every error, and goes on: by itself QEMU stops the VM when a write finds
-  // the host's disk full.
+  // Every error is reported to the guest, which goes on. QEMU's default is to stop the VM when a
+  // write finds the host's disk full.
   return json{{"driver", "scsi-hd"}, {"id", "disk-" + disk.id},   {"bus", "scsi.0"},
               {"channel", 0},        {"scsi-id", address.target}, {"lun", address.lun},
               {"drive", disk.id},    {"serial", disk.serial},     {"rerror", "report"},

@@ -25,7 +25,9 @@ QemuDisks::QemuDisks(QmpClient& qmp, const VmSpec& spec)
   if (spec.scratch) places_.emplace(spec.scratch->id, Place{.index = kScratchIndex});
 }
 
-Status QemuDisks::Attach(const DiskSpec& disk) {
+Result<std::string> QemuDisks::Attach(const DiskSpec& asked) {
+  DiskSpec disk = asked;
+  if (disk.serial.empty()) disk.serial = disk.id;
   LOCKET_TRY(CheckDisk(disk));
   const MutexLock lock(mutex_);
   FinishLate();
@@ -45,7 +47,7 @@ Status QemuDisks::Attach(const DiskSpec& disk) {
   }
   places_.emplace(disk.id, Place{.index = index});
   next_index_ = index + 1;
-  return Ok();
+  return disk.serial;
 }
 
 Status QemuDisks::Detach(const std::string& id) {

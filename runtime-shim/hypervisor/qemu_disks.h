@@ -1,4 +1,4 @@
-// The disks of one QEMU on its SCSI bus, through QMP: which there are, and where each sits.
+// The disks of one QEMU on its SCSI bus, through QMP: which disks there are, and the place of each.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,13 @@
 
 namespace locket::runtime_shim {
 
-// Thread-safe. A place is used again only once all others were: the guest learns of a disk that
-// left and of one that came in events that it may handle in any order, and events about one place
-// get mixed up.
+// A place on the bus is used again only after all others were used. The reason: the guest learns of
+// a disk that left and of one that came through events, which it may handle in any order, and it
+// would confuse two events about the same place. Thread-safe.
+//
+// A disk is plugged in two steps, the block node and the device on it, and unplugged in the reverse
+// order. If QEMU takes longer than 5 s to give the device up, the disk is "leaving": Detach fails,
+// and the disk keeps its ID and its place until a later call finds that QEMU has finished.
 class QemuDisks {
  public:
   // `qmp` must outlive the object. `spec`: the disks that QEMU is launched with keep their places.
@@ -23,7 +27,7 @@ class QemuDisks {
   QemuDisks& operator=(const QemuDisks&) = delete;
 
   // As Vmm::AttachDisk and Vmm::DetachDisk.
-  Status Attach(const DiskSpec& disk);
+  Result<std::string> Attach(const DiskSpec& disk);
   Status Detach(const std::string& id);
 
  private:

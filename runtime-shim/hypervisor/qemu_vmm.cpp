@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <thread>
 #include <utility>
 
@@ -14,6 +13,8 @@
 #include "base/mutex.h"
 #include "base/subprocess.h"
 #include "rpc/transport.h"
+#include "runtime-shim/config/program_path.h"
+#include "runtime-shim/hypervisor/accelerator.h"
 #include "runtime-shim/hypervisor/console_log.h"
 #include "runtime-shim/hypervisor/process_record.h"
 #include "runtime-shim/hypervisor/qemu_args.h"
@@ -30,6 +31,9 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTermGrace{2000};
 // How often a starting QEMU is looked at: it has no way to say "my sockets are there now".
 constexpr milliseconds kStartPoll{10};
+// QEMU's own memory beside the guest's; deploy/runtimeclass.yaml counts with it, too.
+constexpr uint32_t kQemuMib = 160;
+constexpr char kKvmDevice[] = "/dev/kvm";
 // From QEMU closing its sockets to its end.
 constexpr milliseconds kEndPoll{1000};
 
@@ -98,7 +102,7 @@ class QemuVmm final : public Vmm {
     return Ok();
   }
 
-  Status AttachDisk(const DiskSpec& disk) override { return disks_->Attach(disk); }
+  Result<std::string> AttachDisk(const DiskSpec& disk) override { return disks_->Attach(disk); }
   Status DetachDisk(const std::string& id) override { return disks_->Detach(id); }
 
   std::string WaitForExit() override {
@@ -114,7 +118,7 @@ class QemuVmm final : public Vmm {
 
   void Kill() override {
     if (killed_.exchange(true)) return;
-    // A thread of its own: the caller does not wait, and a VM with an emulator around it gets the
+    // On a thread, so that the caller does not wait, and a VM with an emulator around it gets the
     // chance to end in order.
     killer_ = std::jthread([this] { (void)KillRecorded(dir_, kTermGrace); });
   }
@@ -124,12 +128,9 @@ class QemuVmm final : public Vmm {
   Status RecordProcesses() const {
     std::vector<ProcessId> processes;
     if (const auto launcher = IdentifyProcess(pid_); launcher.ok()) processes.push_back(*launcher);
-    pid_t qemu = -1;
-    if (const auto text = ReadFile(dir_ / kQemuPidFile, 64); text.ok()) {
-      (void)std::from_chars(text->data(), text->data() + text->size(), qemu);
+    if (const auto qemu = ReadPidFile(dir_); qemu && *qemu != pid_) {
+      if (const auto inner = IdentifyProcess(*qemu); inner.ok()) processes.push_back(*inner);
     }
-    const auto inner = IdentifyProcess(qemu);
-    if (qemu != pid_ && inner.ok()) processes.push_back(*inner);
     return WriteProcessRecord(dir_, processes);
   }
 
@@ -164,9 +165,20 @@ class QemuVmm final : public Vmm {
 
 }  // namespace
 
-Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout) {
+uint32_t QemuHypervisor::overhead_mib() const { return kQemuMib; }
+
+Result<Accelerator> QemuHypervisor::ChooseAccelerator(AcceleratorChoice choice,
+                                                      const std::filesystem::path& kernel) {
+  LOCKET_TRY_ASSIGN(const auto qemu, FindProgram(options_.program));
+  return runtime_shim::ChooseAccelerator(choice, options_.state_dir, ProbeKey(qemu, kernel), [&] {
+    return ProbeKvm(qemu, kernel, kKvmDevice, kProbeTimeout);
+  });
+}
+
+Result<std::unique_ptr<Vmm>> QemuHypervisor::Launch(const VmSpec& spec) {
   const std::string doing = "start VM '" + spec.name + "'";
-  LOCKET_TRY_ASSIGN(const auto args, LaunchArgs(spec).While(doing));
+  LOCKET_TRY_ASSIGN(const auto qemu, FindProgram(options_.program).While(doing));
+  LOCKET_TRY_ASSIGN(const auto args, LaunchArgs(qemu, spec).While(doing));
   LOCKET_TRY_ASSIGN(
       const auto log,
       OpenFile(spec.dir / kQemuLog, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600).While(doing));
@@ -181,7 +193,7 @@ Result<std::unique_ptr<Vmm>> LaunchQemu(const VmSpec& spec, milliseconds timeout
   LOCKET_TRY_ASSIGN(auto child, Subprocess::Start(args, options).While(doing));
   auto vmm = std::make_unique<QemuVmm>(std::move(child), spec);
   LOCKET_TRY(vmm->RecordProcesses().While(doing));
-  LOCKET_TRY(vmm->Connect(spec, timeout).While(doing));
+  LOCKET_TRY(vmm->Connect(spec, options_.call_timeout).While(doing));
   return std::unique_ptr<Vmm>(std::move(vmm));
 }
 

@@ -150,7 +150,7 @@ void QmpClient::Take(QmpMessage message) {
       break;
     case QmpMessage::Kind::kReturn:
     case QmpMessage::Kind::kError:
-      // The answer to a command given up on comes late and is nobody's.
+      // A late answer belongs to a command whose caller has given up: it is dropped.
       if (message.id == std::to_string(last_id_)) reply_ = std::move(message);
       break;
   }

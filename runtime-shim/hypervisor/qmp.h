@@ -18,10 +18,11 @@
 namespace locket::runtime_shim {
 
 inline constexpr size_t kMaxQmpLine = 1U << 20;
-// Removed devices that nobody has asked about yet; QEMU may be in the hands of whoever broke out of
-// a guest, so the rest is forgotten.
+// How many removed devices are remembered until somebody asks about them. Further ones are
+// forgotten: an attacker who broke out of the guest may have QEMU send any number.
 inline constexpr size_t kMaxDeletedDevices = 8192;
 
+// One message of QEMU, reduced to what the shim looks at.
 struct QmpMessage {
   enum class Kind { kGreeting, kReturn, kError, kEvent };
   Kind kind;
@@ -31,26 +32,29 @@ struct QmpMessage {
   bool operator==(const QmpMessage&) const = default;
 };
 
-// One line without its line feed. kDataLoss: it is none of the four.
+// Returns the message in one line, which has no line feed. kDataLoss: it is not one of the four
+// kinds.
 Result<QmpMessage> ParseQmpMessage(std::string_view line);
 
 // One connection. Thread-safe; commands go one at a time.
 class QmpClient {
  public:
-  // Reads the greeting and leaves negotiation mode.
+  // Reads the greeting and ends the negotiation of capabilities. `timeout` limits that, and each
+  // command later. kDeadlineExceeded, kUnavailable, kDataLoss: QEMU is silent, gone, or not QMP.
   static Result<std::unique_ptr<QmpClient>> Create(UniqueFd socket,
                                                    std::chrono::milliseconds timeout);
   QmpClient(const QmpClient&) = delete;
   QmpClient& operator=(const QmpClient&) = delete;
   ~QmpClient();
 
-  // `arguments`: a JSON object, or empty for none. The answer as JSON. kInternal: QEMU refused, and
-  // the message says why. kUnavailable: the connection is gone. kDeadlineExceeded: no answer in
-  // time.
+  // Executes one command. `arguments`: a JSON object, or empty for none. Returns QEMU's answer as
+  // JSON. kInternal: QEMU refused; the message says why. kUnavailable: the connection is gone.
+  // kDeadlineExceeded: no answer in time; QEMU may still obey later.
   Result<std::string> Execute(std::string_view command, std::string_view arguments = {});
 
-  // Waits up to `patience` for DEVICE_DELETED of a device whose device_del was executed on this
-  // client. kFailedPrecondition: not yet. kUnavailable: the connection is gone.
+  // Waits up to `patience` for the event DEVICE_DELETED of a device for which device_del was
+  // executed on this client. kFailedPrecondition: it has not come yet. kUnavailable: the connection
+  // is gone.
   Status WaitDeviceDeleted(const std::string& device, std::chrono::milliseconds patience);
 
  private:

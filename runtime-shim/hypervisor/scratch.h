@@ -1,4 +1,4 @@
-// The disk that a pod's containers write to: a sparse file of the host's, which holds only what the
+// The disk that a pod's containers write to: a sparse file on the host, which holds only what the
 // guest has encrypted.
 #pragma once
 
@@ -12,14 +12,16 @@
 
 namespace locket::runtime_shim {
 
-// No name leads to the file: once QEMU has opened it, it is gone with QEMU, whoever dies how.
+// The file has no name. It exists as long as somebody has it open: first this object, later the
+// hypervisor. So nothing of it is left when the VM has ended, in whatever way.
 struct ScratchFile {
-  UniqueFd fd;  // keep it until the VM is launched: QEMU finds the file through it
+  UniqueFd fd;  // keep it until the VM is launched: the hypervisor opens the file through it
   DiskSpec disk;
 };
 
-// A disk of `mib` MiB in `directory`, which is made; nothing for 0. kResourceExhausted: the file
-// system has less room than that.
+// Makes a disk of `mib` MiB in `directory`, which is made if it is missing. Returns nothing if
+// `mib` is 0. kResourceExhausted: the file system has less room than that now. The file is sparse,
+// so the room may still run out later: the guest's writes then fail.
 Result<std::optional<ScratchFile>> MakeScratch(const std::filesystem::path& directory,
                                                uint32_t mib);
 

@@ -1,41 +1,63 @@
-// The seam at the hypervisor: a virtual machine that is running, in our words.
+// The seam at the hypervisor: what a virtual machine consists of, how one is started, and one that
+// runs. Nothing above this room knows which hypervisor it is, its options or its limits.
+//
+// Life of a VM. `Hypervisor::Launch` starts it with its processors stopped. The caller takes the
+// channels first, so that no byte of the console or of the agent is lost, and then calls `Resume`.
+// Disks come and go while the VM runs. It ends when its guest powers off or panics, when somebody
+// calls `Kill`, or with the Vmm object.
+//
+//   auto vm = hypervisor.Launch(spec);
+//   auto agent = vm->TakeChannel(Channel::kAgent);
+//   vm->Resume();
+//   auto serial = vm->AttachDisk({.id = "layer-0", .path = "/var/lib/.../blob"});
+//   ...                           // the guest finds the disk by `serial`
+//   vm->DetachDisk("layer-0");
+//   vm->Kill();
+//   vm->WaitForExit();            // "QEMU was killed by signal 15"
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "runtime-shim/config/config.h"
 
 namespace locket::runtime_shim {
 
+// What executes the guest's processors: the machine's own (KVM), or a translator (TCG).
 enum class Accelerator { kKvm, kTcg };
 
-// The emulated TEE that stands around the VM.
+// The emulated TEE, a program that starts the hypervisor as its child and answers the guest's
+// requests for attestation reports.
 struct EmulatorSpec {
   std::filesystem::path program;
   std::filesystem::path dir;  // its keys
-  std::string host_data_hex;  // 64 digits
+  std::string host_data_hex;  // of the reports; 64 digits
 };
 
-// What every QEMU since 7.2 takes whole, on every transport: block node names end at 31 characters,
-// virtio-blk cuts serials at 20 and scsi-hd refuses longer ones since 10.0.
+// Lengths that every hypervisor of ours takes. QEMU: block node names have at most 31 characters;
+// virtio-blk cuts serial numbers after 20, and scsi-hd refuses longer ones since QEMU 10.0.
 inline constexpr size_t kMaxDiskId = 31;
 inline constexpr size_t kMaxDiskSerial = 20;
 
 struct DiskSpec {
-  std::string id;  // [a-z][a-z0-9-]*, at most kMaxDiskId; unique in the VM
-  std::filesystem::path path;
-  std::string serial;  // [a-z0-9-]+, at most kMaxDiskSerial; unique in the VM
-  bool direct_io = false;
-  bool writable = false;  // and then of no use after the VM: the host's disk need not have it
+  std::string id;  // the host's name of it: [a-z][a-z0-9-]*, at most kMaxDiskId; unique in the VM
+  std::filesystem::path path;  // a regular file
+  // By which the guest finds the disk: [a-z0-9-]+, at most kMaxDiskSerial; unique in the VM. A disk
+  // that is hot-plugged may leave the choice to the hypervisor: empty.
+  std::string serial{};
+  bool direct_io = false;  // reads bypass the host's page cache
+  // The guest writes to it. What it wrote is worth nothing once the VM has ended, so the hypervisor
+  // need not bring it to the host's disk.
+  bool writable = false;
   bool operator==(const DiskSpec&) const = default;
 };
 
@@ -47,59 +69,88 @@ struct NicSpec {
   bool operator==(const NicSpec&) const = default;
 };
 
+// What a VM is made of. PrepareVm and DescribeVm (vm/prepare_vm.h) fill it in.
 struct VmSpec {
-  std::string name;
-  std::filesystem::path dir;  // sockets, logs and pid files go here; exists and is ours
-  std::filesystem::path qemu;
+  std::string name;           // for people: the pod's ID
+  std::filesystem::path dir;  // sockets, logs and pid files go here; exists and is ours alone
   std::filesystem::path kernel;
   std::filesystem::path initrd;
   std::string cmdline;
   uint32_t memory_mib;
   uint32_t vcpus;
   Accelerator accelerator;
-  std::optional<EmulatorSpec> emulator{};
+  std::optional<EmulatorSpec> emulator{};  // absent: the VM has no TEE
   std::optional<DiskSpec> initdata{};
   std::optional<DiskSpec> scratch{};
   std::vector<NicSpec> nics{};
-  std::vector<std::filesystem::path> cgroups{};  // what is started starts in these
+  // Directories of cgroups, one for each hierarchy. Every process of the VM starts in them.
+  std::vector<std::filesystem::path> cgroups{};
 };
 
+// The byte streams between host and guest (docs/formats/guest-channels.md).
 enum class Channel { kAgent, kRelay, kConsole };
 
-// A VM that was launched but whose processors stand still until Resume. Thread-safe. Destruction
-// kills it and waits until it is gone.
+// A VM that was launched. Thread-safe. Destruction kills the VM and waits until it is gone.
 class Vmm {
  public:
   virtual ~Vmm() = default;
 
-  // Our end of a channel. Each can be taken once.
+  // Returns the host's end of a channel. Each can be taken once. It ends with the VM.
   virtual Result<UniqueFd> TakeChannel(Channel channel) = 0;
 
+  // Lets the processors run. Once.
   virtual Status Resume() = 0;
 
-  // Hot-plugs a read-only disk. On failure nothing of it stays behind. kAlreadyExists: there is one
-  // with this id, or one that has not left yet. kNotFound: no such file. kInvalidArgument: an id or
-  // a serial that not every hypervisor takes. kResourceExhausted: it has as many as it can have.
-  // kDeadlineExceeded: the hypervisor does not answer.
-  virtual Status AttachDisk(const DiskSpec& disk) = 0;
+  // Hot-plugs a read-only disk. Returns the serial number by which the guest finds it: that of
+  // `disk`, or else one that no other disk of this VM has while this one is plugged in. On failure
+  // nothing of the disk stays behind. kAlreadyExists: there is a disk with this id, or one that has
+  // not left yet. kNotFound: no such file. kInvalidArgument: an id or a serial that not every
+  // hypervisor takes. kResourceExhausted: the VM has as many disks as it can have.
+  // kDeadlineExceeded: the hypervisor does not answer; it will not obey other calls either, so the
+  // caller should kill the VM.
+  virtual Result<std::string> AttachDisk(const DiskSpec& disk) = 0;
 
-  // Takes the disk away from the guest and closes its file. kNotFound: there is none.
+  // Takes the disk away from the guest and closes its file. kNotFound: there is no such disk.
   // kDeadlineExceeded: the hypervisor does not answer. After any other error the disk may leave at
-  // any time: it is of no use any more, and keeps its id and place until it has left.
+  // any time: it must not be used any more, and keeps its id and place until it has left.
   virtual Status DetachDisk(const std::string& id) = 0;
 
-  // Blocks until the VM is gone and says how it ended, in words for a log: "QEMU exited with
-  // status 0". Later calls say the same.
+  // Blocks until the VM is gone. Returns how it ended, in words for a log: "QEMU exited with
+  // status 0". Later calls return the same.
   virtual std::string WaitForExit() = 0;
 
-  // Ends the VM now, whatever it is doing. Does not wait. Harmless when it is gone.
+  // Ends the VM now, whatever it is doing. Does not wait. Harmless when the VM is gone.
   virtual void Kill() = 0;
 
-  // The process that containerd is told of.
+  // Returns the ID of the process that the hypervisor was started as, in the host's PID namespace.
   virtual pid_t pid() const = 0;
 };
 
-// Starts a VM. On failure no process is left.
-using VmLauncher = std::function<Result<std::unique_ptr<Vmm>>(const VmSpec&)>;
+// A kind of hypervisor on this host. Thread-safe. Outlives the VMs that it launched.
+class Hypervisor {
+ public:
+  virtual ~Hypervisor() = default;
+
+  // Returns its name, for messages: "QEMU".
+  virtual std::string_view name() const = 0;
+
+  // Returns how much of the host's memory a VM takes beside the memory of its guest, in MiB. An
+  // estimate that experience says is enough.
+  virtual uint32_t overhead_mib() const = 0;
+
+  // Decides how guests with this kernel run on this host. `choice` is the operator's: kAuto means
+  // KVM where a guest comes up under it, else TCG. May take kProbeTimeout (accelerator.h) the first
+  // time after the host has booted; the result is remembered. kFailedPrecondition: `choice` demands
+  // KVM, and it does not work here; the message says why. kNotFound: the hypervisor's program is
+  // not installed.
+  virtual Result<Accelerator> ChooseAccelerator(AcceleratorChoice choice,
+                                                const std::filesystem::path& kernel) = 0;
+
+  // Starts a VM, and records its processes in `spec.dir` (process_record.h) before it waits for
+  // anything. Returns the VM with its processors stopped. On failure no process is left, and the
+  // error holds what the hypervisor printed. kInvalidArgument: `spec.dir` is too long for sockets,
+  // or a disk is not as DiskSpec says. kDeadlineExceeded: the hypervisor did not come up in time.
+  virtual Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) = 0;
+};
 
 }  // namespace locket::runtime_shim

@@ -25,7 +25,7 @@ Result<std::string> Text(const json& object, const char* key) {
   return found->get<std::string>();
 }
 
-// The text `wanted` of the entry of `list` whose text `key` is `value`; empty if there is none.
+// Returns the text `wanted` of the entry of `list` whose text `key` is `value`; empty without one.
 Result<std::string> TextOfEntry(const json& object, const char* list, const char* key,
                                 std::string_view value, const char* wanted) {
   const auto entries = object.find(list);

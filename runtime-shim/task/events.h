@@ -1,5 +1,5 @@
-// Task events to containerd, in order, on a thread of its own: containerd may be down or slow, and
-// no task may wait for it.
+// Events of tasks, sent to containerd in their order. A thread of the publisher sends them:
+// containerd may be down or slow, and no task may wait for it.
 #pragma once
 
 #include <chrono>
@@ -37,11 +37,18 @@ struct TaskCreated {
   uint32_t pid;
 };
 
-// Thread-safe. Each event is tried kEventAttempts times and then dropped with a warning.
-// Destruction delivers what waits, for at most kEventFlush.
+// Every method but the constructor queues one event and returns at once. An event that cannot be
+// delivered is tried kEventAttempts times and then dropped with a warning; so is one that would be
+// the queue's kMaxQueuedEvents + 1st. Destruction delivers what is queued, for at most kEventFlush.
+// Thread-safe; callers that need an order between two events make the calls in that order.
+//
+// For each task: Created, Started, then OutOfMemory if that is why, Exited, and Deleted at last.
+// For each exec: ExecAdded, ExecStarted, ExecExited. `pid` is the hypervisor's, the only one on the
+// host.
 class EventPublisher {
  public:
-  // `address`: of containerd's ttrpc socket; empty: events go nowhere.
+  // `address`: the path of containerd's ttrpc socket; empty: events go nowhere. `namespace_name`:
+  // containerd's namespace, in which the events happened.
   EventPublisher(std::string address, std::string namespace_name);
   EventPublisher(const EventPublisher&) = delete;
   EventPublisher& operator=(const EventPublisher&) = delete;
@@ -49,7 +56,7 @@ class EventPublisher {
 
   void Created(const TaskCreated& task);
   void Started(const std::string& id, uint32_t pid);
-  // Before the exit it explains: containerd keeps it as the reason.
+  // Comes before the Exited that it explains: containerd keeps it as the reason.
   void OutOfMemory(const std::string& id);
   void Exited(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);
   void Deleted(const std::string& id, uint32_t pid, uint32_t status, TimePoint at);

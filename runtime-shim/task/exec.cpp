@@ -120,10 +120,14 @@ void Execs::Exit(Exec& exec, uint32_t status, TimePoint at) {
                      {.pid = exec.process.state().pid, .status = status, .at = at});
 }
 
-Result<TaskState> Execs::State(const GuestProcess& id, ExecRequest* request) const {
+Result<TaskState> Execs::State(const GuestProcess& id) const {
   LOCKET_TRY_ASSIGN(const auto exec, Find(id));
-  *request = exec->request;
   return exec->process.state();
+}
+
+Result<ExecRequest> Execs::Request(const GuestProcess& id) const {
+  LOCKET_TRY_ASSIGN(const auto exec, Find(id));
+  return exec->request;
 }
 
 Result<TaskExit> Execs::Wait(const GuestProcess& id) {

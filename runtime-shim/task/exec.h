@@ -1,4 +1,7 @@
-// The execs of one pod: processes that containerd runs in its containers besides their first ones.
+// The execs of one pod: processes that containerd adds to running containers ("kubectl exec").
+//
+// An exec is added, started, exits and is deleted. Its exit is set and published once, after its
+// start; it comes at the latest with the end of its container or of the VM.
 #pragma once
 
 #include <chrono>
@@ -17,7 +20,8 @@
 
 namespace locket::runtime_shim {
 
-// Of a pod, until they are deleted. Each holds up to four of the agent's 512 calls at a time.
+// How many execs a pod may have that are not deleted. Each may use four of the 512 calls that the
+// agent takes at a time.
 inline constexpr size_t kMaxExecs = 64;
 
 // As containerd's ExecProcessRequest says.
@@ -26,39 +30,45 @@ struct ExecRequest {
   std::string exec_id;
   StdioPaths stdio{};
   bool terminal = false;
-  std::string process{};  // "process" of an OCI spec, JSON: for the guest, as it is
+  std::string process{};  // "process" of an OCI spec, JSON; the guest gets it as it is
 };
 
 // Thread-safe. Errors: kNotFound for an unknown exec, kFailedPrecondition for a wrong state.
 class Execs {
  public:
-  // `call_timeout`: the most that one call to the guest may take.
+  // `events` outlives the object. `call_timeout`: the longest that one call to the guest may take.
   Execs(EventPublisher& events, std::chrono::milliseconds call_timeout)
       : events_(events), call_timeout_(call_timeout) {}
   Execs(const Execs&) = delete;
   Execs& operator=(const Execs&) = delete;
 
-  // Asks the guest, which answers for its tenant. On failure there is no such exec. Where there
-  // are kMaxExecs, the one that ended first is forgotten: containerd deletes what it knows of at
-  // once, but forgets what ran while it was restarted.
+  // Adds an exec to a container of `vm`. The guest decides whether its tenant allows it. If there
+  // are kMaxExecs, the one that ended first is forgotten: containerd deletes the execs that it
+  // knows at once, but after a restart it no longer knows some. On failure there is no such exec.
+  // kAlreadyExists: the container has one of this name. kResourceExhausted: kMaxExecs run.
+  // kPermissionDenied: the guest refuses. kInvalidArgument: the process is larger than 3 MiB.
   Status Add(const ExecRequest& request, std::shared_ptr<PodVm> vm);
-  // The pid, of the VM: the only one the host has.
+  // Starts an exec. Returns the process ID of the hypervisor, which is the only one on the host.
   Result<uint32_t> Start(const GuestProcess& id);
-  Result<TaskState> State(const GuestProcess& id, ExecRequest* request) const;
-  // Blocks until it exits, also before it is started.
+  Result<TaskState> State(const GuestProcess& id) const;
+  // Returns what the exec was added with.
+  Result<ExecRequest> Request(const GuestProcess& id) const;
+  // Blocks until the exec exits. May be called before it is started. Returns how it exited.
   Result<TaskExit> Wait(const GuestProcess& id);
-  // kNotFound: it has exited already.
+  // Sends a signal, as Task::Signal. kNotFound: the exec has exited already.
   Status Kill(const GuestProcess& id, uint32_t signal);
-  // Of one that does not run. Output that waits for its reader is given kDrainTime.
+  // Deletes an exec that does not run, and returns its last state. Waits up to kDrainTime for the
+  // client to read the output that is left; then the rest is lost.
   Result<TaskState> Delete(const GuestProcess& id);
   Status CloseInput(const GuestProcess& id);
   Status Resize(const GuestProcess& id, const TerminalSize& size);
 
-  // All have ended: their VM has.
+  // The VM has ended: sets and publishes the exit of all that have none yet.
   void EndAll();
-  // For the deletion of a container: its streams give up, before the guest deletes it, and all is
-  // forgotten, after that.
+  // Two steps of the deletion of a container. Before the guest deletes it: the streams of its execs
+  // stop, so that no call to the agent waits for them.
   void StopStreams(const std::string& container_id);
+  // After the guest deleted it: its execs are forgotten.
   void Forget(const std::string& container_id);
 
  private:
@@ -75,7 +85,7 @@ class Execs {
   std::vector<std::shared_ptr<Exec>> Of(const std::string& container_id) const;
   Status Reserve(const Key& key, const std::shared_ptr<Exec>& exec);
   void Erase(const Key& key);
-  // What has to be forgotten before another can be added.
+  // The exec to forget before another one can be added; none while there is room.
   std::optional<GuestProcess> OldestInTheWay() const;
   Status Started(Exec& exec);
   void Watch(Exec& exec);

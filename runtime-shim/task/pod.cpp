@@ -56,7 +56,7 @@ Result<uint32_t> Pod::Create(const CreateRequest& request) {
   const Status created =
       task->is_sandbox ? CreateSandbox(*task, spec) : CreateContainer(*task, spec, config_json);
   if (!created.ok()) {
-    // Whoever waits for it must not wait for ever.
+    // Calls that wait for the task must not wait for ever.
     (void)task->SetExit({.status = kKilledStatus, .at = system_clock::now()});
     const MutexLock lock(mutex_);
     tasks_.erase(request.id);
@@ -206,10 +206,14 @@ void Pod::OnVmDead(const std::string& why) {
   execs_.EndAll();
 }
 
-Result<TaskState> Pod::State(const std::string& id, CreateRequest* request) const {
+Result<TaskState> Pod::State(const std::string& id) const {
   LOCKET_TRY_ASSIGN(const auto task, Find(id));
-  if (request != nullptr) *request = task->request;
   return task->state();
+}
+
+Result<CreateRequest> Pod::Request(const std::string& id) const {
+  LOCKET_TRY_ASSIGN(const auto task, Find(id));
+  return task->request;
 }
 
 Result<TaskUsage> Pod::Usage(const std::string& id) {

@@ -1,4 +1,4 @@
-// Usage as containerd's interfaces carry it.
+// Usage in the form of containerd's interfaces.
 #pragma once
 
 #include <google/protobuf/any.pb.h>
@@ -7,7 +7,8 @@
 
 namespace locket::runtime_shim {
 
-// io.containerd.cgroups.v1.Metrics or, where the host's cgroups are unified, those of v2.
+// Returns `task` as io.containerd.cgroups.v2.Metrics, or as v1's if it was counted in cgroups of
+// version 1.
 google::protobuf::Any MetricsOf(const TaskUsage& task);
 
 }  // namespace locket::runtime_shim

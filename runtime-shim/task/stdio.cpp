@@ -21,8 +21,8 @@ Status CheckPath(const std::string& path) {
                "stream '" + path + "': only FIFOs and files are supported, no URIs");
 }
 
-// For output. A FIFO is opened for reading as well, so that opening never waits for a reader and a
-// reader that goes away (containerd restarting) is no broken pipe.
+// For output. The FIFO is opened for reading as well. So opening it never waits for a reader, and
+// it does not break when the reader goes away because containerd restarts.
 Result<UniqueFd> OpenForOutput(const std::string& path) {
   if (path.empty()) return UniqueFd();
   LOCKET_TRY(CheckPath(path));

@@ -1,4 +1,13 @@
-// A process's standard streams: containerd's FIFOs on one side, the guest's agent on the other.
+// A process's standard streams: containerd's FIFOs on one side, the guest's agent on the other. A
+// thread for each stream ("pump") copies between them.
+//
+//   auto stdio = Stdio::Open(paths);          // before the process is created
+//   stdio->Start(agent, process, terminal);   // once it is created
+//   ...
+//   stdio->EndInput();                        // it has ended
+//   stdio->WaitDrained(kDrainTime);           // its output has reached the client
+//   stdio->Stop();                            // before the guest deletes the process
+//   stdio->WaitEnded(kAgentLetGoTime);        // no pump uses the agent any more
 #pragma once
 
 #include <chrono>
@@ -15,40 +24,43 @@
 
 namespace locket::runtime_shim {
 
-// Paths as containerd gives them; empty: not wanted.
+// Paths of FIFOs, as containerd gives them; empty: the stream is not wanted.
 struct StdioPaths {
   std::string in{};
   std::string out{};
   std::string err{};
 };
 
-// Output goes on while nobody has the FIFO open for reading, until the FIFO is full; then the
-// container waits and the shim does not. Thread-safe.
+// Output is read from the guest also while nobody has the FIFO open for reading, until the FIFO is
+// full. Then the container waits, and the shim does not. Thread-safe.
 class Stdio {
  public:
-  // Opens without waiting for the other side. kInvalidArgument: a URI instead of a path.
+  // Opens the FIFOs. Does not wait until a client opens their other ends. kInvalidArgument: a path
+  // is a URI, of which the shim supports none.
   static Result<std::unique_ptr<Stdio>> Open(const StdioPaths& paths);
   Stdio(const Stdio&) = delete;
   Stdio& operator=(const Stdio&) = delete;
-  ~Stdio();  // stops; pending agent calls must end by themselves
+  ~Stdio();  // stops, and waits for the pumps: their calls to the agent must end by themselves
 
-  // Begins to pump. Once; `agent` must outlive the object. A terminal has no stderr of its own.
+  // Starts the pumps. Once. `agent` must outlive the object. With a terminal there is one output,
+  // stdout.
   void Start(AgentClient& agent, const GuestProcess& process, bool terminal);
 
-  // The client will write no more: what is in the FIFO still goes to the container, then EOF.
+  // The client will not write any more: what is in the FIFO still goes to the container, and then
+  // the end of file.
   void CloseInput();
 
-  // The process has ended. A client that still writes is told by EPIPE, as soon as the pump's agent
-  // call ends, and no descriptor of the input stays open.
+  // The process has ended: closes the input, as soon as the pump's call to the agent ends. A client
+  // that still writes gets EPIPE.
   void EndInput();
 
-  // Waits until all output was delivered. False: not in time.
+  // Waits until all output was written to the FIFOs. Returns false if `timeout` was not enough.
   bool WaitDrained(std::chrono::milliseconds timeout);
 
-  // Gives up on readers and writers: pumps end as soon as their agent call does.
+  // Gives the clients up: each pump ends as soon as its call to the agent does.
   void Stop();
 
-  // Whether all pumps have ended, waiting up to `timeout`.
+  // Waits up to `timeout` until all pumps have ended. Returns whether they have.
   bool WaitEnded(std::chrono::milliseconds timeout);
 
  private:
@@ -68,7 +80,8 @@ class Stdio {
   std::condition_variable ended_;
   int outputs_running_ = 0;
   int pumps_running_ = 0;
-  UniqueFd in_holder_;  // a writing end of our own: the client may come and go without an EOF
+  // A writing end of the input's FIFO, so that it does not end when a client closes its own.
+  UniqueFd in_holder_;
 
   std::vector<std::jthread> pumps_;  // last: they use the rest
 };

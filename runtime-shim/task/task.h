@@ -1,4 +1,5 @@
-// One task of containerd: the pod's sandbox or a container in it. Its state, and its one exit.
+// One task of containerd: the pod's sandbox or a container in it. Its state and its exit, of which
+// there is one.
 #pragma once
 
 #include <chrono>
@@ -20,43 +21,53 @@
 
 namespace locket::runtime_shim {
 
-// Exit status of what a dead VM took along: as if by SIGKILL.
+// Exit status of a task whose VM ended before it: as if SIGKILL had ended it.
 inline constexpr uint32_t kKilledStatus = 137;
+// How long a task that is deleted waits for its client to read the last output.
 inline constexpr std::chrono::seconds kDrainTime{10};
-inline constexpr std::chrono::seconds kAgentLetGoTime{5};  // for calls about what is deleted
-// What a guest is given at most, or config's call_timeout if that is less, before its VM is ended:
-// a guest that answers nothing must not keep its pod from being stopped and removed.
-inline constexpr std::chrono::seconds kKillTime{10};  // from SIGKILL to the process's end
-// For forgetting a process, until the guest is asked whether it answers anything; and for that. A
-// third of config's call_timeout if that is less.
+// How long the agent may take, after it deleted a process, to end the other calls about that
+// process.
+inline constexpr std::chrono::seconds kAgentLetGoTime{5};
+
+// Limits for a guest, after which its VM is ended: a guest that does not answer must not keep its
+// pod from being stopped and removed (docs/decisions/0033-what-a-guest-may-keep-waiting.md). Each
+// is shortened by config's call_timeout if that is less.
+//
+// From SIGKILL to the end of the process.
+inline constexpr std::chrono::seconds kKillTime{10};
+// How long a guest may work on the removal of a process before it is asked whether it answers at
+// all; a third of call_timeout if that is less. Then, how long it may take to answer that.
 inline constexpr std::chrono::seconds kBusyTime{20};
 inline constexpr std::chrono::seconds kAnswerTime{10};
-// For taking any other signal. The caller's grace period, and then SIGKILL, come after it.
+// How long Signal waits for the guest to take a signal other than SIGKILL. No VM is ended for it:
+// callers follow up with SIGKILL after their own grace period.
 inline constexpr std::chrono::seconds kSignalTime{1};
 
+// In this order; kStopped is final. kCreating goes to kStopped if the task could not be created.
 enum class TaskStatus { kCreating, kCreated, kRunning, kStopped };
 
 struct TaskExit {
-  uint32_t status;
+  uint32_t status;  // 128 + signal for a death by signal
   TimePoint at;
 };
 
-// As containerd's CreateTaskRequest says.
+// What a task is created from: containerd's CreateTaskRequest.
 struct CreateRequest {
   std::string id;
   std::filesystem::path bundle;
   StdioPaths stdio{};
   bool terminal = false;
-  std::vector<std::string> rootfs_options{};  // of all mounts
+  std::vector<std::string> rootfs_options{};  // mount options of all rootfs mounts together
 };
 
 struct TaskState {
   TaskStatus status;
-  uint32_t pid;
+  uint32_t pid;  // the hypervisor's; 0 while the task is being created
   std::optional<TaskExit> exit{};
 };
 
-// Thread-safe where it says so; the rest is for whoever holds `operation`.
+// The fields from `vm` to `waiter` belong to the thread that holds `operation`. The methods are
+// thread-safe.
 class Task {
  public:
   Task(CreateRequest asked, bool sandbox) : request(std::move(asked)), is_sandbox(sandbox) {}
@@ -66,27 +77,28 @@ class Task {
 
   Mutex operation;  // held by Create, Start and Delete, which exclude each other
 
-  // What the container holds on to. The VM is shared: pumps of a container that is not deleted yet
-  // use its agent after the sandbox's own task is gone.
+  // What the task uses until it is deleted. The VM is shared: the pumps of a container that is not
+  // deleted yet use its agent after the sandbox's task is gone.
   std::shared_ptr<PodVm> vm{};
   std::vector<LayerHint> layers{};
   std::unique_ptr<Stdio> stdio{};
   std::jthread waiter{};  // last: it uses the rest
 
-  // Thread-safe from here on.
   TaskState state() const;
-  // Creating to created, with the pid; created to running. Not out of stopped.
+  // Sets the process ID, and the status unless the task has stopped already.
   void Advance(TaskStatus status, uint32_t pid);
-  // False if it had exited before: the first exit counts.
+  // Stops the task. Returns false, and changes nothing, if the task had exited before.
   bool SetExit(TaskExit exit);
+  // Blocks until the task has exited. Returns its exit.
   TaskExit WaitExit();
-  // Whether it exited, waiting up to `timeout`.
+  // Blocks for at most `timeout`. Returns whether the task has exited.
   bool WaitExit(std::chrono::milliseconds timeout);
 
-  // Hands a signal to the guest, for a task that is running or created. One that is not taken in
-  // time is no error, as it may be taken yet, and neither is one for a VM that is ending. SIGKILL
-  // is not asked for but done: if it has not ended what runs within the lesser of `limit` and
-  // kKillTime, the VM is ended.
+  // Sends a signal to a process of the guest, for a task that is created or running. Returns when
+  // the guest has taken it, or after the lesser of `limit` and kSignalTime (for SIGKILL:
+  // kKillTime). Succeeds if the guest has not taken it by then, as it may take it later, and if the
+  // VM is ending. For SIGKILL it also ends the VM if the process has not ended by the same time.
+  // Other errors are the guest's refusal. kNotFound: the process has ended.
   Status Signal(const GuestProcess& id, uint32_t signal, bool all, std::chrono::milliseconds limit);
 
  private:
@@ -98,10 +110,11 @@ class Task {
   std::jthread executioner_;  // last: it uses the rest
 };
 
-// Lets the guest forget the process, and waits for that up to `limit`. While it takes time the
-// guest is asked for its version, over and over: one that does not answer that either loses its VM,
-// one that is merely busy keeps it. kDeadlineExceeded: it is busy with it still, and may finish
-// later. Any other error is the guest's refusal, or kUnavailable of a VM that is gone.
+// Has the guest remove a process, and waits up to `limit` for it. While the guest works on it, it
+// is asked for its version every kBusyTime: if it does not answer that within kAnswerTime either,
+// its VM is ended; a guest that is merely busy keeps its VM. kDeadlineExceeded: the guest still
+// works on it, and may finish later. kUnavailable: the VM is gone. Other errors are the guest's
+// refusal.
 Status RemoveFromGuest(PodVm& vm, const GuestProcess& id, std::chrono::milliseconds limit);
 
 }  // namespace locket::runtime_shim

@@ -152,15 +152,15 @@ class Service {
   void AddQueries() {
     Add<v2::StateRequest, v2::StateResponse>(
         "State", [&pod = pod_](const auto& request, auto* response) -> Status {
-          CreateRequest asked;
           if (IsExec(request)) {
-            ExecRequest exec;
-            LOCKET_TRY_ASSIGN(const TaskState state, pod.execs().State(IdOf(request), &exec));
-            LOCKET_TRY(pod.State(request.id(), &asked));
+            LOCKET_TRY_ASSIGN(const TaskState state, pod.execs().State(IdOf(request)));
+            LOCKET_TRY_ASSIGN(const ExecRequest exec, pod.execs().Request(IdOf(request)));
             response->set_exec_id(request.exec_id());
             FillState(state, exec, response);
-          } else {
-            LOCKET_TRY_ASSIGN(const TaskState state, pod.State(request.id(), &asked));
+          }
+          LOCKET_TRY_ASSIGN(const CreateRequest asked, pod.Request(request.id()));
+          if (!IsExec(request)) {
+            LOCKET_TRY_ASSIGN(const TaskState state, pod.State(request.id()));
             FillState(state, asked, response);
           }
           response->set_id(request.id());
@@ -176,7 +176,7 @@ class Service {
         });
     Add<v2::ConnectRequest, v2::ConnectResponse>(
         "Connect", [&pod = pod_](const auto& request, auto* response) -> Status {
-          // An ID that is unknown (yet) is no failure: containerd asks before it creates.
+          // An unknown ID is not a failure: containerd asks before it creates the task.
           const auto state = pod.State(request.id());
           response->set_shim_pid(static_cast<uint32_t>(::getpid()));
           if (state.ok()) response->set_task_pid(state->pid);

@@ -1,4 +1,4 @@
-// Calendar time on the wire.
+// Times in containerd's messages.
 #pragma once
 
 #include <google/protobuf/timestamp.pb.h>
@@ -7,6 +7,7 @@
 
 namespace locket::runtime_shim {
 
+// Returns `at`, to the nanosecond.
 inline google::protobuf::Timestamp ToTimestamp(std::chrono::system_clock::time_point at) {
   const auto whole = std::chrono::floor<std::chrono::seconds>(at);
   google::protobuf::Timestamp out;

@@ -1,5 +1,11 @@
-// A VM's usage, divided among its containers: the host sees one process, and containerd asks for
-// each container.
+// The usage of a VM, divided among its containers: the host sees one process, and containerd asks
+// for each container.
+//
+// Each running container gets an equal share. Values that add up (processor time, page faults, OOM
+// kills) are divided as they grow: what was used since the last call goes in equal parts to those
+// that run now, and stays theirs. So a container's value never goes back, and the values of a pod's
+// containers add up to its VM's. Values of the moment (memory, processes) are divided again at each
+// call, and a container that has ended has none.
 #pragma once
 
 #include <map>
@@ -11,15 +17,14 @@
 
 namespace locket::runtime_shim {
 
-// Equal shares for those that run. What adds up (processor time, page faults) since the last call
-// is theirs, so the shares of a pod's containers add up to its VM's, and none ever goes back; what
-// is (memory, processes) is theirs now, and nothing of it is one's that has ended. Thread-safe.
+// Thread-safe.
 class UsageShares {
  public:
-  // The share of `id`. `running`: the containers that run; with none of them what was taken waits
-  // for the next.
+  // Returns the share of container `id`. `whole`: what the VM used until now. `running`: the
+  // containers that run now; if there are none, what was used is kept for the next that runs.
   CgroupUsage Of(const std::string& id, const CgroupUsage& whole,
                  const std::set<std::string>& running);
+  // Forgets a container that was deleted.
   void Forget(const std::string& id);
 
  private:

@@ -1,5 +1,5 @@
-// What a guest says in words, for the host's logs and errors: it may say more than anybody wants to
-// read.
+// Texts from a guest, cut to a length that the host's logs and errors can take. The guest may send
+// texts of any length.
 #pragma once
 
 #include <string>
@@ -9,10 +9,11 @@ namespace locket::runtime_shim {
 
 inline constexpr size_t kMaxGuestText = 4096;
 
-// `text`, which is UTF-8, cut between two characters to kMaxGuestText bytes and "...".
+// Returns `text`, which is UTF-8. If it is longer than kMaxGuestText bytes, it is cut between two
+// characters and "..." is added.
 std::string GuestText(std::string text);
 
-// What a guest does without, as one line of bounded length.
+// Returns the texts in which a guest says what it left out, as one line of bounded length.
 std::string LeftOutText(const std::vector<std::string>& left_out);
 
 }  // namespace locket::runtime_shim

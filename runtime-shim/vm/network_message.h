@@ -1,4 +1,4 @@
-// The pod's network as the agent is told of it.
+// The pod's network as a message to the agent.
 #pragma once
 
 #include "proto/agent.pb.h"
@@ -7,6 +7,7 @@
 
 namespace locket::runtime_shim {
 
+// Returns `network` and `dns` in the form of proto/agent.proto. The taps are not part of it.
 agent::v1::Network NetworkMessage(const PodNetwork& network, const DnsConfig& dns);
 
 }  // namespace locket::runtime_shim

@@ -1,15 +1,7 @@
 #include "runtime-shim/vm/pod_vm.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "initdata/initdata.h"
-#include "runtime-shim/config/program_path.h"
-#include "runtime-shim/hypervisor/guest_image.h"
-#include "runtime-shim/hypervisor/scratch.h"
 #include "runtime-shim/vm/guest_text.h"
 
 namespace locket::runtime_shim {
@@ -18,134 +10,12 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view kConsoleLog = "console.log";
-constexpr std::string_view kInitdataFile = "initdata.img";
-constexpr std::string_view kInitdataDisk = "initdata";
-constexpr char kVhostNet[] = "/dev/vhost-net";
 constexpr uint64_t kMib = uint64_t{1} << 20;
-// Of QEMU's own beside the guest's memory; deploy/runtimeclass.yaml counts with it, too.
-constexpr uint64_t kQemuMib = 160;
 
-struct TenantData {
-  std::optional<DiskSpec> disk{};
-  std::string host_data_hex = std::string(64, '0');
-  bool allows_network = false;  // the guest decides; here it only saves making what it refuses
-};
-
-// The initdata goes to the guest as it came; its digest goes into the launch.
-Result<TenantData> WriteInitdata(const PodSpec& pod) {
-  TenantData out;
-  if (pod.initdata_base64.empty()) return out;
-  LOCKET_TRY_ASSIGN(const auto toml, initdata::DecodeInitdataAnnotation(pod.initdata_base64));
-  LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml));
-  out.host_data_hex = HexEncode(initdata::HostDataFor(initdata.algorithm, toml));
-  const auto policy = initdata::PolicyOf(initdata);
-  out.allows_network = policy.ok() && policy->allow_network;
-  LOCKET_TRY_ASSIGN(const auto device, initdata::EncodeInitdataDevice(toml));
-  const auto path = pod.dir / kInitdataFile;
-  LOCKET_TRY(ReplaceFileDurably(path, AsText(device)));
-  out.disk = DiskSpec{.id = std::string(kInitdataDisk),
-                      .path = path,
-                      .serial = std::string(initdata::kInitdataDiskSerial)};
-  return out;
-}
-
-Status MakeStateDir(const std::filesystem::path& dir) {
-  std::error_code failed;
-  std::filesystem::create_directories(dir.parent_path(), failed);
-  if (!failed) std::filesystem::create_directory(dir, failed);
-  if (!failed && ::chmod(dir.c_str(), 0700) != 0) failed.assign(errno, std::system_category());
-  if (failed) return Error::FromErrno(failed.value(), "make '" + dir.string() + "'");
-  return Ok();
-}
-
-struct GivenNetwork {
-  PodNetwork network{};
-  DnsConfig dns{};
-};
-
-Result<GivenNetwork> FindNetwork(const PodSpec& pod, const PodDependencies& dependencies,
-                                 NetworkUse use) {
-  GivenNetwork out;
-  if (pod.netns.empty()) return out;
-  auto opened = dependencies.open_network(pod.netns, use);
-  if (!opened.ok() && use == NetworkUse::kDescribe) {
-    // A network that no guest could take over stops no pod that is not to have one.
-    log::Warning("leaving the pod's network alone, which initdata does not allow anyhow",
-                 {{"pod", pod.id}, log::Field(opened.error())});
-    return out;
-  }
-  LOCKET_TRY_ASSIGN(out.network, std::move(opened));
-  if (out.network.interfaces.empty() || pod.resolv_conf.empty()) return out;
-  LOCKET_TRY_ASSIGN(const auto text, ReadFile(pod.resolv_conf, kMaxResolvConfBytes));
-  LOCKET_TRY_ASSIGN(out.dns, ParseResolvConf(text).While("'" + pod.resolv_conf.string() + "'"));
-  return out;
-}
-
-std::vector<NicSpec> NicsOn(const PodNetwork& network, Accelerator accelerator) {
-  // Without KVM there is nothing to gain: QEMU is in the way of each frame in any case.
-  const bool vhost = accelerator == Accelerator::kKvm && ::access(kVhostNet, R_OK | W_OK) == 0;
-  std::vector<NicSpec> nics;
-  for (size_t i = 0; i < network.taps.size(); ++i) {
-    nics.push_back({.mac = device::MacText(network.interfaces[i].link.mac),
-                    .tap_fd = network.taps[i].get(),
-                    .vhost = vhost});
-  }
-  return nics;
-}
-
-Result<VmSpec> DescribeVm(const Config& config, const PodSpec& pod, TenantData& tenant,
-                          const PodDependencies& dependencies) {
-  LOCKET_TRY_ASSIGN(const auto image, LoadGuestImage(config.guest_image_dir));
-  LOCKET_TRY_ASSIGN(const auto qemu, FindProgram(config.qemu));
-  LOCKET_TRY_ASSIGN(
-      const auto accelerator,
-      ChooseAccelerator(config.accelerator, config.state_dir, ProbeKey(qemu, image.kernel),
-                        [&] { return dependencies.probe_kvm(qemu, image.kernel); }));
-  VmSpec spec{.name = pod.id,
-              .dir = pod.dir,
-              .qemu = qemu,
-              .kernel = image.kernel,
-              .initrd = image.initrd,
-              .cmdline = BootCmdline(image, config.kernel_params),
-              .memory_mib = config.memory_mib,
-              .vcpus = config.vcpus,
-              .accelerator = accelerator,
-              .initdata = std::move(tenant.disk)};
-  if (config.tee == Tee::kNone) {
-    spec.cmdline += " locket.tee=none";  // else the guest takes a missing TEE for one taken away
-    return spec;
-  }
-  LOCKET_TRY_ASSIGN(const auto emulator, FindProgram(config.tee_emulator));
-  log::Warning(
-      "tee = \"emulated\": THE EMULATED TEE PROTECTS NOTHING; whoever runs this host can read and "
-      "change all there is in the VM",
-      {{"pod", pod.id}});
-  spec.emulator = EmulatorSpec{.program = emulator,
-                               .dir = config.tee_emulator_dir,
-                               .host_data_hex = std::move(tenant.host_data_hex)};
-  return spec;
-}
-
-Result<std::optional<PodCgroup>> MakeCgroup(const Config& config, const PodSpec& pod,
-                                            const PodDependencies& dependencies) {
-  std::optional<PodCgroup> cgroup;
-  if (!config.pod_cgroup) return cgroup;
-  LOCKET_TRY_ASSIGN(cgroup,
-                    PodCgroup::Make(dependencies.cgroups, pod.cgroups_path, pod.id, pod.dir));
-  if (!cgroup) return cgroup;
-  // No refusal: a guest takes its memory as it comes to use it, and may never use it all.
-  const uint64_t limit = cgroup->Usage().memory_limit_bytes;
-  if (limit / kMib < config.memory_mib + kQemuMib) {
-    log::Warning(
-        "the pod's memory limit is less than its VM may take: the host then kills it; raise "
-        "overhead.podFixed of the RuntimeClass or the pod's limits, or lower memory_mib",
-        {{"pod", pod.id}, {"limit_mib", limit / kMib}, {"vm_mib", config.memory_mib + kQemuMib}});
-  }
-  return cgroup;
-}
-
-// Why the host's kernel killed what is in `cgroup`; empty if it did not.
-std::string WhyOutOfMemory(const std::optional<PodCgroup>& cgroup, uint32_t memory_mib) {
+// Why the host's kernel killed what is in `cgroup`; empty if it did not. A VM with `memory_mib` for
+// its guest takes up to `all_mib`.
+std::string WhyOutOfMemory(const std::optional<PodCgroup>& cgroup, uint32_t memory_mib,
+                           uint64_t all_mib) {
   if (!cgroup) return {};
   const CgroupUsage usage = cgroup->Usage();
   if (usage.oom_kills == 0) return {};
@@ -155,7 +25,7 @@ std::string WhyOutOfMemory(const std::optional<PodCgroup>& cgroup, uint32_t memo
           : "limit " + std::to_string(usage.memory_limit_bytes / kMib) + " MiB";
   return "out of memory on the host, in cgroup '" + cgroup->name() + "': " + limit +
          ", and a VM of memory_mib = " + std::to_string(memory_mib) + " takes up to " +
-         std::to_string(memory_mib + kQemuMib) +
+         std::to_string(all_mib) +
          " MiB; raise overhead.podFixed of the RuntimeClass or the pod's limits, or lower "
          "memory_mib";
 }
@@ -174,55 +44,52 @@ Result<std::unique_ptr<PodVm>> PodVm::Boot(const Config& config, const PodSpec& 
                                            const PodDependencies& dependencies,
                                            std::function<void(const std::string&)> on_dead) {
   const std::string doing = "boot the VM of pod '" + pod.id + "'";
-  LOCKET_TRY(MakeStateDir(pod.dir).While(doing));
-  LOCKET_TRY_ASSIGN(auto tenant,
-                    WriteInitdata(pod).While("initdata of pod '" + pod.id + "'").While(doing));
-  LOCKET_TRY_ASSIGN(auto spec, DescribeVm(config, pod, tenant, dependencies).While(doing));
-  LOCKET_TRY_ASSIGN(const auto scratch,
-                    MakeScratch(config.scratch_dir, config.scratch_mib).While(doing));
-  if (scratch) spec.scratch = scratch->disk;
-  const auto use = tenant.allows_network ? NetworkUse::kJoin : NetworkUse::kDescribe;
-  LOCKET_TRY_ASSIGN(auto given, FindNetwork(pod, dependencies, use).While(doing));
-  spec.nics = NicsOn(given.network, spec.accelerator);
-  LOCKET_TRY_ASSIGN(auto cgroup, MakeCgroup(config, pod, dependencies).While(doing));
-  if (cgroup) spec.cgroups = cgroup->directories();
-  auto vmm = dependencies.launch(spec);
+  LOCKET_TRY_ASSIGN(auto prepared, PrepareVm(config, pod, dependencies).While(doing));
+  Hypervisor& hypervisor = dependencies.hypervisor;
+  auto vmm = hypervisor.Launch(DescribeVm(config, pod, prepared));
   if (!vmm.ok()) {
-    const std::string why = WhyOutOfMemory(cgroup, config.memory_mib);
+    const std::string why =
+        WhyOutOfMemory(prepared.cgroup, config.memory_mib, VmMemoryMib(config, hypervisor));
     return std::move(vmm).error().While(why.empty() ? doing : doing + ": " + why);
   }
-  given.network.taps.clear();  // the VM has them, and with it they go
-  std::unique_ptr<PodVm> vm(
-      new PodVm(std::move(vmm).value(), std::move(cgroup), config.memory_mib, std::move(on_dead)));
+  prepared.network.taps.clear();  // the VM has them, and with it they go
+  std::unique_ptr<PodVm> vm(new PodVm(config, hypervisor, std::move(vmm).value(),
+                                      std::move(prepared.cgroup), std::move(on_dead)));
   auto connected = vm->Connect(config, pod,
                                {.id = pod.id,
                                 .hostname = pod.hostname,
-                                .network = &given.network,
-                                .dns = std::move(given.dns),
-                                .with_scratch = scratch.has_value()});
+                                .network = &prepared.network,
+                                .dns = std::move(prepared.dns),
+                                .with_scratch = prepared.scratch.has_value()});
   if (connected.ok()) {
     const std::lock_guard lock(vm->mutex_);
     vm->booted_ = !vm->death_;
     if (vm->booted_) return vm;
     connected = Error(ErrorCode::kUnavailable, "the VM ended");
   }
-  vm->Fail("it did not boot");
-  const std::string why = vm->WaitDead();
-  Error error = std::move(connected).error();
+  return vm->WhyNotBooted(config, pod, std::move(connected).error()).While(doing);
+}
+
+// Ends the VM, and says what kept it from booting.
+Error PodVm::WhyNotBooted(const Config& config, const PodSpec& pod, Error error) {
+  Fail("it did not boot");
+  const std::string why = WaitDead();
   if (error.code() == ErrorCode::kUnavailable) error = Error(error.code(), why);
   if (error.code() == ErrorCode::kDeadlineExceeded) {
     error = Error(error.code(), "the agent did not answer within " +
                                     std::to_string(config.boot_timeout.count()) +
                                     " s (boot_timeout_s)");
   }
-  return WithConsole(std::move(error), pod.dir).While(doing);
+  return WithConsole(std::move(error), pod.dir);
 }
 
-PodVm::PodVm(std::unique_ptr<Vmm> vmm, std::optional<PodCgroup> cgroup, uint32_t memory_mib,
-             std::function<void(const std::string&)> on_dead)
-    : vmm_(std::move(vmm)),
+PodVm::PodVm(const Config& config, const Hypervisor& hypervisor, std::unique_ptr<Vmm> vmm,
+             std::optional<PodCgroup> cgroup, std::function<void(const std::string&)> on_dead)
+    : hypervisor_(hypervisor.name()),
+      vmm_(std::move(vmm)),
       cgroup_(std::move(cgroup)),
-      memory_mib_(memory_mib),
+      memory_mib_(config.memory_mib),
+      all_memory_mib_(VmMemoryMib(config, hypervisor)),
       on_dead_(std::move(on_dead)),
       watcher_([this] { Watch(); }) {}
 
@@ -254,7 +121,7 @@ uint32_t PodVm::pid() const { return static_cast<uint32_t>(vmm_->pid()); }
 
 void PodVm::Watch() {
   const std::string exit = vmm_->WaitForExit();
-  const std::string out_of_memory = WhyOutOfMemory(cgroup_, memory_mib_);
+  const std::string out_of_memory = WhyOutOfMemory(cgroup_, memory_mib_, all_memory_mib_);
   std::string why;
   bool tell = false;
   {
@@ -268,7 +135,7 @@ void PodVm::Watch() {
     died_.notify_all();
   }
   if (tell) on_dead_(why);
-  // Whoever waits may destroy what `on_dead_` uses.
+  // Only now, because those that wait may destroy what `on_dead_` uses.
   const std::lock_guard lock(mutex_);
   told_ = true;
   died_.notify_all();
@@ -332,7 +199,7 @@ Result<std::vector<LayerHint>> PodVm::AcquireLayers(std::span<const LayerFile> l
       for (const LayerHint& hint : hints) ReleaseOne(hint.digest);
       return Error(acquired.error()).While("attach layer " + layer.digest);
     }
-    hints.push_back({.digest = layer.digest, .serial = disks_.at(layer.digest).id});
+    hints.push_back({.digest = layer.digest, .serial = disks_.at(layer.digest).serial});
   }
   return hints;
 }
@@ -343,22 +210,21 @@ Status PodVm::AcquireOne(const LayerFile& layer, bool direct_io) {
     ++found->second.uses;
     return Ok();
   }
-  // Each plug has an id of its own, which is the disk's serial, too: while a disk leaves, another
-  // with the same layer may come, and the guest has to tell them apart.
+  // Each plug has an id of its own: while a disk leaves, another with the same layer may come.
   const std::string id = "layer-" + std::to_string(next_disk_++);
-  const Status attached =
-      vmm_->AttachDisk({.id = id, .path = layer.path, .serial = id, .direct_io = direct_io});
-  if (!attached.ok()) {
-    FailIfSilent(attached.error());
-    return attached;
+  auto serial = vmm_->AttachDisk({.id = id, .path = layer.path, .direct_io = direct_io});
+  if (!serial.ok()) {
+    FailIfSilent(serial.error());
+    return std::move(serial).error();
   }
-  disks_.emplace(layer.digest, Disk{.id = id, .uses = 1});
+  disks_.emplace(layer.digest, Disk{.id = id, .serial = std::move(serial).value(), .uses = 1});
   return Ok();
 }
 
 // A hypervisor that does not answer will not obey either, and no pod could be removed with it.
 void PodVm::FailIfSilent(const Error& error) {
-  if (error.code() == ErrorCode::kDeadlineExceeded) Fail("QEMU hangs: " + error.message());
+  if (error.code() == ErrorCode::kDeadlineExceeded)
+    Fail(hypervisor_ + " hangs: " + error.message());
 }
 
 void PodVm::ReleaseLayers(std::span<const LayerHint> layers) {
@@ -370,18 +236,13 @@ void PodVm::ReleaseOne(const std::string& digest) {
   const auto found = disks_.find(digest);
   if (found == disks_.end() || --found->second.uses > 0) return;
   const std::string id = std::move(found->second.id);
-  disks_.erase(found);  // whatever comes of it, nobody can rely on the disk any more
+  disks_.erase(found);  // also if the disk stays: no container may use it any more
   if (dead()) return;
   const auto detached = vmm_->DetachDisk(id);
   if (detached.ok()) return;
   log::Warning("cannot unplug a layer; leaving it in the VM",
                {{"layer", digest}, {"disk", id}, log::Field(detached.error())});
   FailIfSilent(detached.error());
-}
-
-size_t PodVm::attached_layers() const {
-  const MutexLock lock(disks_mutex_);
-  return disks_.size();
 }
 
 }  // namespace locket::runtime_shim

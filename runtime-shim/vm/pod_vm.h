@@ -1,4 +1,4 @@
-// The VM of one pod: booted with its agent, its layers as disks, its relay, and its one death.
+// The VM of one pod: booted with its agent, its layers as disks, its relay, until its end.
 #pragma once
 
 #include <condition_variable>
@@ -16,75 +16,93 @@
 #include "base/result.h"
 #include "runtime-shim/config/config.h"
 #include "runtime-shim/host/pod_cgroup.h"
-#include "runtime-shim/host/pod_network.h"
-#include "runtime-shim/hypervisor/accelerator.h"
 #include "runtime-shim/hypervisor/console_log.h"
 #include "runtime-shim/hypervisor/vmm.h"
 #include "runtime-shim/vm/agent_client.h"
+#include "runtime-shim/vm/prepare_vm.h"
 #include "runtime-shim/vm/relay.h"
 #include "runtime-shim/vm/sealed_rootfs.h"
 
 namespace locket::runtime_shim {
 
-struct PodSpec {
-  std::string id;
-  std::string hostname{};
-  std::string initdata_base64{};  // the pod's annotation; empty: none
-  std::filesystem::path netns{};  // the pod's network namespace; empty: it has none
-  std::filesystem::path resolv_conf{};
-  std::string cgroups_path{};  // linux.cgroupsPath; empty: none
-  std::filesystem::path dir;   // state; made by Boot
-};
-
-// What the VM is made with, so that tests need neither QEMU nor KVM.
-struct PodDependencies {
-  VmLauncher launch;
-  std::function<KvmProof(const std::filesystem::path& qemu, const std::filesystem::path& kernel)>
-      probe_kvm;
-  // OpenPodNetwork; called only for pods with a network namespace.
-  std::function<Result<PodNetwork>(const std::filesystem::path& netns, NetworkUse use)>
-      open_network{};
-  HostCgroups cgroups{};
-};
-
+// A pod's VM. A PodVm exists from a successful Boot on and goes through these states, each once:
+//
+//   booted   the agent answers; disks and calls of the agent are possible;
+//   ending   Fail or Stop was called, or an end of it was noticed: the VM may still run;
+//   dead     the VM is gone and why is known: `dead` is true, `out_of_memory` is settled;
+//   told     `on_dead` has returned: WaitDead and DiesWithin return.
+//
+// The VM can end by itself at any time: its guest powers off or panics, its hypervisor crashes or
+// is killed, the agent's channel ends. Each of these is noticed on a thread of the PodVm, and leads
+// to "told" without any call. The reason that is reported is the first one that was noticed, or
+// that the host's kernel killed the VM for its memory, and then how the hypervisor ended:
+//
+//   "Kernel panic - not syncing: Attempted to kill init!; QEMU exited with status 0"
+//
+// One container's life with it:
+//
+//   auto vm = PodVm::Boot(config, pod, dependencies, [](const std::string& why) { ... });
+//   auto hints = vm->AcquireLayers(layers, direct_io);     // disks, shared between containers
+//   vm->agent().PrepareRootfs({..., .layers = hints}, timeout);
+//   ...
+//   vm->agent().DeleteContainer(id, timeout);              // first the guest lets go of the disks
+//   vm->ReleaseLayers(hints);
+//   vm->Stop(grace);
+//   log(vm->WaitDead());
+//
 // Thread-safe.
 class PodVm {
  public:
-  // Boots and waits for the agent. `on_dead` runs once, on a thread of the PodVm, when the VM is
-  // gone for whatever reason, unless Boot failed; it may not destroy the PodVm. On failure no
-  // process is left, and the error holds the end of the guest's console. The cgroup stays until
-  // RemoveSandboxState.
+  // Boots a VM and waits until its agent answers and has accepted the pod. `on_dead` runs once, on
+  // a thread of the PodVm, when the VM is gone for whatever reason, with that reason; it must not
+  // destroy the PodVm. `config` is read during the call only.
+  //
+  // On failure no process is left and `on_dead` is not called. The pod's state directory and cgroup
+  // stay until RemoveSandboxState (process_record.h). The error holds the end of the guest's
+  // console, if the guest was started. kDeadlineExceeded: the agent did not answer within
+  // boot_timeout. kUnavailable: the VM ended, with the reason. Else as PrepareVm,
+  // Hypervisor::Launch and the agent's refusal of the pod.
   static Result<std::unique_ptr<PodVm>> Boot(const Config& config, const PodSpec& pod,
                                              const PodDependencies& dependencies,
                                              std::function<void(const std::string& why)> on_dead);
   PodVm(const PodVm&) = delete;
   PodVm& operator=(const PodVm&) = delete;
-  ~PodVm();  // kills it
+  // Kills the VM if it is not dead, and waits for the end of `on_dead`.
+  ~PodVm();
 
+  // Returns the client of the guest's agent. Its calls fail with kUnavailable once the VM ends.
   AgentClient& agent() { return *agent_; }
+  // Returns the ID of the hypervisor's process, on the host. containerd takes it for the pod's.
   uint32_t pid() const;
 
-  // Makes each layer a disk of the VM unless it is one, and counts the use. A layer that is there
-  // twice is one disk. On failure nothing is counted. The serial numbers, in order: each is a
-  // disk's for one time that it is plugged in, and no other's in the life of the VM.
+  // Makes each layer a disk of the VM unless it is one already, and counts one use of each. A layer
+  // that is listed twice is one disk with two uses. Returns digest and serial number of each
+  // layer's disk, in the order of `layers`. The serial number is that of one plugging: a layer that
+  // is unplugged and plugged in again has another one, as the guest has to tell the new disk from
+  // the one that is leaving. On failure no use is counted, and disks that nobody else uses are
+  // unplugged. Errors as Vmm::AttachDisk; a hypervisor that does not answer makes the VM fail.
   Result<std::vector<LayerHint>> AcquireLayers(std::span<const LayerFile> layers, bool direct_io);
-  // Takes a use back; disks nobody uses are unplugged.
+  // Takes one use of each layer back, and unplugs the disks that have no use left. A disk that
+  // cannot be unplugged is logged and stays in the VM, where no container gets it any more.
   void ReleaseLayers(std::span<const LayerHint> layers);
-  size_t attached_layers() const;
 
-  // Declares the VM broken and ends it. The first reason is kept.
+  // Declares the VM broken and ends it. Does not wait. `why` is the reason that is reported, unless
+  // there was an earlier one.
   void Fail(const std::string& why);
 
-  // Asks the agent to end everything and power off, and kills the VM once `grace` is over.
+  // Asks the agent to end all containers and to power off, and kills the VM once `grace` is over.
+  // Returns after either; WaitDead waits for the end of a VM that was killed.
   void Stop(std::chrono::milliseconds grace);
 
+  // Returns whether the VM is gone. `on_dead` may not have returned yet.
   bool dead() const;
-  // Whether the host's kernel killed it for its cgroup's memory limit. Settled before `on_dead`.
+  // Returns whether the host's kernel killed the VM for its cgroup's memory limit.
   bool out_of_memory() const;
-  // What it took of the host; nothing if it has no cgroup of its own.
+  // Returns what the VM took of the host; nothing if it has no cgroup of its own.
   std::optional<CgroupUsage> Usage() const;
+  // Returns whether that cgroup is one of version 2.
   bool in_unified_cgroup() const { return cgroup_ && cgroup_->unified(); }
-  // Blocks until the VM is gone and `on_dead` has returned, and says why.
+  // Blocks until the VM is gone and `on_dead` has returned. Returns the reason.
   std::string WaitDead();
   // Blocks for at most `limit`. Returns whether the VM is gone and `on_dead` has returned.
   // For callers whose connection to the agent has ended: that is seen a moment before the VM's end.
@@ -93,20 +111,24 @@ class PodVm {
  private:
   struct Disk {
     std::string id;
+    std::string serial;
     int uses;
   };
 
-  PodVm(std::unique_ptr<Vmm> vmm, std::optional<PodCgroup> cgroup, uint32_t memory_mib,
-        std::function<void(const std::string&)> on_dead);
+  PodVm(const Config& config, const Hypervisor& hypervisor, std::unique_ptr<Vmm> vmm,
+        std::optional<PodCgroup> cgroup, std::function<void(const std::string&)> on_dead);
   Status Connect(const Config& config, const PodSpec& pod, const SandboxRequest& sandbox);
+  Error WhyNotBooted(const Config& config, const PodSpec& pod, Error error);
   void Watch();
   Status AcquireOne(const LayerFile& layer, bool direct_io) LOCKET_REQUIRES(disks_mutex_);
   void ReleaseOne(const std::string& digest) LOCKET_REQUIRES(disks_mutex_);
   void FailIfSilent(const Error& error);
 
+  const std::string hypervisor_;  // its name
   const std::unique_ptr<Vmm> vmm_;
   const std::optional<PodCgroup> cgroup_;
-  const uint32_t memory_mib_;
+  const uint32_t memory_mib_;      // of the guest
+  const uint64_t all_memory_mib_;  // and of the hypervisor
   std::function<void(const std::string&)> on_dead_;
 
   mutable Mutex disks_mutex_;

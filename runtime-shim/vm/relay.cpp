@@ -207,7 +207,7 @@ void Relay::CopyToGuest(uint32_t number, int socket) {
 
 void Relay::Send(const RelayFrame& frame) {
   const MutexLock lock(write_);
-  // A port that takes no more is about to end the reading thread, too.
+  // A port that cannot be written to has ended, and the reading thread sees that, too.
   (void)rpc::WriteRelayFrame(port_.get(), frame);
 }
 

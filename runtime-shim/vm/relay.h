@@ -1,5 +1,6 @@
-// Host end of the relay (docs/formats/guest-channels.md): opens TCP connections for the guest, to
-// allowed addresses only, and moves bytes it cannot read.
+// The host's end of the relay (docs/formats/guest-channels.md): opens TCP connections for the
+// guest, to allowed addresses only, and moves their bytes. The bytes are TLS between guest and
+// broker, which the host cannot read.
 #pragma once
 
 #include <atomic>
@@ -19,17 +20,17 @@
 namespace locket::runtime_shim {
 
 // Serves `port` on threads of its own until the port ends, the guest breaks the protocol (logged),
-// or the object dies. Guest data goes to a connection on the port's one reading thread, so a peer
-// that stops reading holds all streams up for at most 30 s, and then loses its stream. A stream
+// or the object dies. One thread reads the port and writes to all connections. So a peer that stops
+// reading stops all streams of the guest, for 30 s at most: then its own stream is closed. A stream
 // that ended, by either side or because nothing answered at its address, is forgotten with its
 // socket at the guest's next frame at the latest.
 class Relay {
  public:
-  // `allow`: "host:port", compared as text with what the guest asks for.
+  // Serves at once. `allow`: addresses "host:port", compared as text with what the guest asks for.
   Relay(UniqueFd port, const std::vector<std::string>& allow);
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
-  ~Relay();
+  ~Relay();  // closes all connections and waits for the threads
 
  private:
   struct Stream {

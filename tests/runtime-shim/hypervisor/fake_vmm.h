@@ -7,6 +7,7 @@
 #include <array>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -93,8 +94,10 @@ class FakeVmm final : public Vmm {
     machine_->resumed_ = true;
     return Ok();
   }
-  Status AttachDisk(const DiskSpec& disk) override {
+  Result<std::string> AttachDisk(const DiskSpec& asked) override {
     LOCKET_TRY(CountDiskCall());
+    DiskSpec disk = asked;
+    if (disk.serial.empty()) disk.serial = disk.id;
     LOCKET_TRY(CheckDisk(disk));
     const std::lock_guard lock(machine_->mutex_);
     if (machine_->disks_.contains(disk.id)) return Error(ErrorCode::kAlreadyExists, "there");
@@ -102,7 +105,7 @@ class FakeVmm final : public Vmm {
       return Error(ErrorCode::kNotFound, "'" + disk.path.string() + "' is not there");
     }
     machine_->disks_.emplace(disk.id, disk);
-    return Ok();
+    return disk.serial;
   }
   Status DetachDisk(const std::string& id) override {
     LOCKET_TRY(CountDiskCall());
@@ -128,6 +131,25 @@ class FakeVmm final : public Vmm {
     return Ok();
   }
   const std::shared_ptr<FakeMachine> machine_;
+};
+
+// Launches what a test gives it, on a host without KVM.
+class FakeHypervisor final : public Hypervisor {
+ public:
+  using Launcher = std::function<Result<std::unique_ptr<Vmm>>(const VmSpec&)>;
+  explicit FakeHypervisor(Launcher launch) : launch_(std::move(launch)) {}
+
+  std::string_view name() const override { return "QEMU"; }
+  uint32_t overhead_mib() const override { return 160; }
+  Result<Accelerator> ChooseAccelerator(AcceleratorChoice choice,
+                                        const std::filesystem::path&) override {
+    if (choice != AcceleratorChoice::kKvm) return Accelerator::kTcg;
+    return Error(ErrorCode::kFailedPrecondition, "no KVM");
+  }
+  Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) override { return launch_(spec); }
+
+ private:
+  const Launcher launch_;
 };
 
 }  // namespace locket::runtime_shim

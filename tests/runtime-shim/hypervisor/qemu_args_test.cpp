@@ -12,10 +12,11 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+constexpr char kQemu[] = "/usr/bin/qemu-system-x86_64";
+
 VmSpec SomeVm() {
   return {.name = "pod-1",
           .dir = "/run/locket/shim/pod-1",
-          .qemu = "/usr/bin/qemu-system-x86_64",
           .kernel = "/g/vmlinuz",
           .initrd = "/g/initramfs.img",
           .cmdline = "console=ttyS0 panic=-1",
@@ -30,7 +31,7 @@ std::string ValueAfter(const std::vector<std::string>& args, const std::string& 
 }
 
 TEST(QemuArgsTest, BootsExactlyTheGuestImage) {
-  const auto args = QemuArgs(SomeVm());
+  const auto args = QemuArgs(kQemu, SomeVm());
   ASSERT_TRUE(args.ok()) << args.error().message();
   EXPECT_EQ(args->front(), "/usr/bin/qemu-system-x86_64");
   EXPECT_EQ(ValueAfter(*args, "-kernel"), "/g/vmlinuz");
@@ -43,7 +44,7 @@ TEST(QemuArgsTest, BootsExactlyTheGuestImage) {
 }
 
 TEST(QemuArgsTest, ThereIsNoNetwork) {
-  const auto args = QemuArgs(SomeVm());
+  const auto args = QemuArgs(kQemu, SomeVm());
   ASSERT_TRUE(args.ok());
   EXPECT_EQ(ValueAfter(*args, "-nic"), "none");
   EXPECT_THAT(*args, Contains("-nodefaults"));
@@ -54,7 +55,7 @@ TEST(QemuArgsTest, EachNicStandsOnTheTapItWasGiven) {
   auto vm = SomeVm();
   vm.nics = {{.mac = "02:00:00:00:00:01", .tap_fd = 7, .vhost = false},
              {.mac = "02:00:00:00:00:02", .tap_fd = 9, .vhost = true}};
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_TRUE(args.ok());
   EXPECT_THAT(*args, Contains("tap,id=net0,fd=7,vhost=off"));
   EXPECT_THAT(*args, Contains("tap,id=net1,fd=9,vhost=on"));
@@ -68,8 +69,8 @@ TEST(QemuArgsTest, EachNicStandsOnTheTapItWasGiven) {
 TEST(QemuArgsTest, WhatIsMeasuredIsTheSameWithANetwork) {
   auto vm = SomeVm();
   vm.nics = {{.mac = "02:00:00:00:00:01", .tap_fd = 7, .vhost = false}};
-  const auto with = QemuArgs(vm);
-  const auto without = QemuArgs(SomeVm());
+  const auto with = QemuArgs(kQemu, vm);
+  const auto without = QemuArgs(kQemu, SomeVm());
   ASSERT_TRUE(with.ok() && without.ok());
   for (const char* measured : {"-kernel", "-initrd", "-append"}) {
     EXPECT_EQ(ValueAfter(*with, measured), ValueAfter(*without, measured));
@@ -79,14 +80,14 @@ TEST(QemuArgsTest, WhatIsMeasuredIsTheSameWithANetwork) {
 TEST(QemuArgsTest, KvmUsesTheHostsProcessor) {
   auto vm = SomeVm();
   vm.accelerator = Accelerator::kKvm;
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_TRUE(args.ok());
   EXPECT_EQ(ValueAfter(*args, "-accel"), "kvm");
   EXPECT_EQ(ValueAfter(*args, "-cpu"), "host");
 }
 
 TEST(QemuArgsTest, PortsHaveTheNamesTheGuestLooksFor) {
-  const auto args = QemuArgs(SomeVm());
+  const auto args = QemuArgs(kQemu, SomeVm());
   ASSERT_TRUE(args.ok());
   EXPECT_THAT(*args, Contains(HasSubstr("name=dev.locket.agent")));
   EXPECT_THAT(*args, Contains(HasSubstr("name=dev.locket.relay")));
@@ -97,7 +98,7 @@ TEST(QemuArgsTest, TheEmulatorStandsAroundQemu) {
   auto vm = SomeVm();
   vm.emulator =
       EmulatorSpec{.program = "/e", .dir = "/keys", .host_data_hex = std::string(64, 'a')};
-  const auto args = LaunchArgs(vm);
+  const auto args = LaunchArgs(kQemu, vm);
   ASSERT_TRUE(args.ok()) << args.error().message();
   const std::vector<std::string> head(args->begin(), args->begin() + 10);
   EXPECT_THAT(head,
@@ -111,7 +112,7 @@ TEST(QemuArgsTest, TheEmulatorStandsAroundQemu) {
 TEST(QemuArgsTest, InitdataIsADiskFromTheStart) {
   auto vm = SomeVm();
   vm.initdata = DiskSpec{.id = "initdata", .path = "/i", .serial = "locket-initdata"};
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_TRUE(args.ok());
   const auto node = nlohmann::json::parse(ValueAfter(*args, "-blockdev"));
   EXPECT_EQ(node["filename"], "/i");
@@ -133,7 +134,7 @@ TEST(QemuArgsTest, TheScratchIsWritableNeverFlushedAndItsErrorsReachTheGuest) {
   auto vm = SomeVm();
   vm.scratch = DiskSpec{
       .id = "scratch", .path = "/proc/1/fd/9", .serial = "locket-scratch", .writable = true};
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_TRUE(args.ok());
   const auto node = nlohmann::json::parse(ValueAfter(*args, "-blockdev"));
   EXPECT_EQ(node["filename"], "/proc/1/fd/9");
@@ -164,7 +165,7 @@ TEST(QemuArgsTest, OnlyDisksThatEveryQemuTakesWholeAreTaken) {
   }
   auto vm = SomeVm();
   vm.scratch = disk("scratch", std::string(21, 's'));
-  EXPECT_EQ(QemuArgs(vm).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(QemuArgs(kQemu, vm).error().code(), ErrorCode::kInvalidArgument);
 }
 
 TEST(QemuArgsTest, EachDiskHasAnAddressOfItsOwn) {
@@ -176,7 +177,7 @@ TEST(QemuArgsTest, EachDiskHasAnAddressOfItsOwn) {
 TEST(QemuArgsTest, CommasInPathsAreEscaped) {
   auto vm = SomeVm();
   vm.dir = "/a,b";
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_TRUE(args.ok());
   EXPECT_THAT(*args, Contains(StartsWith("socket,id=qmp,path=/a,,b/qmp.sock,")));
 }
@@ -184,7 +185,7 @@ TEST(QemuArgsTest, CommasInPathsAreEscaped) {
 TEST(QemuArgsTest, ADirectoryTooLongForSocketsIsNamed) {
   auto vm = SomeVm();
   vm.dir = "/" + std::string(95, 'x');
-  const auto args = QemuArgs(vm);
+  const auto args = QemuArgs(kQemu, vm);
   ASSERT_FALSE(args.ok());
   EXPECT_THAT(args.error().message(), HasSubstr("shorten state_dir"));
 }

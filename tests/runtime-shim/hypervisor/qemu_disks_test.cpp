@@ -39,7 +39,6 @@ class QemuDisksTest : public ::testing::Test {
   TempDir dir_;
   VmSpec spec_{.name = "t",
                .dir = {},
-               .qemu = {},
                .kernel = {},
                .initrd = {},
                .cmdline = {},

@@ -49,7 +49,11 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
     if (GetParam() == Kind::kFake) {
       return std::unique_ptr<Vmm>(std::make_unique<FakeVmm>(std::make_shared<FakeMachine>()));
     }
-    return LaunchQemu(Spec(), seconds(30));
+    return Qemu().Launch(Spec());
+  }
+  QemuHypervisor Qemu(const std::filesystem::path& program = QemuUnderTest(),
+                      std::chrono::milliseconds timeout = seconds(30)) const {
+    return QemuHypervisor({.program = program, .state_dir = dir_.path(), .call_timeout = timeout});
   }
   VmSpec Spec() {
     // QEMU reads the headers of a kernel (Linux boot protocol 2.15) and no more until it runs.
@@ -66,7 +70,6 @@ class VmmConformanceTest : public ::testing::TestWithParam<Kind> {
     EXPECT_TRUE(ReplaceFileDurably(dir_.path() / "initrd", "initrd").ok());
     return {.name = "test",
             .dir = dir_.path(),
-            .qemu = QemuUnderTest(),
             .kernel = dir_.path() / "kernel",
             .initrd = dir_.path() / "initrd",
             .cmdline = "quiet",
@@ -121,6 +124,17 @@ TEST_P(VmmConformanceTest, IdsAndSerialsAreTakenUpToTheirLimits) {
   EXPECT_EQ(vmm_->AttachDisk(disk).error().code(), ErrorCode::kInvalidArgument);
 }
 
+TEST_P(VmmConformanceTest, ADiskHasTheSerialItWasGivenOrOneOfItsOwn) {
+  auto disk = Disk("layer-1", "disk-a");
+  disk.serial = "given";
+  EXPECT_EQ(vmm_->AttachDisk(disk).value(), "given");
+  const auto one = vmm_->AttachDisk({.id = "layer-2", .path = dir_.path() / "disk-a"});
+  const auto two = vmm_->AttachDisk({.id = "layer-3", .path = dir_.path() / "disk-a"});
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_THAT(one->size(), ::testing::AllOf(::testing::Gt(0U), ::testing::Le(kMaxDiskSerial)));
+  EXPECT_NE(*one, *two);
+}
+
 TEST_P(VmmConformanceTest, AnAbsentDiskCannotBeDetached) {
   EXPECT_EQ(vmm_->DetachDisk("layer-1").error().code(), ErrorCode::kNotFound);
 }
@@ -167,7 +181,7 @@ TEST_P(QemuVmmTest, HoldsAScratchThatIsGoneWithIt) {
   struct stat status {};
   ASSERT_EQ(::fstat((*scratch)->fd.get(), &status), 0);
   spec.scratch = (*scratch)->disk;
-  auto vmm = LaunchQemu(spec, seconds(30));
+  auto vmm = Qemu().Launch(spec);
   ASSERT_TRUE(vmm.ok()) << vmm.error().message();
   scratch->reset();
   const auto held = [&](pid_t pid) {
@@ -192,7 +206,7 @@ TEST_P(QemuVmmTest, SaysWhatQemuSaid) {
   spec.dir = dir_.path() / "other";
   std::filesystem::create_directory(spec.dir);
   spec.kernel = "/nowhere/kernel";
-  const auto vmm = LaunchQemu(spec, seconds(30));
+  const auto vmm = Qemu().Launch(spec);
   ASSERT_FALSE(vmm.ok());
   EXPECT_THAT(vmm.error().message(), HasSubstr("QEMU exited with status 1"));
   EXPECT_THAT(vmm.error().message(), HasSubstr("/nowhere/kernel"));
@@ -205,15 +219,14 @@ TEST_P(QemuVmmTest, AQemuThatDiesAfterItOpenedItsSocketsSaysWhy) {
   std::string kernel = ReadFile(spec.kernel, 4096).value();
   kernel.replace(0x22c, 4, std::string(4, '\0'));
   ASSERT_TRUE(ReplaceFileDurably(spec.kernel, kernel).ok());
-  const auto vmm = LaunchQemu(spec, seconds(30));
+  const auto vmm = Qemu().Launch(spec);
   ASSERT_FALSE(vmm.ok());
   EXPECT_THAT(vmm.error().message(), HasSubstr("initrd is too large"));
 }
 
 TEST_P(QemuVmmTest, AMissingProgramIsNamed) {
   auto spec = Spec();
-  spec.qemu = "/nowhere/qemu";
-  const auto vmm = LaunchQemu(spec, seconds(30));
+  const auto vmm = Qemu("/nowhere/qemu").Launch(spec);
   ASSERT_FALSE(vmm.ok());
   EXPECT_THAT(vmm.error().message(), HasSubstr("/nowhere/qemu"));
 }
@@ -222,10 +235,9 @@ TEST_P(QemuVmmTest, AQemuThatHangsIsGivenUp) {
   auto spec = Spec();
   const auto program = dir_.path() / "hang";
   ASSERT_TRUE(ReplaceFileDurably(program, "#!/bin/sh\nexec sleep 1000\n", 0700).ok());
-  spec.qemu = program;
   std::filesystem::remove(dir_.path() / "qmp.sock");
   vmm_.reset();
-  const auto vmm = LaunchQemu(spec, std::chrono::milliseconds(100));
+  const auto vmm = Qemu(program, std::chrono::milliseconds(100)).Launch(spec);
   ASSERT_FALSE(vmm.ok());
   EXPECT_EQ(vmm.error().code(), ErrorCode::kDeadlineExceeded);
 }

@@ -45,8 +45,7 @@ class ExecTest : public PodTest {
   }
   Execs& execs() { return pod_->execs(); }
   TaskStatus StatusOf(const std::string& exec_id) {
-    ExecRequest asked;
-    return execs().State({"one", exec_id}, &asked)->status;
+    return execs().State({"one", exec_id})->status;
   }
 
   template <typename Response, typename Request>

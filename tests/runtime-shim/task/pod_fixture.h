@@ -38,7 +38,6 @@ class PodTest : public ::testing::Test {
     for (const char* layer : {"a", "b", "c"}) Write(layer, "12345678");
     config_.guest_image_dir = Path("guest");
     config_.state_dir = Path("state");
-    config_.qemu = "/bin/true";
     config_.accelerator = AcceleratorChoice::kTcg;
     config_.boot_timeout = seconds(20);
     containerd_ = std::make_unique<FakeContainerd>(Path("events.sock"));
@@ -51,13 +50,7 @@ class PodTest : public ::testing::Test {
   }
 
   void NewPod() {
-    pod_ = std::make_unique<Pod>(
-        config_,
-        PodDependencies{
-            .launch = [this](const VmSpec& spec) { return Launch(spec); },
-            .probe_kvm = [](const auto&,
-                            const auto&) { return KvmProof{.works = false, .reason = "fake"}; }},
-        *events_);
+    pod_ = std::make_unique<Pod>(config_, PodDependencies{.hypervisor = hypervisor_}, *events_);
   }
   Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) {
     machine_ = std::make_shared<FakeMachine>();
@@ -124,6 +117,7 @@ class PodTest : public ::testing::Test {
   UniqueFd console_;
   bool with_agent_ = true;
   std::function<void()> on_launch_;
+  FakeHypervisor hypervisor_{[this](const VmSpec& spec) { return Launch(spec); }};
   std::unique_ptr<Pod> pod_;
 };
 

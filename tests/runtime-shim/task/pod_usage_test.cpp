@@ -24,12 +24,7 @@ class PodUsageTest : public PodTest {
   using PodTest::NewPod;
   void NewPod(HostCgroups cgroups) {
     pod_ = std::make_unique<Pod>(
-        config_,
-        PodDependencies{
-            .launch = [this](const VmSpec& spec) { return Launch(spec); },
-            .probe_kvm = [](const auto&,
-                            const auto&) { return KvmProof{.works = false, .reason = "fake"}; },
-            .cgroups = std::move(cgroups)},
+        config_, PodDependencies{.hypervisor = hypervisor_, .cgroups = std::move(cgroups)},
         *events_);
   }
   CreateRequest InCgroup(const std::string& path = "/pods/one/id") {

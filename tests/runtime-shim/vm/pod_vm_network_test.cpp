@@ -30,7 +30,6 @@ class PodVmNetworkTest : public ::testing::Test {
     Write("resolv.conf", "nameserver 10.0.0.1\nsearch a.example\noptions ndots:5\n");
     config_.guest_image_dir = dir_.path();
     config_.state_dir = dir_.path() / "state";
-    config_.qemu = "/bin/true";
     config_.accelerator = AcceleratorChoice::kTcg;
     config_.boot_timeout = std::chrono::seconds(20);
   }
@@ -70,26 +69,24 @@ class PodVmNetworkTest : public ::testing::Test {
     }
     return network;
   }
+  Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) {
+    machine_ = std::make_shared<FakeMachine>();
+    machine_->spec = spec;
+    tap_was_open_ = tap_ >= 0 && ::fcntl(tap_, F_GETFD) >= 0;
+    agent_.Serve(machine_->TakeGuestEnd(Channel::kAgent));
+    return std::unique_ptr<Vmm>(std::make_unique<FakeVmm>(machine_));
+  }
   Result<std::unique_ptr<PodVm>> Boot(bool allow_network, std::filesystem::path netns = "/ns") {
-    return PodVm::Boot(
-        config_,
-        {.id = "pod",
-         .initdata_base64 = Annotation(allow_network),
-         .netns = std::move(netns),
-         .resolv_conf = dir_.path() / "resolv.conf",
-         .dir = dir_.path() / "state/pod"},
-        {.launch = [this](const VmSpec& spec) -> Result<std::unique_ptr<Vmm>> {
-           machine_ = std::make_shared<FakeMachine>();
-           machine_->spec = spec;
-           tap_was_open_ = tap_ >= 0 && ::fcntl(tap_, F_GETFD) >= 0;
-           agent_.Serve(machine_->TakeGuestEnd(Channel::kAgent));
-           return std::unique_ptr<Vmm>(std::make_unique<FakeVmm>(machine_));
-         },
-         .probe_kvm = [](const auto&,
-                         const auto&) { return KvmProof{.works = false, .reason = "fake"}; },
-         .open_network = [this](const auto& path,
-                                NetworkUse use) { return OpenNetwork(path, use); }},
-        [](const std::string&) {});
+    return PodVm::Boot(config_,
+                       {.id = "pod",
+                        .initdata_base64 = Annotation(allow_network),
+                        .netns = std::move(netns),
+                        .resolv_conf = dir_.path() / "resolv.conf",
+                        .dir = dir_.path() / "state/pod"},
+                       {.hypervisor = hypervisor_,
+                        .open_network = [this](const auto& path,
+                                               NetworkUse use) { return OpenNetwork(path, use); }},
+                       [](const std::string&) {});
   }
 
   TempDir dir_;
@@ -100,6 +97,7 @@ class PodVmNetworkTest : public ::testing::Test {
   std::optional<Error> failure_;
   int tap_ = -1;
   bool tap_was_open_ = false;
+  FakeHypervisor hypervisor_{[this](const VmSpec& spec) { return Launch(spec); }};
 };
 
 TEST_F(PodVmNetworkTest, TheVmGetsADeviceAndTheGuestIsToldWhatItIsFor) {
