@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Fails when a row of docs/ATTACKS.md names no test, or a test that does not exist or that `make test` does not run,
-and when a section has no rows."""
+"""Fails when an entry of docs/ATTACKS.md lacks a part, names no test, or a test that does not exist or that `make test`
+does not run, and when a section has no entries."""
 import pathlib
 import re
 import subprocess
@@ -22,43 +22,63 @@ for f in listed:
             unit_tests[f"{suite}.{name}"] = f
 run_scripts = (root / "tests/e2e/CMakeLists.txt").read_text()
 
-bad = []
-rows = 0
-sections = {}  # by title, how many rows
-section = ""
-for number, line in enumerate(page.read_text().splitlines(), 1):
-    where = f"{page}:{number}"
-    if line.startswith("## "):
-        section = line
-        sections[section] = 0
-    cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-    if not line.startswith("|") or cells[0] == "what is tried" or set(cells[0]) <= set("-: "):
-        continue
-    if len(cells) != 3:
-        bad.append(f"{where}: {len(cells)} cells instead of 3")
-        continue
-    rows += 1
-    sections[section] = sections.get(section, 0) + 1
-    named = 0
-    for script, claim in re.findall(r'`tests/e2e/([\w.]+)`,? "([^"]+)"', cells[2]):
-        named += 1
+
+def entries(text):
+    """Each item of a list, as its line number and its text on one line; headings likewise."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(("* ", "#")):
+            found.append([number, line])
+        elif line.startswith("  ") and found and found[-1][1].startswith("* "):
+            found[-1][1] += " " + line.strip()
+        elif line.strip():
+            found.append([number, ""])  # prose
+    return [(number, line) for number, line in found if line]
+
+
+def wrong_tests(text):
+    """What is wrong with the tests that an entry names."""
+    claims = re.findall(r'`tests/e2e/([\w.]+)`,? "([^"]+)"', text)
+    tests = re.findall(r"`(\w+\.\w+)`", text)
+    if not claims and not tests:
+        yield "the entry names no test"
+    for script, claim in claims:
         path = root / "tests/e2e" / script
         if not path.is_file() or claim not in path.read_text():
-            bad.append(f"{where}: no such claim in tests/e2e/{script}: {claim}")
+            yield f"no such claim in tests/e2e/{script}: {claim}"
         elif script.removesuffix(".sh") not in run_scripts:
-            bad.append(f"{where}: tests/e2e/CMakeLists.txt does not run {script}")
-    for test in re.findall(r"`(\w+\.\w+)`", cells[2]):
-        named += 1
+            yield f"tests/e2e/CMakeLists.txt does not run {script}"
+    for test in tests:
         if test not in unit_tests:
-            bad.append(f"{where}: no such test: {test}")
+            yield f"no such test: {test}"
         elif (source := unit_tests[test]).endswith(".cpp") and source not in built:
-            bad.append(f"{where}: no CMakeLists.txt or *.cmake beside {source} names it, so {test} never runs")
-    if not named:
-        bad.append(f"{where}: the row names no test")
+            yield f"no CMakeLists.txt or *.cmake beside {source} names it, so {test} never runs"
 
-bad += [f"{page}: '{title}' has no rows" for title, count in sections.items() if count == 0]
+
+bad = []
+rows = 0
+sections = {}  # by title, how many entries
+chapter = section = ""
+for number, line in entries(page.read_text()):
+    where = f"{page}:{number}"
+    if line.startswith("#"):
+        section = line
+        chapter = line if line.startswith("## ") else chapter
+        sections.setdefault(section, 0)
+        continue
+    parts = re.fullmatch(r"\* .+ \*\*Result:\*\* .+ \*\*Tests?:\*\* (.+)", line)
+    if not parts:
+        bad.append(f"{where}: not 'what is tried', then **Result:**, then **Test:**")
+        continue
+    rows += 1
+    for title in {chapter, section}:
+        sections[title] += 1
+    bad += [f"{where}: {wrong}" for wrong in wrong_tests(parts[1])]
+
+sections = {title: count for title, count in sections.items() if not title.startswith("# ")}
+bad += [f"{page}: '{title}' has no entries" for title, count in sections.items() if count == 0]
 if not sections:
     bad.append(f"{page}: no sections")
 print("\n".join(bad), file=sys.stderr, end="\n" if bad else "")
-print(f"{rows} rows")
+print(f"{rows} entries")
 sys.exit(1 if bad else 0)

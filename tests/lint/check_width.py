@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Fails on a line over 120 columns where people read: *.md, deploy/*.toml, scripts and shell tests, Python included.
-Exceptions: a line that holds a URL alone (after a list marker or a comment sign), which cannot be broken, and the rows
-of docs/ATTACKS.md, a register whose rows name tests and claims in full."""
+The one exception is a line that holds a URL alone (after a list marker or a comment sign), which cannot be broken."""
 import pathlib
 import re
 import subprocess
@@ -9,21 +8,16 @@ import sys
 
 MAX_COLUMNS = 120
 PROSE = re.compile(r".*\.(md|sh|py)|deploy/.*\.toml|(scripts|bench|guest-image)/[^.]*|\.ci/run|Makefile")
-REGISTER = "docs/ATTACKS.md"
 LONE_URL = re.compile(r"[\s>*#-]*<?https?://\S+>?\s*")
 # Names files that are still to be wrapped. Entries are only taken away.
 NOT_YET = pathlib.Path(__file__).with_name("not_yet_wrapped.txt")
-
-
-def may_be_long(name, line):
-    return bool(LONE_URL.fullmatch(line)) or name == REGISTER and line.startswith("|")
 
 
 def check_text(name, text):
     """Returns one line for each line of `text` that is too long."""
     return [f"{name}:{number}: {len(line)} columns, more than {MAX_COLUMNS}"
             for number, line in enumerate(text.splitlines(), 1)
-            if len(line) > MAX_COLUMNS and not may_be_long(name, line)]
+            if len(line) > MAX_COLUMNS and not LONE_URL.fullmatch(line)]
 
 
 def check(root):

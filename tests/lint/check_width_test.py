@@ -24,12 +24,6 @@ class CheckWidthTest(unittest.TestCase):
         for line in (f"See {LONG_URL}", f"| a | {LONG_URL} |"):
             self.assertEqual(len(check_width.check_text("a.md", line)), 1)
 
-    def test_rows_of_the_register_of_attacks_pass_and_its_text_does_not(self):
-        row, text = "| " + "x" * 130 + " |", "x" * 130
-        self.assertEqual(check_width.check_text("docs/ATTACKS.md", row), [])
-        self.assertEqual(len(check_width.check_text("docs/ATTACKS.md", text)), 1)
-        self.assertEqual(len(check_width.check_text("other.md", row)), 1)
-
     def test_the_tree_is_read_by_kind_of_file(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
