@@ -1,5 +1,6 @@
 #include "base/encoding.h"
 
+#include <algorithm>
 #include <array>
 
 namespace locket {
@@ -99,6 +100,13 @@ std::string Base64UrlEncode(std::span<const std::byte> bytes) {
 
 Result<std::vector<std::byte>> Base64UrlDecode(std::string_view text) {
   return Decode64(text, kUrl);
+}
+
+std::string Shortened(std::string_view text, size_t max_bytes) {
+  std::string out(text.substr(0, max_bytes));
+  std::ranges::replace_if(
+      out, [](unsigned char c) { return c < ' ' || c > '~'; }, '?');
+  return text.size() > max_bytes ? out + "..." : out;
 }
 
 }  // namespace locket

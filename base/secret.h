@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,5 +29,8 @@ class Secret {
  private:
   std::vector<std::byte> bytes_;  // never resized, so never reallocated
 };
+
+// Returns a copy of `text`. The caller's own copy is not wiped.
+Secret ToSecret(std::string_view text);
 
 }  // namespace locket

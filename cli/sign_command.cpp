@@ -35,12 +35,6 @@ Status CheckSign(const SignOptions& options) {
   return CheckAccess(options.access);
 }
 
-Secret ToSecret(std::string_view text) {
-  Secret secret(text.size());
-  std::ranges::copy(AsBytes(text), secret.Reveal().begin());
-  return secret;
-}
-
 // A file's without the line feed that an editor puts at its end. Nothing: none was given.
 Result<std::optional<Secret>> GivenPassphrase(const SignOptions& options, const Context& context) {
   std::optional<Secret> passphrase;

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/version.h"
 #include "device-plugin/listing.h"
 #include "device-plugin/plugin.h"
@@ -35,18 +36,6 @@ int PrintList(const CommandLine& line) {
   return Print(line.action == Action::kListJson ? AsJson(*listed) : AsText(*listed));
 }
 
-// Before the first thread starts, so that all have them blocked.
-Result<UniqueFd> CatchSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-  if (!fd.valid()) return Error::FromErrno(errno, "signalfd");
-  return fd;
-}
-
 // The configuration is read again; one that is wrong changes nothing. What changed is registered
 // anew, all of it: the kubelet takes that for a restart, which no pod notices.
 Status Reload(int argc, const char* const* argv, const Clock& clock,
@@ -67,7 +56,8 @@ Status Reload(int argc, const char* const* argv, const Clock& clock,
 }
 
 Status Serve(const Options& options, int argc, const char* const* argv) {
-  LOCKET_TRY_ASSIGN(const UniqueFd signals, CatchSignals());
+  LOCKET_TRY_ASSIGN(const UniqueFd signals, CatchSignals({SIGTERM, SIGINT, SIGHUP}));
+  std::signal(SIGPIPE, SIG_IGN);
   const SystemClock clock;
   LOCKET_TRY_ASSIGN(auto plugin, Plugin::Open(options, clock));
   log::Info("started", {{"kubelet_dir", options.kubelet_dir.string()}, {"version", kVersion}});

@@ -1,10 +1,10 @@
 #include "device-plugin/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <set>
 
 #include "base/file.h"
+#include "base/server_flags.h"
 #include "base/toml_table.h"
 #include "base/version.h"
 
@@ -76,8 +76,7 @@ struct Flags {
   std::string config{};
   std::string kubelet_dir{};
   std::string root{};
-  std::string log_level{};
-  std::string log_format{};
+  LogFlags log{};
   bool list = false;
   bool json = false;
   bool check_config = false;
@@ -87,8 +86,7 @@ void Declare(CLI::App& app, Flags& flags) {
   app.add_option("--config", flags.config, "TOML file; see deploy/device-plugin.toml");
   app.add_option("--kubelet-dir", flags.kubelet_dir, "the kubelet's directory of device plugins");
   app.add_option("--root", flags.root, "where the kernel's /sys is, for tests");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error");
-  app.add_option("--log-format", flags.log_format, "text or json");
+  flags.log.AddTo(app);
   auto* list = app.add_flag("--list", flags.list, "print what would be announced, then exit");
   app.add_flag("--json", flags.json, "print it as JSON")->needs(list);
   app.add_flag("--check-config", flags.check_config, "read the configuration, then exit")
@@ -107,12 +105,7 @@ Result<Options> Combine(const Flags& flags) {
   if (!flags.root.empty()) options.root = flags.root;
   LOCKET_TRY(CheckPath("--kubelet-dir", options.kubelet_dir));
   LOCKET_TRY(CheckPath("--root", options.root));
-  if (!flags.log_level.empty()) {
-    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(flags.log_level));
-  }
-  if (!flags.log_format.empty()) {
-    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(flags.log_format));
-  }
+  LOCKET_TRY(flags.log.Apply(&options.log_level, &options.log_format));
   return options;
 }
 
@@ -151,17 +144,8 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CLI::App app("Tells the kubelet how many confidential guests this node has keys for.",
                "locket-device-plugin");
   Declare(app, flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.print = app.help();
-    return line;
-  } catch (const CLI::CallForVersion& version) {
-    line.print = std::string(version.what()) + "\n";
-    return line;
-  } catch (const CLI::ParseError& e) {
-    return Error(ErrorCode::kInvalidArgument, std::string(e.what()) + " (see --help)");
-  }
+  LOCKET_TRY_ASSIGN(line.print, ParseArguments(app, argc, argv));
+  if (line.print) return line;
   line.action = Chosen(flags);
   LOCKET_TRY_ASSIGN(line.options, Combine(flags));
   return line;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/endian.h"
 #include "erofs/lz4_packer.h"
 #include "erofs/lz4_reader.h"
 #include "erofs/ondisk.h"
@@ -36,15 +37,7 @@ std::string NodeName(uint64_t nid) { return "node " + std::to_string(nid); }
 
 template <typename T>
 T Get(std::span<const std::byte> bytes, size_t at) {
-  T value = 0;
-  for (size_t i = sizeof(T); i-- > 0;) {
-    value = static_cast<T>(value << 8 | std::to_integer<T>(bytes[at + i]));
-  }
-  return value;
-}
-template <>
-uint8_t Get<uint8_t>(std::span<const std::byte> bytes, size_t at) {
-  return std::to_integer<uint8_t>(bytes[at]);
+  return FromLittleEndian<T>(bytes.subspan(at));
 }
 
 // i_xattr_icount counts 4-byte units, the header as one.

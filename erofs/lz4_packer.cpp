@@ -6,6 +6,8 @@
 #include <array>
 #include <utility>
 
+#include "base/encoding.h"
+#include "base/endian.h"
 #include "erofs/block_sink.h"
 
 namespace locket::erofs {
@@ -63,7 +65,7 @@ void Lz4Packer::AppendIndex(size_t piece_bytes, bool packed) {
 
 void Lz4Packer::AppendEntry(uint64_t type, uint64_t offset, uint64_t value) {
   const uint64_t entry = type | offset << 16 | value << 32;
-  for (size_t i = 0; i < 8; ++i) index_.push_back(static_cast<char>(entry >> (8 * i)));
+  index_ += AsText(ToLittleEndian(entry));
   ++index_entries_;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/endian.h"
 #include "erofs/block_sink.h"
 #include "erofs/lz4_packer.h"
 
@@ -30,8 +31,7 @@ struct Entry {
 };
 
 Entry DecodeEntry(std::span<const std::byte> bytes) {
-  uint64_t value = 0;
-  for (size_t i = kEntryBytes; i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(bytes[i]);
+  const auto value = FromLittleEndian<uint64_t>(bytes);
   return {.type = static_cast<uint16_t>(value),
           .offset = static_cast<uint16_t>(value >> 16),
           .block = static_cast<uint32_t>(value >> 32)};

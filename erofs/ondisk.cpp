@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/encoding.h"
+#include "base/endian.h"
+
 namespace locket::erofs {
 namespace {
 
@@ -20,7 +23,7 @@ constexpr char kLz4ZeroPadding = 1;     // EROFS_FEATURE_INCOMPAT_LZ4_0PADDING
 
 template <size_t kBytes>
 void Put(std::string& out, uint64_t value) {
-  for (size_t i = 0; i < kBytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
+  out += AsText(ToLittleEndian(value)).substr(0, kBytes);
 }
 
 // CRC-32C as the kernel's crc32c(~0, ...): without the final inversion.

@@ -3,6 +3,9 @@
 #include <array>
 #include <optional>
 
+#include "base/encoding.h"
+#include "base/endian.h"
+
 namespace locket::erofs {
 namespace {
 
@@ -81,8 +84,7 @@ std::string XattrTable::Encode(XattrId id) const {
     const SplitName split = *Split(name);
     bytes.push_back(static_cast<char>(split.rest.size()));
     bytes.push_back(static_cast<char>(split.index));
-    bytes.push_back(static_cast<char>(value.size() & 0xff));
-    bytes.push_back(static_cast<char>(value.size() >> 8));
+    bytes += AsText(ToLittleEndian(static_cast<uint16_t>(value.size())));
     bytes.append(split.rest).append(value);
     bytes.resize((bytes.size() + 3) / 4 * 4);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/endian.h"
 #include "base/file.h"
 #include "image/oci/gzip.h"
 #include "initdata/initdata.h"
@@ -32,10 +33,7 @@ Result<size_t> PayloadSize(std::span<const std::byte> header) {
   if (AsText(header.first(kMagic.size())) != kMagic) {
     return Error(ErrorCode::kInvalidArgument, "initdata device: does not begin with 'initdata'");
   }
-  uint64_t size = 0;
-  for (size_t i = kHeaderBytes; i-- > kMagic.size();) {
-    size = size << 8 | std::to_integer<uint64_t>(header[i]);
-  }
+  const auto size = FromLittleEndian<uint64_t>(header.subspan(kMagic.size()));
   if (size == 0 || size > kMaxInitdataGzipBytes) {
     return Error(ErrorCode::kInvalidArgument, "initdata device: a payload of " +
                                                   std::to_string(size) +
@@ -65,9 +63,7 @@ Result<std::vector<std::byte>> EncodeInitdataDevice(std::string_view toml) {
   const size_t used = kHeaderBytes + packed.size();
   std::vector<std::byte> device((used + kDeviceBlock - 1) / kDeviceBlock * kDeviceBlock);
   std::ranges::copy(AsBytes(kMagic), device.begin());
-  for (size_t i = 0; i < 8; ++i) {
-    device[kMagic.size() + i] = static_cast<std::byte>(packed.size() >> (8 * i) & 0xff);
-  }
+  std::ranges::copy(ToLittleEndian(uint64_t{packed.size()}), device.begin() + kMagic.size());
   std::ranges::copy(packed, device.begin() + kHeaderBytes);
   return device;
 }

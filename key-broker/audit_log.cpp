@@ -66,7 +66,7 @@ std::string AuditLine(const AuditEntry& entry, std::chrono::system_clock::time_p
   if (!entry.resource.empty()) line["resource"] = Cut(entry.resource);
   if (!entry.reason.empty()) line["reason"] = Cut(entry.reason);
   for (const auto& [name, value] : entry.details) line[name] = Cut(value);
-  return attest::DumpJson(line) + "\n";
+  return DumpJson(line) + "\n";
 }
 
 std::string RefusalLogPath(const std::filesystem::path& path) { return path.string() + ".refused"; }

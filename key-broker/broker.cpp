@@ -152,8 +152,8 @@ Response Broker::Auth(const Request& request) {
   if (auth->tee != "snp") {
     return Refuse(
         attest::kAttestationError,
-        Error(ErrorCode::kPermissionDenied, "TEE '" + attest::Shortened(auth->tee) +
-                                                "' is not supported by this broker; 'snp' is"));
+        Error(ErrorCode::kPermissionDenied,
+              "TEE '" + Shortened(auth->tee) + "' is not supported by this broker; 'snp' is"));
   }
   std::array<std::byte, kNonceBytes> nonce{};
   attest::FillRandom(nonce);
@@ -191,12 +191,12 @@ Result<std::string> Broker::MakeToken(const attest::VerifiedSnp& guest,
       std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
   LOCKET_TRY_ASSIGN(const auto key, attest::ParseJsonObject(tee_pubkey));
   return signing_key_.Sign(
-      attest::DumpJson({{"iss", "locket-broker"},
-                        {"iat", now},
-                        {"exp", now + options_.token_lifetime.count()},
-                        {"tee", attest::TeeKindName(guest.kind)},
-                        {"report", Base64Encode(attest::EncodeSnpReport(guest.report))},
-                        {"tee-pubkey", key}}));
+      DumpJson({{"iss", "locket-broker"},
+                {"iat", now},
+                {"exp", now + options_.token_lifetime.count()},
+                {"tee", attest::TeeKindName(guest.kind)},
+                {"report", Base64Encode(attest::EncodeSnpReport(guest.report))},
+                {"tee-pubkey", key}}));
 }
 
 Response Broker::Attest(const Request& request) {
@@ -241,7 +241,7 @@ Result<Broker::Guest> Broker::GuestOf(const std::string& token) const {
   LOCKET_TRY_ASSIGN(const auto bytes, Base64Decode(report_text));
   LOCKET_TRY_ASSIGN(const auto report, attest::DecodeSnpReport(bytes));
   return Guest{.evidence = {.report = report, .kind = kind},
-               .tee_pubkey = attest::DumpJson(claims.value("tee-pubkey", nlohmann::json()))};
+               .tee_pubkey = DumpJson(claims.value("tee-pubkey", nlohmann::json()))};
 }
 
 // The JWE, if the policy says yes. Whether a resource exists is told only to those it is for.

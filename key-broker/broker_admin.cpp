@@ -65,7 +65,7 @@ Broker::Answer Broker::ListPolicies() {
     LOCKET_TRY_ASSIGN(auto policy, attest::ParseJsonObject(AsText(stored->Reveal())));
     out.push_back(std::move(policy));
   }
-  return Response{.body = attest::DumpJson(out)};
+  return Response{.body = DumpJson(out)};
 }
 
 Broker::Answer Broker::AdminCall(const Request& request) {
@@ -73,7 +73,7 @@ Broker::Answer Broker::AdminCall(const Request& request) {
   if (route->action == "list-policies") return ListPolicies();
   if (route->action == "list-resources") {
     LOCKET_TRY_ASSIGN(const auto names, store_.List(Table::kResource));
-    return Response{.body = attest::DumpJson(names)};
+    return Response{.body = DumpJson(names)};
   }
   if (route->action == "set-policy") {
     LOCKET_TRY_ASSIGN(const auto policy,

@@ -1,13 +1,11 @@
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/log.h"
-#include "base/unique_fd.h"
+#include "base/signals.h"
 #include "key-broker/run.h"
 
 namespace {
@@ -19,25 +17,11 @@ int Fail(const Error& error, int status) {
   return status;
 }
 
-// Before other threads start, so that they inherit it.
-Result<UniqueFd> CatchSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  const int failed = ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  if (failed != 0) return Error::FromErrno(failed, "block signals");
-  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
-  UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC));
-  if (!fd.valid()) return Error::FromErrno(errno, "signalfd");
-  return fd;
-}
-
 Status Main(const key_broker::CommandLine& line) {
   LOCKET_TRY_ASSIGN(const auto config, key_broker::LoadConfig(line.config_file));
   if (line.check_config) return key_broker::CheckConfig(config);
-  LOCKET_TRY_ASSIGN(const auto stop, CatchSignals());
+  LOCKET_TRY_ASSIGN(const auto stop, CatchSignals({SIGTERM, SIGINT, SIGHUP}));
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to sockets without MSG_NOSIGNAL
   return key_broker::Run(config, stop.get());
 }
 

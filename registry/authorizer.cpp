@@ -5,16 +5,14 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/json.h"
 #include "registry/challenge.h"
 #include "registry/errors.h"
 #include "registry/redirect.h"
 #include "registry/retrier.h"
-#include "registry/shallow_json.h"
 
 namespace locket::registry {
 namespace {
-
-using nlohmann::json;
 
 constexpr size_t kMaxTokenBytes = 256U << 10;
 constexpr size_t kMaxRemembered = 256;
@@ -118,11 +116,11 @@ Offers OffersOf(const HttpResponse& response) {
 }  // namespace
 
 Result<std::string> ParseTokenResponse(std::string_view text) {
-  const json document = ParseShallowObject(text);
-  if (!document.is_null()) {
+  const auto document = ParseJsonObject(text, {.max_bytes = kMaxTokenBytes});
+  if (document.ok()) {
     for (const char* name : {"token", "access_token"}) {
-      const auto found = document.find(name);
-      if (found == document.end() || !found->is_string()) continue;
+      const auto found = document->find(name);
+      if (found == document->end() || !found->is_string()) continue;
       auto token = found->get<std::string>();
       const bool clean = std::ranges::all_of(token, [](char c) { return c > 0x20 && c < 0x7f; });
       if (!token.empty() && clean) return token;

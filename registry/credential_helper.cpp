@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/json.h"
 #include "base/subprocess.h"
-#include "registry/shallow_json.h"
 
 namespace locket::registry {
 namespace {
@@ -76,8 +76,10 @@ Result<std::optional<Credentials>> Understand(const std::string& program,
 }  // namespace
 
 Result<std::optional<Credentials>> ParseHelperAnswer(std::string_view text) {
-  json document = ParseShallowObject(text);
-  if (document.is_null()) return Error(ErrorCode::kInvalidArgument, "not a JSON object");
+  auto parsed = ParseJsonObject(text, {.max_bytes = kMaxAnswerBytes});
+  // Why not is left out: nothing of the answer may be repeated.
+  if (!parsed.ok()) return Error(ErrorCode::kInvalidArgument, "not a JSON object");
+  json& document = *parsed;
   const Secret username = TakeText(document, "Username");
   Secret password = TakeText(document, "Secret");
   if (username.Reveal().empty() && password.Reveal().empty()) return std::optional<Credentials>();

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/encoding.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "registry/credential_helper.h"
 
 namespace locket::registry {
@@ -22,12 +22,6 @@ using nlohmann::json;
 constexpr size_t kMaxFileBytes = 1U << 20;
 constexpr size_t kMaxFiles = 1024;
 constexpr std::string_view kDockerHub = "docker.io";
-
-Secret ToSecret(std::string_view text) {
-  Secret secret(text.size());
-  std::ranges::copy(AsBytes(text), secret.Reveal().begin());
-  return secret;
-}
 
 // "https://index.docker.io/v1/" and "docker.io" are one. Behind a scheme docker and podman look at
 // the host alone; without one podman's keys go down to a repository.
@@ -128,24 +122,6 @@ std::string Environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// A JSON object of any content, within bounds.
-Result<json> ParseDocument(std::string_view text) {
-  // Depth counts the two levels we look at and what others keep beside them.
-  bool too_deep = false;
-  const auto guard = [&](int depth, json::parse_event_t, json&) {
-    too_deep = too_deep || depth > 32;
-    return depth <= 32;
-  };
-  json document;
-  try {
-    document = json::parse(text, guard, /*allow_exceptions=*/false);
-  } catch (const json::exception&) {
-    return Error(ErrorCode::kInvalidArgument, "not JSON");
-  }
-  if (too_deep || !document.is_object()) return Error(ErrorCode::kInvalidArgument, "not JSON");
-  return document;
-}
-
 // Null: it is not there.
 const json* ObjectOf(const json& document, const char* name) {
   const auto found = document.find(name);
@@ -158,7 +134,7 @@ Status CredentialStore::Add(std::string_view text, const std::string& name) {
   if (text.size() > kMaxFileBytes) {
     return Error(ErrorCode::kResourceExhausted, "larger than 1 MiB");
   }
-  LOCKET_TRY_ASSIGN(const json document, ParseDocument(text));
+  LOCKET_TRY_ASSIGN(const json document, ParseJsonObject(text, {.max_bytes = kMaxFileBytes}));
   File file{.name = name};
   if (const json* auths = ObjectOf(document, "auths"); auths != nullptr) {
     if (!auths->is_object()) return Error(ErrorCode::kInvalidArgument, "'auths' is not an object");

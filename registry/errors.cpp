@@ -1,8 +1,7 @@
 #include "registry/errors.h"
 
-#include <algorithm>
-
-#include "registry/shallow_json.h"
+#include "base/encoding.h"
+#include "base/json.h"
 
 namespace locket::registry {
 namespace {
@@ -12,17 +11,10 @@ using nlohmann::json;
 constexpr size_t kMaxText = 200;
 constexpr size_t kMaxBody = 64U << 10;
 
-std::string Printable(std::string_view text) {
-  std::string clean(text.substr(0, kMaxText));
-  std::ranges::replace_if(
-      clean, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
-  return clean;
-}
-
 std::string Field(const json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || !found->is_string()) return {};
-  return Printable(found->get_ref<const std::string&>());
+  return Shortened(found->get_ref<const std::string&>(), kMaxText);
 }
 
 ErrorCode CodeFor(long status) {
@@ -65,11 +57,10 @@ std::string WayOut(long status, std::string_view host) {
 }  // namespace
 
 std::string RegistryErrorText(std::string_view body) {
-  if (body.size() > kMaxBody) return {};
-  const json document = ParseShallowObject(body);
-  if (document.is_null()) return {};
-  const auto errors = document.find("errors");
-  if (errors == document.end() || !errors->is_array() || errors->empty()) return {};
+  const auto document = ParseJsonObject(body, {.max_bytes = kMaxBody});
+  if (!document.ok()) return {};
+  const auto errors = document->find("errors");
+  if (errors == document->end() || !errors->is_array() || errors->empty()) return {};
   const json& first = errors->front();
   if (!first.is_object()) return {};
   const std::string code = Field(first, "code");

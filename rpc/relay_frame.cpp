@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/endian.h"
 #include "base/file.h"
 
 namespace locket::rpc {
@@ -18,19 +19,9 @@ struct Header {
   uint32_t length;
 };
 
-void AppendU32(uint32_t value, std::string& out) {
-  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
-}
-
-uint32_t ReadU32(std::string_view bytes) {
-  uint32_t value = 0;
-  for (size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
 Result<Header> DecodeHeader(std::string_view bytes) {
   const auto type = static_cast<uint8_t>(bytes[0]);
-  const uint32_t length = ReadU32(bytes.substr(5));
+  const uint32_t length = FromLittleEndian<uint32_t>(AsBytes(bytes.substr(5)));
   if (type < 1 || type > 4) {
     return Error(ErrorCode::kDataLoss, "relay frame of unknown type " + std::to_string(type));
   }
@@ -38,7 +29,8 @@ Result<Header> DecodeHeader(std::string_view bytes) {
     return Error(ErrorCode::kDataLoss, "relay frame of " + std::to_string(length) +
                                            " bytes, more than " + std::to_string(kMaxRelayPayload));
   }
-  const Header header{static_cast<RelayType>(type), ReadU32(bytes.substr(1)), length};
+  const Header header{static_cast<RelayType>(type),
+                      FromLittleEndian<uint32_t>(AsBytes(bytes.substr(1))), length};
   if (header.type == RelayType::kOpened && length != 0) {
     return Error(ErrorCode::kDataLoss, "relay frame OPENED carries a payload");
   }
@@ -69,8 +61,8 @@ Result<std::string> EncodeRelayFrame(const RelayFrame& frame) {
   std::string out;
   out.reserve(kRelayHeaderBytes + frame.payload.size());
   out.push_back(static_cast<char>(frame.type));
-  AppendU32(frame.stream, out);
-  AppendU32(static_cast<uint32_t>(frame.payload.size()), out);
+  out += AsText(ToLittleEndian(frame.stream));
+  out += AsText(ToLittleEndian(static_cast<uint32_t>(frame.payload.size())));
   out += frame.payload;
   return out;
 }

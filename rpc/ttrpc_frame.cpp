@@ -9,29 +9,20 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/endian.h"
 
 namespace locket::rpc {
 namespace {
 
 constexpr timeval kSendTimeout{.tv_sec = 30, .tv_usec = 0};
 
-void AppendU32(uint32_t value, std::string& out) {
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
-}
-
-uint32_t ReadU32(std::string_view bytes) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
 }  // namespace
 
 std::string EncodeTtrpcFrame(const TtrpcFrame& frame) {
   std::string out;
   out.reserve(kTtrpcHeaderBytes + frame.payload.size());
-  AppendU32(static_cast<uint32_t>(frame.payload.size()), out);
-  AppendU32(frame.stream, out);
+  out += AsText(ToBigEndian(static_cast<uint32_t>(frame.payload.size())));
+  out += AsText(ToBigEndian(frame.stream));
   out.push_back(static_cast<char>(frame.type));
   out.push_back(static_cast<char>(frame.flags));
   out += frame.payload;
@@ -57,8 +48,8 @@ std::optional<TtrpcFrame> TtrpcFrameDecoder::Next() {
   if (skipping_) return Skip();
   const std::string_view rest = std::string_view(buffer_).substr(consumed_);
   if (rest.size() < kTtrpcHeaderBytes) return std::nullopt;
-  const uint32_t length = ReadU32(rest);
-  TtrpcFrame frame{.stream = ReadU32(rest.substr(4)),
+  const uint32_t length = FromBigEndian<uint32_t>(AsBytes(rest));
+  TtrpcFrame frame{.stream = FromBigEndian<uint32_t>(AsBytes(rest.substr(4))),
                    .type = static_cast<uint8_t>(rest[8]),
                    .flags = static_cast<uint8_t>(rest[9])};
   if (length > kMaxTtrpcPayload) {

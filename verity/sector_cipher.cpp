@@ -3,9 +3,12 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <utility>
+
+#include "base/endian.h"
 
 namespace locket::verity {
 namespace {
@@ -33,10 +36,10 @@ Result<ContextPtr> NewContext(const Secret& key, Direction direction) {
 Status Run(EVP_CIPHER_CTX* context, uint64_t sector, std::span<std::byte> sectors) {
   assert(sectors.size() % kBlockSize == 0);
   for (; !sectors.empty(); sectors = sectors.subspan(kBlockSize), ++sector) {
-    std::array<unsigned char, 16> iv{};  // plain64
-    for (size_t i = 0; i < 8; ++i) iv[i] = static_cast<unsigned char>(sector >> (8 * i));
+    std::array<std::byte, 16> iv{};  // plain64
+    std::ranges::copy(ToLittleEndian(sector), iv.begin());
     int written = 0;
-    if (EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, iv.data(), -1) != 1 ||
+    if (EVP_CipherInit_ex(context, nullptr, nullptr, nullptr, Raw(iv.data()), -1) != 1 ||
         EVP_CipherUpdate(context, Raw(sectors.data()), &written, Raw(sectors.data()),
                          static_cast<int>(kBlockSize)) != 1) {
       return Error(ErrorCode::kInternal, "AES-XTS failed on sector " + std::to_string(sector));

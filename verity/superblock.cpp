@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/encoding.h"
+#include "base/endian.h"
 
 namespace locket::verity {
 namespace {
@@ -23,15 +24,9 @@ constexpr size_t kSaltSizeAt = 80;
 constexpr size_t kSaltAt = 88;  // 256 bytes
 constexpr uint64_t kMaxDataBlocks = kMaxDataSize / kBlockSize;
 
-template <size_t kBytes>
-void Put(std::span<std::byte> block, size_t at, uint64_t value) {
-  for (size_t i = 0; i < kBytes; ++i) block[at + i] = static_cast<std::byte>(value >> (8 * i));
-}
-
-uint64_t Get64(std::span<const std::byte> block, size_t at) {
-  uint64_t value = 0;
-  for (size_t i = 8; i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(block[at + i]);
-  return value;
+template <typename T>
+void Put(std::span<std::byte> block, size_t at, T value) {
+  std::ranges::copy(ToLittleEndian(value), block.subspan(at).begin());
 }
 
 Error Bad(std::string_view what) {
@@ -64,21 +59,23 @@ Superblock SuperblockFor(const Salt& salt, const Layout& layout) {
 std::array<std::byte, kBlockSize> EncodeSuperblock(const Superblock& superblock) {
   std::array<std::byte, kBlockSize> block{};
   std::ranges::copy(AsBytes(kMagic), block.begin());
-  Put<4>(block, kVersionAt, 1);
-  Put<4>(block, kHashTypeAt, 1);
+  Put(block, kVersionAt, uint32_t{1});
+  Put(block, kHashTypeAt, uint32_t{1});
   std::ranges::copy(superblock.uuid, block.begin() + kUuidAt);
   std::ranges::copy(AsBytes(kAlgorithm), block.begin() + kAlgorithmAt);
-  Put<4>(block, kDataBlockSizeAt, kBlockSize);
-  Put<4>(block, kHashBlockSizeAt, kBlockSize);
-  Put<8>(block, kDataBlocksAt, superblock.data_blocks);
-  Put<2>(block, kSaltSizeAt, superblock.salt.size());
+  Put(block, kDataBlockSizeAt, static_cast<uint32_t>(kBlockSize));
+  Put(block, kHashBlockSizeAt, static_cast<uint32_t>(kBlockSize));
+  Put(block, kDataBlocksAt, superblock.data_blocks);
+  Put(block, kSaltSizeAt, static_cast<uint16_t>(superblock.salt.size()));
   std::ranges::copy(superblock.salt, block.begin() + kSaltAt);
   return block;
 }
 
 Result<Superblock> DecodeSuperblock(std::span<const std::byte> block) {
   if (block.size() != kBlockSize) return Bad("not a block of 4096 bytes");
-  Superblock superblock{.uuid = {}, .data_blocks = Get64(block, kDataBlocksAt), .salt = {}};
+  Superblock superblock{.uuid = {},
+                        .data_blocks = FromLittleEndian<uint64_t>(block.subspan(kDataBlocksAt)),
+                        .salt = {}};
   std::copy_n(block.begin() + kUuidAt, superblock.uuid.size(), superblock.uuid.begin());
   std::copy_n(block.begin() + kSaltAt, superblock.salt.size(), superblock.salt.begin());
   const auto wanted = EncodeSuperblock(superblock);

@@ -48,12 +48,8 @@ Result<std::vector<DockerArchiveImage>> DecodeDockerArchiveManifest(std::string_
   if (text.size() > kMaxManifestBytes) {
     return Error(ErrorCode::kInvalidArgument, "read manifest.json: larger than 4 MiB");
   }
-  // The list gets a name, for our parser reads objects.
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject("{\"images\":" + std::string(text) + "}",
-                                                   kMaxManifestBytes + 16)
-                                       .While(kDoing));
-  json list = std::move(document["images"]);
-  if (!list.is_array() || document.size() != 1 || list.size() > kMaxImages) {
+  LOCKET_TRY_ASSIGN(json list, ParseJson(text, {.max_bytes = kMaxManifestBytes}).While(kDoing));
+  if (!list.is_array() || list.size() > kMaxImages) {
     return Error(ErrorCode::kInvalidArgument, "read manifest.json: not a list of images");
   }
   std::vector<DockerArchiveImage> images;
@@ -74,7 +70,8 @@ Result<std::vector<DockerArchiveImage>> DecodeDockerArchiveManifest(std::string_
 
 Result<std::vector<DockerArchiveImage>> DecodeDockerRepositories(std::string_view text) {
   constexpr std::string_view kDoing = "read repositories";
-  LOCKET_TRY_ASSIGN(const json document, ParseJsonObject(text, kMaxManifestBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(const json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxManifestBytes}).While(kDoing));
   std::vector<DockerArchiveImage> images;
   for (const auto& [name, tags] : document.items()) {
     if (tags.is_null()) continue;
@@ -94,7 +91,7 @@ Result<std::vector<DockerArchiveImage>> DecodeDockerRepositories(std::string_vie
 }
 
 Result<std::string> ParentOfLegacyLayer(std::string_view text) {
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConfigBytes));
+  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, {.max_bytes = kMaxConfigBytes}));
   FieldReader reader(document, "");
   std::string parent = reader.Text("parent");
   if (!parent.empty() && !IsLegacyId(parent)) reader.Fail("parent", "not the ID of a layer");
@@ -104,7 +101,7 @@ Result<std::string> ParentOfLegacyLayer(std::string_view text) {
 
 Result<std::string> ConfigOfLegacyLayer(std::string_view text,
                                         const std::vector<Digest>& diff_ids) {
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConfigBytes));
+  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, {.max_bytes = kMaxConfigBytes}));
   for (const char* own : {"id", "parent", "Size"}) document.erase(own);
   // Docker ran on nothing else when it wrote neither.
   for (const auto& [name, value] : {std::pair{"architecture", "amd64"}, std::pair{"os", "linux"}}) {

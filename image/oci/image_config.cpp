@@ -46,7 +46,8 @@ void ReadInnerConfig(FieldReader& parent, ImageConfig& config) {
 
 Result<ImageConfig> DecodeImageConfig(std::string_view text) {
   constexpr std::string_view kDoing = "read image config";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConfigBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxConfigBytes}).While(kDoing));
   FieldReader reader(document, "");
   ImageConfig config{.architecture = reader.RequiredText("architecture"),
                      .os = reader.RequiredText("os"),

@@ -1,69 +1,18 @@
 #include "image/oci/json_object.h"
 
-#include <set>
 #include <utility>
 
 namespace locket::image {
-namespace {
 
 using nlohmann::json;
-
-constexpr int kMaxDepth = 32;  // dumping and destroying recurse
-
-// Watches a parse: nlohmann keeps the last of two equal names, another parser the first, and a
-// manifest must not mean two things.
-class ParseGuard {
- public:
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kMaxDepth) {
-      trouble_ = "nested too deeply";
-      return false;
-    }
-    if (event == json::parse_event_t::object_start) names_.emplace_back();
-    if (event == json::parse_event_t::object_end && !names_.empty()) names_.pop_back();
-    if (event == json::parse_event_t::key && !names_.empty() &&
-        !names_.back().insert(parsed.get<std::string>()).second) {
-      trouble_ = "a name stands twice in one object";
-    }
-    return true;
-  }
-  const std::string& trouble() const { return trouble_; }
-
- private:
-  std::vector<std::set<std::string>> names_;
-  std::string trouble_;
-};
-
-}  // namespace
-
-Result<json> ParseJsonObject(std::string_view text, size_t max_bytes) {
-  if (text.size() > max_bytes) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "larger than " + std::to_string(max_bytes) + " bytes");
-  }
-  ParseGuard guard;
-  json parsed;
-  try {
-    parsed = json::parse(text, std::ref(guard), /*allow_exceptions=*/false);
-  } catch (const json::exception&) {  // numbers out of range throw all the same
-    return Error(ErrorCode::kInvalidArgument, "not JSON");
-  }
-  if (!guard.trouble().empty()) return Error(ErrorCode::kInvalidArgument, guard.trouble());
-  if (parsed.is_discarded()) return Error(ErrorCode::kInvalidArgument, "not JSON");
-  if (!parsed.is_object()) return Error(ErrorCode::kInvalidArgument, "not a JSON object");
-  return parsed;
-}
-
-std::string DumpJson(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 json ObjectOf(const std::string& extra) {
   json object = json::parse(extra, nullptr, /*allow_exceptions=*/false);
   return object.is_object() ? object : json::object();
 }
 
-FieldReader::FieldReader(json& json, std::string where) : json_(json), where_(std::move(where)) {
+FieldReader::FieldReader(json& object, std::string where)
+    : json_(object), where_(std::move(where)) {
   if (json_.is_object()) return;
   Fail("", "not an object");
   json_ = json::object();

@@ -10,17 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "image/oci/digest.h"
 
 namespace locket::image {
-
-// Parses a whole document whose top is an object. kInvalidArgument: larger than `max_bytes`, not
-// JSON, deeper than 32, or a name standing twice in one object.
-Result<nlohmann::json> ParseJsonObject(std::string_view text, size_t max_bytes);
-
-// Deterministic text: keys sorted, no white space.
-std::string DumpJson(const nlohmann::json& value);
 
 // Returns the object that `extra` (FieldReader::Rest) is the text of, or an empty one for any other
 // text.
@@ -35,8 +29,8 @@ void SetUnlessEmpty(nlohmann::json& object, const char* name, const T& value) {
 // decoder takes all its fields in a row and checks status() or FinishStrict() once.
 class FieldReader {
  public:
-  // `json` is emptied field by field. `where` names the object in messages; "" is the document.
-  FieldReader(nlohmann::json& json, std::string where);
+  // `object` is emptied field by field. `where` names the object in messages; "" is the document.
+  FieldReader(nlohmann::json& object, std::string where);
 
   // A required field. Returns a null value and records an error if it is missing.
   nlohmann::json Required(std::string_view name);

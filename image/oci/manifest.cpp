@@ -178,13 +178,14 @@ void Retarget(Descriptor& entry, const Descriptor& target) {
 
 Result<std::string> DetectMediaType(std::string_view text) {
   LOCKET_TRY_ASSIGN(const json document,
-                    ParseJsonObject(text, kMaxManifestBytes).While("read manifest"));
+                    ParseJsonObject(text, {.max_bytes = kMaxManifestBytes}).While("read manifest"));
   return MediaTypeOf(document).While("read manifest");
 }
 
 Result<Manifest> DecodeManifest(std::string_view text) {
   constexpr std::string_view kDoing = "read manifest";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxManifestBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxManifestBytes}).While(kDoing));
   LOCKET_TRY_ASSIGN(std::string media_type, MediaTypeOf(document).While(kDoing));
   if (!IsManifest(media_type)) {
     return Error(ErrorCode::kInvalidArgument, "read manifest: this is an index");
@@ -204,7 +205,8 @@ Result<Manifest> DecodeManifest(std::string_view text) {
 
 Result<Index> DecodeIndex(std::string_view text) {
   constexpr std::string_view kDoing = "read index";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxManifestBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxManifestBytes}).While(kDoing));
   LOCKET_TRY_ASSIGN(std::string media_type, MediaTypeOf(document, kOciIndex).While(kDoing));
   if (!IsIndex(media_type)) {
     return Error(ErrorCode::kInvalidArgument, "read index: this is a manifest");

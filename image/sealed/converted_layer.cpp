@@ -93,7 +93,8 @@ std::string EncodeConvertedLayer(const ConvertedLayer& layer) {
 
 Result<ConvertedLayer> DecodeConvertedLayer(std::string_view text) {
   constexpr std::string_view kDoing = "read the record of a converted layer";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxConvertedLayerBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxConvertedLayerBytes}).While(kDoing));
   FieldReader reader(document, "");
   if (reader.RequiredUint("version") != kVersion) reader.Fail("version", "only 2 is known here");
   ConvertedLayer layer{.diff_id = reader.RequiredDigest("diff_id"),

@@ -75,8 +75,9 @@ Result<KeyPacket> DecodeKeyPacket(std::string_view annotation) {
     return Error(ErrorCode::kInvalidArgument, "read key packet: larger than 16384 bytes");
   }
   LOCKET_TRY_ASSIGN(const auto bytes, Base64Decode(annotation).While(kDoing));
-  LOCKET_TRY_ASSIGN(json document,
-                    ParseJsonObject(AsText(bytes), kMaxKeyPacketBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(
+      json document,
+      ParseJsonObject(AsText(bytes), {.max_bytes = kMaxKeyPacketBytes}).While(kDoing));
   FieldReader reader(document, "");
   ExpectText(reader, "version", kPacketVersion);
   ExpectText(reader, "provider", kProvider);

@@ -48,7 +48,8 @@ std::vector<RootfsLayer> ReadLayers(FieldReader& parent) {
 
 Result<RootfsDescription> DecodeRootfsDescription(std::string_view text) {
   constexpr std::string_view kDoing = "read rootfs.json";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxRootfsDescriptionBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxRootfsDescriptionBytes}).While(kDoing));
   FieldReader reader(document, "");
   if (reader.RequiredUint("version") != kVersion) reader.Fail("version", "only 2 is known here");
   RootfsDescription description{.image_ref = reader.RequiredText("image_ref"),

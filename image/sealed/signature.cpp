@@ -16,7 +16,8 @@ constexpr std::string_view kType = "cosign container image signature";
 
 Result<SigningPayload> DecodeSigningPayload(std::string_view text) {
   constexpr std::string_view kDoing = "read signature payload";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxPayloadBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxPayloadBytes}).While(kDoing));
   FieldReader reader(document, "");
   json critical = reader.Required("critical");
   FieldReader critical_reader(critical, "critical");

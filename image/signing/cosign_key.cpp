@@ -52,7 +52,8 @@ unsigned char* RawOut(std::span<std::byte> bytes) {
 
 Result<CosignKey> DecodeCosignKey(std::string_view text) {
   constexpr std::string_view kDoing = "read cosign key";
-  LOCKET_TRY_ASSIGN(json document, ParseJsonObject(text, kMaxJsonBytes).While(kDoing));
+  LOCKET_TRY_ASSIGN(json document,
+                    ParseJsonObject(text, {.max_bytes = kMaxJsonBytes}).While(kDoing));
   FieldReader reader(document, "");
   json kdf = reader.Required("kdf");
   FieldReader kdf_reader(kdf, "kdf");

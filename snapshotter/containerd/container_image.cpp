@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/json.h"
 #include "image/oci/manifest.h"
 #include "image/oci/media_type.h"
 #include "image/oci/reference.h"
@@ -16,6 +17,7 @@ using nlohmann::json;
 
 constexpr size_t kMaxReads = 512;  // documents of one image: an index has one for each platform
 constexpr int kMaxDepth = 4;       // of indexes in indexes
+constexpr size_t kMaxMetadataBytes = 16U << 20;  // of a message of containerd's
 
 bool IsBareDigest(const std::string& name) { return image::Digest::FromText(name).ok(); }
 
@@ -34,8 +36,9 @@ std::string TextAt(const json& object, const json::json_pointer& where) {
 
 // It is containerd's own, not an interface: what is not as expected says nothing.
 CriImage ParseCriMetadata(const std::string& text) {
-  const json metadata = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!metadata.is_object()) return {};
+  const auto parsed = ParseJsonObject(text, {.max_bytes = kMaxMetadataBytes});
+  if (!parsed.ok()) return {};
+  const json& metadata = *parsed;
   using Pointer = json::json_pointer;
   return {
       .config_digest = TextAt(metadata, Pointer("/Metadata/ImageRef")),

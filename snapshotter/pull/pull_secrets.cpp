@@ -12,12 +12,6 @@ using registry::Credentials;
 
 namespace {
 
-Secret ToSecret(std::string_view text) {
-  Secret secret(text.size());
-  std::ranges::copy(AsBytes(text), secret.Reveal().begin());
-  return secret;
-}
-
 // "https://host/v1/" and "host" are one.
 std::string_view HostOf(std::string_view address) {
   const size_t scheme = address.find("://");

@@ -1,37 +1,12 @@
 #include "snapshotter/service/grpc_status.h"
 
 #include "base/log.h"
+#include "rpc/status.h"
 
 namespace locket::snapshotter {
 
 grpc::StatusCode ToGrpc(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return grpc::StatusCode::INVALID_ARGUMENT;
-    case ErrorCode::kNotFound:
-      return grpc::StatusCode::NOT_FOUND;
-    case ErrorCode::kAlreadyExists:
-      return grpc::StatusCode::ALREADY_EXISTS;
-    case ErrorCode::kPermissionDenied:
-      return grpc::StatusCode::PERMISSION_DENIED;
-    case ErrorCode::kFailedPrecondition:
-      return grpc::StatusCode::FAILED_PRECONDITION;
-    case ErrorCode::kResourceExhausted:
-      return grpc::StatusCode::RESOURCE_EXHAUSTED;
-    case ErrorCode::kUnavailable:
-      return grpc::StatusCode::UNAVAILABLE;
-    case ErrorCode::kDeadlineExceeded:
-      return grpc::StatusCode::DEADLINE_EXCEEDED;
-    case ErrorCode::kDataLoss:
-      return grpc::StatusCode::DATA_LOSS;
-    case ErrorCode::kInternal:
-      return grpc::StatusCode::INTERNAL;
-    case ErrorCode::kUnimplemented:
-      return grpc::StatusCode::UNIMPLEMENTED;
-    case ErrorCode::kCancelled:
-      return grpc::StatusCode::CANCELLED;
-  }
-  return grpc::StatusCode::UNKNOWN;
+  return static_cast<grpc::StatusCode>(rpc::WireCode(code));
 }
 
 grpc::Status Fail(const char* request, const std::string& key, const Error& error) {

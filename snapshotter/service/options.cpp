@@ -1,10 +1,10 @@
 #include "snapshotter/service/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <utility>
 
 #include "base/file.h"
+#include "base/server_flags.h"
 #include "base/toml_table.h"
 #include "base/version.h"
 #include "snapshotter/metrics/metrics_address.h"
@@ -99,8 +99,7 @@ struct Flags {
   std::string root{};
   std::string address{};
   std::string containerd{};
-  std::string log_level{};
-  std::string log_format{};
+  LogFlags log{};
   std::string hosts_dir{};
   std::string credentials{};
 };
@@ -110,8 +109,7 @@ void Declare(CLI::App& app, Flags& flags, bool& check_config) {
   app.add_option("--root", flags.root, "directory for everything it keeps");
   app.add_option("--address", flags.address, "unix socket to listen on");
   app.add_option("--containerd", flags.containerd, "containerd's own socket");
-  app.add_option("--log-level", flags.log_level, "debug, info, warning or error");
-  app.add_option("--log-format", flags.log_format, "text or json");
+  flags.log.AddTo(app);
   app.add_option("--hosts-dir", flags.hosts_dir, "containerd's certs.d, for mirrors and CAs");
   app.add_option("--credentials", flags.credentials,
                  "docker's config.json, for private registries");
@@ -130,12 +128,7 @@ Result<Options> Combine(const Flags& flags) {
   if (!flags.containerd.empty()) options.cri_containerd = flags.containerd;
   if (!flags.hosts_dir.empty()) options.hosts_dir = flags.hosts_dir;
   if (!flags.credentials.empty()) options.credentials = flags.credentials;
-  if (!flags.log_level.empty()) {
-    LOCKET_TRY_ASSIGN(options.log_level, log::ParseLevel(flags.log_level));
-  }
-  if (!flags.log_format.empty()) {
-    LOCKET_TRY_ASSIGN(options.log_format, log::ParseFormat(flags.log_format));
-  }
+  LOCKET_TRY(flags.log.Apply(&options.log_level, &options.log_format));
   return options;
 }
 
@@ -154,17 +147,8 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CLI::App app("Keeps sealed container images for containerd: its snapshots service.",
                "locket-snapshotter");
   Declare(app, flags, line.check_config);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    line.print = app.help();
-    return line;
-  } catch (const CLI::CallForVersion& version) {
-    line.print = std::string(version.what()) + "\n";
-    return line;
-  } catch (const CLI::ParseError& e) {
-    return Error(ErrorCode::kInvalidArgument, std::string(e.what()) + " (see --help)");
-  }
+  LOCKET_TRY_ASSIGN(line.print, ParseArguments(app, argc, argv));
+  if (line.print) return line;
   LOCKET_TRY_ASSIGN(line.options, Combine(flags));
   return line;
 }

@@ -2,6 +2,9 @@
 
 #include <cstdint>
 
+#include "base/encoding.h"
+#include "base/endian.h"
+
 namespace locket::snapshotter {
 namespace {
 
@@ -14,7 +17,7 @@ constexpr uint32_t kMaxLabels = 4096;
 
 template <typename Unsigned>
 void Put(std::string& out, Unsigned value) {
-  for (size_t i = 0; i < sizeof(value); ++i) out.push_back(static_cast<char>(value >> (8 * i)));
+  out += AsText(ToLittleEndian(value));
 }
 
 void PutText(std::string& out, std::string_view text) {
@@ -31,11 +34,7 @@ class Reader {
   template <typename Unsigned>
   Unsigned Take() {
     if (rest_.size() < sizeof(Unsigned)) return Fail<Unsigned>();
-    Unsigned value = 0;
-    for (size_t i = 0; i < sizeof(Unsigned); ++i) {
-      const auto byte = static_cast<unsigned char>(rest_[i]);
-      value = static_cast<Unsigned>(value | static_cast<Unsigned>(Unsigned{byte} << (8 * i)));
-    }
+    const auto value = FromLittleEndian<Unsigned>(AsBytes(rest_));
     rest_.remove_prefix(sizeof(Unsigned));
     return value;
   }

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/encoding.h"
+#include "base/endian.h"
 #include "snapshotter/store/record_codec.h"
 
 namespace locket::snapshotter {
@@ -32,22 +34,14 @@ Error FromRocksDb(const rocksdb::Status& status, std::string_view doing) {
 }
 
 // Big-endian, so that RocksDB's order is the order of ids.
-std::string BigEndian(uint64_t value) {
-  std::string out(kIdBytes, '\0');
-  for (size_t i = 0; i < kIdBytes; ++i) {
-    out[kIdBytes - 1 - i] = static_cast<char>((value >> (8 * i)) & 0xff);
-  }
-  return out;
-}
+std::string EncodeNumber(uint64_t value) { return std::string(AsText(ToBigEndian(value))); }
 
-Result<uint64_t> FromBigEndian(std::string_view bytes) {
+Result<uint64_t> DecodeNumber(std::string_view bytes) {
   if (bytes.size() != kIdBytes) return Error(ErrorCode::kDataLoss, "a number is not 8 bytes long");
-  uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<unsigned char>(byte);
-  return value;
+  return FromBigEndian<uint64_t>(AsBytes(bytes));
 }
 
-std::string SnapshotKey(uint64_t id) { return kSnapshotPrefix + BigEndian(id); }
+std::string SnapshotKey(uint64_t id) { return kSnapshotPrefix + EncodeNumber(id); }
 
 class RocksDbStore final : public Store {
  public:
@@ -71,7 +65,7 @@ class RocksDbStore final : public Store {
     const auto got = db_->Get(rocksdb::ReadOptions(), rocksdb::Slice(kNextIdKey), &next_id);
     if (got.IsNotFound()) return contents;
     if (!got.ok()) return FromRocksDb(got, "read the next id");
-    LOCKET_TRY_ASSIGN(const uint64_t next, FromBigEndian(next_id));
+    LOCKET_TRY_ASSIGN(const uint64_t next, DecodeNumber(next_id));
     contents.next_id = std::max(contents.next_id, next);
     return contents;
   }
@@ -83,7 +77,7 @@ class RocksDbStore final : public Store {
       batch.Put(SnapshotKey(snapshot.id), EncodeSnapshot(snapshot));
     }
     for (const uint64_t id : change.erase) batch.Delete(SnapshotKey(id));
-    if (change.next_id) batch.Put(rocksdb::Slice(kNextIdKey), BigEndian(*change.next_id));
+    if (change.next_id) batch.Put(rocksdb::Slice(kNextIdKey), EncodeNumber(*change.next_id));
     rocksdb::WriteOptions options;
     options.sync = true;
     const auto written = db_->Write(options, &batch);

@@ -158,7 +158,13 @@ TEST(CredentialsTest, TheKeyWrittenAsItIsLookedForWins) {
 
 TEST(CredentialsTest, RefusesWithTheReason) {
   CredentialStore store;
-  EXPECT_THAT(store.Add("[]").error().message(), HasSubstr("not JSON"));
+  EXPECT_THAT(store.Add("[").error().message(), HasSubstr("not JSON"));
+  EXPECT_THAT(store.Add("[]").error().message(), HasSubstr("not a JSON object"));
+  EXPECT_THAT(store.Add(R"({"auths":{},"auths":{}})").error().message(),
+              HasSubstr("'auths' twice"));
+  EXPECT_THAT(
+      store.Add(R"({"x":)" + std::string(40, '[') + std::string(40, ']') + "}").error().message(),
+      HasSubstr("nested deeper than 32"));
   EXPECT_THAT(store.Add(R"({"auths":1})").error().message(), HasSubstr("'auths' is not an object"));
   EXPECT_THAT(store.Add(R"({"credHelpers":[]})").error().message(),
               HasSubstr("'credHelpers' is not an object"));
@@ -264,8 +270,8 @@ TEST(ChallengeTest, ReadsWhatRegistriesSend) {
 TEST(TokenResponseTest, OnlyTextFitForAHeader) {
   EXPECT_EQ(*ParseTokenResponse(R"({"token":"t","access_token":"a"})"), "t");
   EXPECT_EQ(*ParseTokenResponse(R"({"access_token":"a"})"), "a");
-  for (const char* bad :
-       {"", "[]", "{}", R"({"token":""})", R"({"token":"a\r\nb"})", R"({"token":1})"}) {
+  for (const char* bad : {"", "[]", "{}", R"({"token":""})", R"({"token":"a\r\nb"})",
+                          R"({"token":1})", R"({"token":"a","token":"b"})"}) {
     EXPECT_FALSE(ParseTokenResponse(bad).ok()) << bad;
   }
 }

@@ -79,7 +79,7 @@ class DockerArchiveTest : public ::testing::Test {
 
 TEST_F(DockerArchiveTest, RefusesWithTheReason) {
   EXPECT_THAT(DecodeDockerArchiveManifest("{}").error().message(), HasSubstr("not a list"));
-  EXPECT_THAT(DecodeDockerArchiveManifest("[],\"x\":1").error().message(), HasSubstr("not a list"));
+  EXPECT_THAT(DecodeDockerArchiveManifest("[],\"x\":1").error().message(), HasSubstr("not JSON"));
   EXPECT_THAT(DecodeDockerArchiveManifest("[{}]").error().message(),
               HasSubstr("'[0].Config': missing"));
   EXPECT_THAT(SelectDockerImage({}, "").error().message(), HasSubstr("holds 0 images"));

@@ -49,7 +49,7 @@ TEST(ManifestTest, RefusesWithTheReason) {
       {Replaced(good, R"("size":2)", R"("size":-2)"), "'layers[0].size'"},
       {Replaced(good, R"("size":2)", R"("size":1e3)"), "'layers[0].size'"},
       {Replaced(good, R"("size":2)", R"("size":9223372036854775808)"), "too large"},
-      {Replaced(good, R"("size":1})", R"("size":1,"size":2})"), "stands twice"},
+      {Replaced(good, R"("size":1})", R"("size":1,"size":2})"), "'size' twice"},
       {Replaced(good, kDigestB, "sha256:0"), "'layers[0].digest'"},
       {Replaced(good, R"({"x":"y"})", R"({"x":1})"), "value of 'x' is not text"},
       {Replaced(good, R"("layers":)", R"("manifests":[],"layers":)"),
@@ -57,7 +57,7 @@ TEST(ManifestTest, RefusesWithTheReason) {
       {Replaced(good, "manifest.v1", "index.v1"), "does not go with"},
       {Replaced(good, R"("subject")",
                 R"("s":)" + std::string(40, '[') + std::string(40, ']') + R"(,"subject")"),
-       "nested too deeply"},
+       "nested deeper than 32"},
       {Replaced(good, R"("y")", "\"\xff\""), "not JSON"},
       {Replaced(good, R"("schemaVersion":2)", R"("schemaVersion":3)"), "not 2"},
       {R"({"schemaVersion":2,"config":7,"layers":[]})", "'config': not an object"},
@@ -80,7 +80,7 @@ TEST(ManifestTest, BoundsLayersAndSize) {
       R"({"schemaVersion":2,"config":)" + layer + R"(,"layers":[)" + layers + "]}";
   EXPECT_THAT(DecodeManifest(text).error().message(), HasSubstr("more than 1024 entries"));
   EXPECT_THAT(DecodeManifest(std::string(kMaxManifestBytes + 1, ' ')).error().message(),
-              HasSubstr("larger than"));
+              HasSubstr("above the limit"));
 }
 
 TEST(ManifestTest, GoToolsWriteNullAndEmptyForWhatIsAbsent) {

@@ -89,7 +89,7 @@ TEST(ConvertedLayerTest, LargeAccountsFitIntoTheBound) {
   EXPECT_EQ(*DecodeConvertedLayer(EncodeConvertedLayer(layer)), layer);
   const auto huge = DecodeConvertedLayer(std::string(kMaxConvertedLayerBytes + 1, ' '));
   ASSERT_FALSE(huge.ok());
-  EXPECT_THAT(huge.error().message(), HasSubstr("larger than"));
+  EXPECT_THAT(huge.error().message(), HasSubstr("above the limit"));
 }
 
 }  // namespace

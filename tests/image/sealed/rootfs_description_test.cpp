@@ -65,7 +65,7 @@ TEST(RootfsDescriptionTest, BoundsLayersAndFile) {
               HasSubstr("more than 1024"));
   EXPECT_THAT(
       DecodeRootfsDescription(std::string(kMaxRootfsDescriptionBytes + 1, ' ')).error().message(),
-      HasSubstr("larger than"));
+      HasSubstr("above the limit"));
 }
 
 }  // namespace

@@ -35,12 +35,6 @@ PublicKey VectorKey(const std::string& name) {
   return std::move(PublicKey::FromPem(Vector(name))).value();
 }
 
-Secret ToSecret(std::string_view text) {
-  Secret secret(text.size());
-  std::ranges::copy(AsBytes(text), secret.Reveal().begin());
-  return secret;
-}
-
 std::string Output(const std::vector<std::string>& argv, const std::string& input = "") {
   const auto run = RunCommand(argv, {.input = input});
   EXPECT_TRUE(run.ok() && run->exit_status == 0) << argv[0];
@@ -116,7 +110,7 @@ TEST(SigningPayloadTest, RefusesWhatIsNotOneOfCosigns) {
   EXPECT_THAT(refusal("/critical/image", json()), HasSubstr("image"));
   EXPECT_EQ(refusal("/optional", json{{"creator", "x"}}), "accepted");
   EXPECT_THAT(DecodeSigningPayload(std::string(kMaxPayloadBytes + 1, ' ')).error().message(),
-              HasSubstr("larger"));
+              HasSubstr("above the limit"));
 }
 
 TEST(PublicKeyTest, RefusesOtherKindsOfKeys) {
