@@ -41,8 +41,6 @@ ROOMS = {
 CONFINED = {
     r"rocksdb/": r"(snapshotter/store|key-broker)/[a-z_]*store[a-z_]*\.cpp",
     r"curl/": r"registry/.*",
-    r"libcryptsetup\.h": r"device/crypt[a-z_]*\.cpp",
-    r"libdevmapper\.h": r"device/[a-z_]*\.cpp",
     r"sodium\.h": r"image/signing/cosign_key\.cpp",
     r"systemd/": r"(snapshotter/service|device-plugin)/main\.cpp",
     r"toml\.hpp":

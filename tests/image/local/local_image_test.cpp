@@ -4,14 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "base/file.h"
-#include "base/subprocess.h"
 #include "image/local/local_files.h"
 #include "image/oci/media_type.h"
+#include "tests/image/local/layout_fixture.h"
 
 namespace locket::image {
 namespace {
@@ -20,88 +17,12 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kLayer(300'000, 'L');
-
-std::string RunTool(const std::vector<std::string>& argv) {
-  const auto output = RunCommand(argv);
-  EXPECT_TRUE(output.ok()) << (output.ok() ? "" : output.error().message());
-  if (!output.ok()) return {};
-  EXPECT_EQ(output->exit_status, 0) << argv[0] << ": " << output->standard_error;
-  return output->standard_output;
-}
-
-void Write(const fs::path& path, std::string_view content) {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << content;
-}
-
-// A layout with one image, written by OpenLayoutTarget, in a directory of its own.
-class LocalImageTest : public ::testing::Test {
- protected:
-  LocalImageTest() {
-    manifest_.layers.push_back({.media_type = std::string(kOciLayerTar),
-                                .digest = Digest::Of(kLayer),
-                                .size = kLayer.size()});
-    config_ = EncodeImageConfig(
-        {.architecture = "amd64", .os = "linux", .diff_ids = {Digest::Of(kLayer)}});
-    manifest_.config = DescriptorOf(kOciConfig, config_);
-  }
-
-  Status WriteLayout(const std::string& tag) {
-    LOCKET_TRY_ASSIGN(const auto target, OpenLayoutTarget(layout(), tag));
-    LOCKET_TRY(target->PutBlobBytes(manifest_.layers[0], kLayer));
-    LOCKET_TRY(target->PutBlobBytes(manifest_.config, config_));
-    LOCKET_TRY(target->PutManifest(kOciManifest, EncodeManifest(manifest_)));
-    return Ok();
-  }
-
-  Result<std::unique_ptr<ImageSource>> Open(const std::string& text) {
-    LOCKET_TRY_ASSIGN(const auto location, ParseImageLocation(text));
-    return OpenLocalSource(location, {.platform = {.architecture = "amd64", .os = "linux"},
-                                      .temporary_directory = directory_.path()});
-  }
-
-  void ExpectWhole(const std::string& text) {
-    const auto source = Open(text);
-    ASSERT_TRUE(source.ok()) << source.error().message();
-    const auto content = (*source)->GetManifest();
-    ASSERT_TRUE(content.ok()) << content.error().message();
-    EXPECT_EQ(Digest::Of(content->bytes), content->descriptor.digest);
-    const auto manifest = DecodeManifest(content->bytes);
-    ASSERT_TRUE(manifest.ok());
-    EXPECT_EQ(*ReadBlob(**source, manifest->config, kMaxConfigBytes), config_);
-    const auto layer = ReadBlob(**source, manifest->layers.at(0), kLayer.size());
-    ASSERT_TRUE(layer.ok()) << layer.error().message();
-    EXPECT_EQ(*layer, kLayer);
-  }
-
-  fs::path layout() const { return directory_.path() / "layout"; }
-  std::string At() const { return "oci:" + layout().string(); }
-
-  TempDir directory_ = *TempDir::Create("/tmp", "local-image-test.");
-  std::string config_;
-  Manifest manifest_{.media_type = std::string(kOciManifest),
-                     .config = DescriptorOf(kOciConfig, "{}"),
-                     .layers = {}};
-};
+class LocalImageTest : public LayoutFixture {};
 
 TEST_F(LocalImageTest, ALayoutReadsBackWithAndWithoutItsTag) {
   ASSERT_TRUE(WriteLayout("1").ok());
   ExpectWhole(At() + ":1");
   ExpectWhole(At());
-}
-
-TEST_F(LocalImageTest, ATagIsReplacedAndOthersStay) {
-  ASSERT_TRUE(WriteLayout("1").ok());
-  ASSERT_TRUE(WriteLayout("2").ok());
-  manifest_.annotations["new"] = "yes";
-  ASSERT_TRUE(WriteLayout("1").ok());
-  const auto one = (*Open(At() + ":1"))->GetManifest();
-  EXPECT_THAT(one->bytes, HasSubstr("new"));
-  EXPECT_EQ(DecodeIndex(*ReadFile(layout() / "index.json", 1 << 20))->manifests.size(), 2U);
-  EXPECT_THAT(Open(At()).error().message(), HasSubstr("several images"));
-  EXPECT_THAT(Open(At() + ":3").error().message(), HasSubstr("there are: 2, 1"));
-  EXPECT_EQ(Open(At() + ":3").error().code(), ErrorCode::kNotFound);
 }
 
 TEST_F(LocalImageTest, AnArchiveOfALayoutReadsTheSame) {
@@ -203,102 +124,6 @@ TEST_F(LocalImageTest, AChangedManifestIsNoticed) {
   EXPECT_THAT(Open(At()).error().message(), HasSubstr("is not what its name says"));
 }
 
-TEST_F(LocalImageTest, TheTargetRefusesBlobsThatAreNotWhatTheySay) {
-  const auto target = OpenLayoutTarget(layout(), "1");
-  ASSERT_TRUE(target.ok()) << target.error().message();
-  auto blob = manifest_.layers[0];
-  EXPECT_EQ((*target)->PutBlobBytes(blob, std::string(kLayer.size(), 'x')).error().code(),
-            ErrorCode::kDataLoss);
-  EXPECT_EQ((*target)->PutBlobBytes(blob, "short").error().code(), ErrorCode::kDataLoss);
-  const fs::path file = directory_.path() / "blob";
-  Write(file, "short");
-  const UniqueFd fd = *OpenFile(file, O_RDONLY);
-  EXPECT_EQ((*target)->PutBlob(blob, fd.get()).error().code(), ErrorCode::kDataLoss);
-  EXPECT_TRUE(fs::is_empty(layout() / "blobs" / "sha256")) << "nothing half-written";
-}
-
-TEST_F(LocalImageTest, TheTargetMovesAFileItMayTake) {
-  const auto target = OpenLayoutTarget(layout(), "1");
-  ASSERT_TRUE(target.ok());
-  const auto blob = manifest_.layers[0];
-  const fs::path stored = layout() / "blobs" / "sha256" / blob.digest.Hex();
-  const fs::path file = directory_.path() / "blob";
-  Write(file, kLayer);
-  struct stat before {};
-  ASSERT_EQ(::stat(file.c_str(), &before), 0);
-  ASSERT_TRUE((*target)->TakeBlob(blob, file).ok());
-  struct stat after {};
-  ASSERT_EQ(::stat(stored.c_str(), &after), 0);
-  EXPECT_EQ(after.st_ino, before.st_ino) << "moved, not copied";
-  EXPECT_EQ(after.st_mode & 07777U, 0644U);
-  EXPECT_FALSE(fs::exists(file));
-  Write(file, kLayer);
-  EXPECT_TRUE((*target)->TakeBlob(blob, file).ok()) << "it has the blob already";
-  EXPECT_FALSE(fs::exists(file));
-}
-
-TEST_F(LocalImageTest, TheTargetCopiesAFileFromElsewhereAndRefusesAWrongOne) {
-  const auto target = OpenLayoutTarget(layout(), "1");
-  ASSERT_TRUE(target.ok());
-  const auto blob = manifest_.layers[0];
-  const fs::path file = directory_.path() / "blob";
-  Write(file, "short");
-  EXPECT_EQ((*target)->TakeBlob(blob, file).error().code(), ErrorCode::kDataLoss);
-  EXPECT_FALSE(fs::exists(file));
-  EXPECT_TRUE(fs::is_empty(layout() / "blobs" / "sha256"));
-  EXPECT_THAT((*target)->TakeBlob(blob, file).error().message(), HasSubstr("No such file"));
-  const auto elsewhere = TempDir::Create("/dev/shm", "locket-test-");
-  ASSERT_TRUE(elsewhere.ok());
-  const fs::path far = elsewhere->path() / "blob";
-  Write(far, kLayer);
-  ASSERT_TRUE((*target)->TakeBlob(blob, far).ok());
-  EXPECT_EQ(*ReadFile(layout() / "blobs" / "sha256" / blob.digest.Hex(), 1U << 20), kLayer);
-  EXPECT_FALSE(fs::exists(far));
-}
-
-TEST_F(LocalImageTest, UmociAndSkopeoUnderstandOurLayout) {
-  const fs::path tree = directory_.path() / "tree";
-  Write(tree / "file", "content");
-  const fs::path tar = directory_.path() / "layer.tar";
-  RunTool({"tar", "-C", tree.string(), "-cf", tar.string(), "."});
-  const std::string layer = *ReadFile(tar, 1 << 20);
-  const auto descriptor = DescriptorOf(kOciLayerTar, layer);
-  config_ =
-      EncodeImageConfig({.architecture = "amd64", .os = "linux", .diff_ids = {descriptor.digest}});
-  manifest_.config = DescriptorOf(kOciConfig, config_);
-  manifest_.layers = {descriptor};
-  const auto target = OpenLayoutTarget(layout(), "1");
-  ASSERT_TRUE(target.ok());
-  const UniqueFd fd = *OpenFile(tar, O_RDONLY);
-  ASSERT_TRUE((*target)->PutBlob(descriptor, fd.get()).ok());
-  ASSERT_TRUE((*target)->PutBlobBytes(manifest_.config, config_).ok());
-  ASSERT_TRUE((*target)->PutManifest(kOciManifest, EncodeManifest(manifest_)).ok());
-  EXPECT_THAT(RunTool({"umoci", "stat", "--image", layout().string() + ":1", "--json"}),
-              HasSubstr("history"));
-  EXPECT_THAT(RunTool({"skopeo", "inspect", "--raw", At() + ":1"}),
-              HasSubstr(descriptor.digest.ToText()));
-  // And back: a tag that umoci writes, an archive that skopeo writes.
-  RunTool(
-      {"umoci", "config", "--image", layout().string() + ":1", "--tag", "2", "--config.user", "5"});
-  const auto theirs = Open(At() + ":2");
-  ASSERT_TRUE(theirs.ok()) << theirs.error().message();
-  const auto manifest = DecodeManifest((*theirs)->GetManifest()->bytes);
-  ASSERT_TRUE(manifest.ok());
-  EXPECT_EQ(DecodeImageConfig(*ReadBlob(**theirs, manifest->config, kMaxConfigBytes))->user, "5");
-  for (const std::string kind : {"oci-archive:", "docker-archive:"}) {
-    const std::string place =
-        kind + (directory_.path() / (kind.substr(0, 3) + ".tar")).string() + ":app:1";
-    RunTool({"skopeo", "--insecure-policy", "copy", At() + ":1", place});
-    const auto source = Open(place);
-    ASSERT_TRUE(source.ok()) << source.error().message();
-    const auto copied = DecodeManifest((*source)->GetManifest()->bytes);
-    ASSERT_TRUE(copied.ok());
-    const auto bytes = ReadBlob(**source, copied->layers.at(0), 1 << 20);
-    EXPECT_TRUE(bytes.ok()) << bytes.error().message();
-  }
-}
-
-// The end of a pipe that nobody writes to: who waits for it must be able to give up.
 TEST_F(LocalImageTest, WaitingForAnArchiveEndsWhenItIsToldTo) {
   const std::string pipe = directory_.path() / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
