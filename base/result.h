@@ -24,7 +24,7 @@ enum class ErrorCode {
   kAlreadyExists,       // it exists, and the request was to make it
   kPermissionDenied,    // a policy or the system forbids it; a person has to change that
   kFailedPrecondition,  // the request is right, but not in the present state
-  kResourceExhausted,   // a limit, the disk or the memory; frees or raises come first
+  kResourceExhausted,   // a limit, the disk or the memory: free some or raise the limit first
   kUnavailable,         // try again later
   kDeadlineExceeded,    // it may have happened all the same
   kDataLoss,            // stored or received bytes fail their check; never retry silently
@@ -42,7 +42,13 @@ class [[nodiscard]] Error {
 
   // Makes the error of a system call: the code that goes best with `saved_errno`, and a message of
   // `doing` and the system's words for it. Does not read errno: pass the value that you saved
-  // right after the call.
+  // right after the call. Codes that callers look for (result.cpp has the whole table):
+  //   kNotFound             ENOENT, ENODEV, ENXIO
+  //   kAlreadyExists        EEXIST
+  //   kPermissionDenied     EACCES, EPERM, EROFS
+  //   kFailedPrecondition   EBUSY, ENOTEMPTY
+  //   kResourceExhausted    ENOSPC, ENOMEM, EMFILE, ENFILE
+  //   kInternal             what the table does not have, EIO among them
   static Error FromErrno(int saved_errno, std::string_view doing);
 
   // Returns the error with "`doing`: " before its message. The code stays.

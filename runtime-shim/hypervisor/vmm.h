@@ -13,7 +13,7 @@
 //   ...                           // the guest finds the disk by `serial`
 //   vm->DetachDisk("layer-0");
 //   vm->Kill();
-//   vm->WaitForExit();            // "QEMU was killed by signal 15"
+//   vm->WaitForExit();            // "QEMU exited with status 0: ... terminating on signal 15 ..."
 #pragma once
 
 #include <sys/types.h>
@@ -39,8 +39,8 @@ enum class Accelerator { kKvm, kTcg };
 // requests for attestation reports.
 struct EmulatorSpec {
   std::filesystem::path program;
-  std::filesystem::path dir;  // its keys
-  std::string host_data_hex;  // of the reports; 64 digits
+  std::filesystem::path dir;  // has the emulator's keys
+  std::string host_data_hex;  // what its reports have as host_data: 64 digits
 };
 
 // Lengths that every hypervisor of ours takes. QEMU: block node names have at most 31 characters;
@@ -49,7 +49,8 @@ inline constexpr size_t kMaxDiskId = 31;
 inline constexpr size_t kMaxDiskSerial = 20;
 
 struct DiskSpec {
-  std::string id;  // the host's name of it: [a-z][a-z0-9-]*, at most kMaxDiskId; unique in the VM
+  // By which the host names the disk: [a-z][a-z0-9-]*, at most kMaxDiskId; unique in the VM.
+  std::string id;
   std::filesystem::path path;  // a regular file
   // By which the guest finds the disk: [a-z0-9-]+, at most kMaxDiskSerial; unique in the VM. A disk
   // that is hot-plugged may leave the choice to the hypervisor: empty.
@@ -72,7 +73,7 @@ struct NicSpec {
 // What a VM is made of. PrepareVm and DescribeVm (vm/prepare_vm.h) fill it in.
 struct VmSpec {
   std::string name;           // for people: the pod's ID
-  std::filesystem::path dir;  // sockets, logs and pid files go here; exists and is ours alone
+  std::filesystem::path dir;  // for sockets, logs and pid files; exists, for this VM alone
   std::filesystem::path kernel;
   std::filesystem::path initrd;
   std::string cmdline;
@@ -90,39 +91,50 @@ struct VmSpec {
 // The byte streams between host and guest (docs/formats/guest-channels.md).
 enum class Channel { kAgent, kRelay, kConsole };
 
-// A VM that was launched. Thread-safe. Destruction kills the VM and waits until it is gone.
+// A VM that was launched. Thread-safe. Destruction kills the VM and waits until the VM is gone.
+//
+// Errors that Resume, AttachDisk and DetachDisk may all have:
+//   kUnavailable        the VM is gone
+//   kInternal           the hypervisor refused; the message has its words
+//   kDeadlineExceeded   the hypervisor does not answer. It may obey late, and will not obey other
+//                       calls either, so the caller should kill the VM.
 class Vmm {
  public:
   virtual ~Vmm() = default;
 
-  // Returns the host's end of a channel. Each can be taken once. It ends with the VM.
+  // Returns the host's end of a channel, a stream that ends with the VM. Each channel can be taken
+  // once. Fails if the VM is gone.
   virtual Result<UniqueFd> TakeChannel(Channel channel) = 0;
 
-  // Lets the processors run. Once.
+  // Lets the processors run. To be called once.
   virtual Status Resume() = 0;
 
-  // Hot-plugs a read-only disk. Returns the serial number by which the guest finds it: that of
-  // `disk`, or else one that no other disk of this VM has while this one is plugged in. On failure
-  // nothing of the disk stays behind. kAlreadyExists: there is a disk with this id, or one that has
-  // not left yet. kNotFound: no such file. kInvalidArgument: an id or a serial that not every
-  // hypervisor takes. kResourceExhausted: the VM has as many disks as it can have.
-  // kDeadlineExceeded: the hypervisor does not answer; it will not obey other calls either, so the
-  // caller should kill the VM.
+  // Hot-plugs a read-only disk. Returns the serial number by which the guest finds the disk: that
+  // of `disk`, or else one that no other disk of this VM has while this one is plugged in. On
+  // failure nothing of the disk stays behind, except perhaps after kDeadlineExceeded.
+  // kAlreadyExists: there is a disk with this id, or one that has not left yet. kNotFound: there is
+  // no such file. kInvalidArgument: an id or a serial that not every hypervisor takes.
+  // kResourceExhausted: the VM has as many disks as it can have.
   virtual Result<std::string> AttachDisk(const DiskSpec& disk) = 0;
 
-  // Takes the disk away from the guest and closes its file. kNotFound: there is no such disk.
-  // kDeadlineExceeded: the hypervisor does not answer. After any other error the disk may leave at
-  // any time: it must not be used any more, and keeps its id and place until it has left.
+  // Takes the disk away from the guest, whether or not the guest still reads it, and closes its
+  // file. Blocks until the disk has left, for some seconds at most. kNotFound: there is no such
+  // disk, or it is leaving already. kFailedPrecondition: the disk has not left in time. After any
+  // error but kNotFound the disk may leave at any time, so it must not be used any more. It keeps
+  // its id and place until it has left, which the next AttachDisk or DetachDisk notices.
   virtual Status DetachDisk(const std::string& id) = 0;
 
-  // Blocks until the VM is gone. Returns how it ended, in words for a log: "QEMU exited with
-  // status 0". Later calls return the same.
+  // Blocks until the VM is gone. Returns how the hypervisor ended and the end of what it printed,
+  // in words for a log: "QEMU exited with status 0". Several threads may wait; all get the same
+  // text.
   virtual std::string WaitForExit() = 0;
 
-  // Ends the VM now, whatever it is doing. Does not wait. Harmless when the VM is gone.
+  // Begins to end the VM, whatever the VM is doing, and returns at once. A hypervisor that does not
+  // end when it is asked is killed some seconds later. Harmless when the VM is gone.
   virtual void Kill() = 0;
 
-  // Returns the ID of the process that the hypervisor was started as, in the host's PID namespace.
+  // Returns the ID of the process that was started, in the host's PID namespace: the hypervisor's,
+  // or that of the emulated TEE around it.
   virtual pid_t pid() const = 0;
 };
 
@@ -131,11 +143,11 @@ class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
 
-  // Returns its name, for messages: "QEMU".
+  // Returns the hypervisor's name, for messages: "QEMU".
   virtual std::string_view name() const = 0;
 
-  // Returns how much of the host's memory a VM takes beside the memory of its guest, in MiB. An
-  // estimate that experience says is enough.
+  // Returns how much of the host's memory a VM takes beside the memory of its guest, in MiB: a
+  // constant that has been enough so far, not a bound.
   virtual uint32_t overhead_mib() const = 0;
 
   // Decides how guests with this kernel run on this host. `choice` is the operator's: kAuto means
@@ -147,9 +159,11 @@ class Hypervisor {
                                                 const std::filesystem::path& kernel) = 0;
 
   // Starts a VM, and records its processes in `spec.dir` (process_record.h) before it waits for
-  // anything. Returns the VM with its processors stopped. On failure no process is left, and the
-  // error holds what the hypervisor printed. kInvalidArgument: `spec.dir` is too long for sockets,
-  // or a disk is not as DiskSpec says. kDeadlineExceeded: the hypervisor did not come up in time.
+  // anything. Returns the VM with its processors stopped. On failure no process is left, but files
+  // in `spec.dir` are, and the error holds what the hypervisor printed. kInvalidArgument:
+  // `spec.dir` is too long for sockets, or a disk is not as DiskSpec says. kNotFound: the
+  // hypervisor's program is not installed, or a directory of `spec` is not there. kInternal: the
+  // hypervisor ended at once. kDeadlineExceeded: the hypervisor did not come up in time.
   virtual Result<std::unique_ptr<Vmm>> Launch(const VmSpec& spec) = 0;
 };
 
