@@ -1,5 +1,6 @@
 // Text forms of bytes: lower-case hex, base64 and base64url. Decoders take bytes from strangers and
-// accept the canonical form alone (RFC 4648): no white space, no stray bits.
+// accept the canonical form alone (RFC 4648): no white space, no stray bits. kInvalidArgument:
+// anything else.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,7 @@ std::span<const std::byte> AsBytes(std::string_view text);
 std::string_view AsText(std::span<const std::byte> bytes);
 
 std::string HexEncode(std::span<const std::byte> bytes);
-// kInvalidArgument: odd length or anything but 0-9a-f.
+// Takes an even number of digits 0-9a-f.
 Result<std::vector<std::byte>> HexDecode(std::string_view text);
 
 // Standard alphabet with padding.

@@ -1,4 +1,5 @@
-// The seam between us and /dev/mapper/control: as few operations as we use, no more.
+// The seam at the kernel's device mapper (/dev/mapper/control): the operations that locket uses, no
+// more.
 #pragma once
 
 #include <span>
@@ -11,8 +12,8 @@ namespace locket::device {
 
 enum class DmAccess { kReadOnly, kReadWrite };
 
-// Implemented by kernel_dm_control.h, and by fake_dm_control.h for tests. Names are those of
-// /dev/mapper, in use by the whole kernel. An error's message has the kernel's own reason.
+// Implemented by kernel_dm_control.h (thread-safe), and by fake_dm_control.h for tests. Names are
+// those of /dev/mapper, in use by the whole kernel. An error's message has the kernel's own reason.
 class DmControl {
  public:
   virtual ~DmControl() = default;

@@ -27,8 +27,8 @@ struct MountSpec {
 // kInvalidArgument: the options are longer than the kernel takes. For implementations of Mount.
 Status CheckMountData(const MountSpec& spec);
 
-// Implemented by kernel_mount_control.h, and by fake_mount_control.h for tests. Works in the mount
-// namespace of the calling thread.
+// Implemented by kernel_mount_control.h (thread-safe), and by fake_mount_control.h for tests. Works
+// in the mount namespace of the calling thread.
 class MountControl {
  public:
   virtual ~MountControl() = default;

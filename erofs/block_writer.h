@@ -19,7 +19,7 @@ class BlockWriter {
   // kResourceExhausted comes from whatever would carry the position past `max_bytes`.
   BlockWriter(BlockSink& sink, uint64_t max_bytes) : sink_(sink), max_bytes_(max_bytes) {}
 
-  // Byte position in the image.
+  // Return the position in the image, in bytes, and the number of the first block without bytes.
   uint64_t position() const { return flushed_ + buffer_.size(); }
   uint64_t next_block() const { return (position() + kBlockSize - 1) / kBlockSize; }
 
@@ -28,10 +28,10 @@ class BlockWriter {
   Status AppendZeros(uint64_t bytes);
   Status PadToBlock() { return AppendZeros(next_block() * kBlockSize - position()); }
 
-  // Takes back what has been appended past the last whole block.
+  // Takes back, and returns, what has been appended past the last whole block.
   std::vector<std::byte> TakeTail();
 
-  // At a block's boundary only.
+  // Hands everything to the sink. To be called at a block's boundary only.
   Status Flush();
 
  private:
@@ -43,15 +43,14 @@ class BlockWriter {
   std::vector<std::byte> buffer_;  // starts at a block's boundary
 };
 
-// An unlinked file; appended to, then read.
+// A file without a name. The life cycle: Append any number of times, then Flush, then Read.
 class Spool {
  public:
   static Result<Spool> Create(const std::filesystem::path& directory);
 
-  // Where the bytes begin.
+  // Returns where in the file the bytes begin.
   Result<uint64_t> Append(std::span<const std::byte> bytes);
   Status Flush();
-  // After Flush.
   Status Read(uint64_t offset, std::span<std::byte> out) const;
 
  private:
