@@ -125,13 +125,9 @@ TEST(GoldenTest, Info) {
   agent::v1::GetInfoResponse info;
   info.set_version("v");
   info.set_protocol(1);
-  info.set_tee("t");
-  info.set_initdata_digest("d");
   EXPECT_EQ(Hex(info),
             "0a0176"
-            "1001"
-            "1a0174"
-            "220164");
+            "1001");
 }
 
 TEST(GoldenTest, RuntimeOptions) {
