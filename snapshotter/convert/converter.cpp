@@ -3,13 +3,15 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "image/sealed/seal_documents.h"
-#include "snapshotter/convert/converter_jobs.h"
 
 namespace locket::snapshotter {
 namespace fs = std::filesystem;
@@ -27,6 +29,25 @@ Error Stopping() { return {ErrorCode::kCancelled, "the snapshotter is stopping"}
 
 }  // namespace
 
+// The converter's mutex guards all but `image`, which never changes, and `config`, which is set
+// before anybody else sees a layer of it.
+struct Converter::ImageJob {
+  const OrdinaryImage image;
+  std::optional<image::ImageConfig> config{};
+  std::vector<std::shared_ptr<const BlobCache::Pin>> pins{};  // of the layers done so far
+  std::shared_ptr<const BlobCache::Pin> config_pin{};
+  size_t num_missing = 0;  // layers
+  size_t num_waiting = 0;  // callers
+  std::optional<ImageResult> outcome{};
+  std::chrono::steady_clock::time_point started{};
+  std::chrono::steady_clock::time_point last_used{};
+};
+
+struct Converter::LayerJob {
+  const LayerToConvert layer;
+  std::vector<std::shared_ptr<ImageJob>> wanted_by{};  // guarded by the converter's mutex
+};
+
 Result<std::unique_ptr<Converter>> Converter::Open(const ConverterDeps& deps) {
   LOCKET_TRY(RemoveTree(deps.root.converting()));
   LOCKET_TRY(MakeDirectory(deps.root.converting(), 0700));
@@ -35,10 +56,19 @@ Result<std::unique_ptr<Converter>> Converter::Open(const ConverterDeps& deps) {
 }
 
 Converter::Converter(const ConverterDeps& deps, std::unique_ptr<ConvertRecords> records)
-    : deps_(deps), records_(std::move(records)) {
-  const unsigned count = std::clamp(std::thread::hardware_concurrency(), kMinWorkers, kMaxWorkers);
-  for (unsigned i = 0; i < count; ++i) workers_.emplace_back([this] { Work(); });
-}
+    : deps_(deps),
+      records_(std::move(records)),
+      history_(deps.clock),
+      layer_converter_({.root = deps.root,
+                        .blobs = deps.blobs,
+                        .records = *records_,
+                        .history = history_,
+                        .stop = stop_.get_token()}),
+      image_maker_({.root = deps.root,
+                    .blobs = deps.blobs,
+                    .records = *records_,
+                    .layers = layer_converter_}),
+      workers_(std::clamp(std::thread::hardware_concurrency(), kMinWorkers, kMaxWorkers)) {}
 
 Converter::~Converter() { Stop(); }
 
@@ -48,27 +78,7 @@ void Converter::Stop() {
     const std::lock_guard lock(mutex_);
     changed_.notify_all();
   }
-  for (std::jthread& worker : workers_) {
-    if (worker.joinable()) worker.join();
-  }
-}
-
-void Converter::Work() {
-  std::unique_lock lock(mutex_);
-  while (work_.wait(lock, stop_.get_token(), [&] { return !tasks_.empty(); })) {
-    if (stop_.stop_requested()) return;
-    const auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    lock.lock();
-  }
-}
-
-// mutex_ is held.
-void Converter::Enqueue(std::function<void()> task) {
-  tasks_.push_back(std::move(task));
-  work_.notify_one();
+  workers_.Stop();
 }
 
 Result<std::shared_ptr<const ConvertedImage>> Converter::Convert(const OrdinaryImage& image,
@@ -77,10 +87,10 @@ Result<std::shared_ptr<const ConvertedImage>> Converter::Convert(const OrdinaryI
   LetGoOfOld();
   while (true) {
     auto& known = images_[image.manifest_digest];
-    if (known && known->outcome && !IsWhole(***known->outcome)) known.reset();
+    if (known && known->outcome && !image_maker_.IsWhole(***known->outcome)) known.reset();
     if (!known) {
       known = std::make_shared<ImageJob>(ImageJob{.image = image});
-      Enqueue([this, job = known] { PlanImage(job); });
+      workers_.Enqueue([this, job = known] { PlanImage(job); });
     }
     const auto job = known;
     ++job->num_waiting;
@@ -93,7 +103,7 @@ Result<std::shared_ptr<const ConvertedImage>> Converter::Convert(const OrdinaryI
       if (stop_.stop_requested()) return Stopping();
       return Error(ErrorCode::kCancelled, "its caller gave up waiting; the conversion goes on");
     }
-    if (job->outcome->ok()) Forget(image.reference);
+    if (job->outcome->ok()) history_.Forget(image.reference);
     // Another image's registry may have what this one's lacks, so only our own's failure counts.
     if (job->outcome->ok() || job->image.reference == image.reference) return *job->outcome;
   }
@@ -117,40 +127,10 @@ void Converter::Release(const image::Digest& manifest_digest) {
   images_.erase(found);
 }
 
-// One that cannot be looked at is as good as none.
-bool Converter::IsThere(const image::Digest& blob) const {
-  std::error_code failed;
-  return fs::exists(deps_.root.blob(blob.ToText()), failed);
-}
-
-bool Converter::IsWhole(const ConvertedImage& image) const {
-  const auto is_there = [this](const image::Descriptor& blob) {
-    return deps_.blobs.Has(blob.digest.ToText(), blob.size);
-  };
-  return std::ranges::all_of(image.manifest.layers, is_there) && is_there(image.manifest.config) &&
-         IsThere(image.manifest_digest);
-}
-
-std::shared_ptr<const BlobCache::Pin> Converter::PinOne(const image::Digest& blob) const {
-  return std::make_shared<const BlobCache::Pin>(deps_.blobs,
-                                                std::vector<std::string>{blob.ToText()});
-}
-
-Result<image::ImageConfig> Converter::ReadConfig(const OrdinaryImage& image) {
-  const image::Descriptor& blob = image.manifest.config;
-  if (blob.size > image::kMaxConfigBytes) {
-    return Error(ErrorCode::kInvalidArgument, "its config is over 4 MiB");
-  }
-  LOCKET_TRY_ASSIGN(const std::string text, deps_.blobs.EnsureContent(image.reference, blob));
-  LOCKET_TRY_ASSIGN(auto config, image::DecodeImageConfig(text).While("its config"));
-  LOCKET_TRY(image::CheckCanBeSealed(image.manifest, config));
-  return config;
-}
-
 void Converter::PlanImage(const std::shared_ptr<ImageJob>& job) {
   job->started = deps_.clock.Steady();
-  auto pin = PinOne(job->image.manifest.config.digest);
-  auto config = ReadConfig(job->image);
+  auto pin = SharePin(deps_.blobs, job->image.manifest.config.digest);
+  auto config = image_maker_.FetchConfig(job->image);
   const std::lock_guard lock(mutex_);
   job->config_pin = std::move(pin);
   if (!config.ok()) return Conclude(*job, std::move(config).error());
@@ -164,16 +144,39 @@ void Converter::PlanImage(const std::shared_ptr<ImageJob>& job) {
 
 // mutex_ is held. Joins the conversion of this layer, or begins it with the image's own blob.
 void Converter::WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id) {
-  auto& layer = layers_[diff_id];
-  if (!layer) {
+  auto& known = layers_[diff_id];
+  if (!known) {
     const auto& diff_ids = job->config->diff_ids;
     const auto index = static_cast<size_t>(std::ranges::find(diff_ids, diff_id) - diff_ids.begin());
-    layer = std::make_shared<LayerJob>(LayerJob{.reference = job->image.reference,
-                                                .blob = job->image.manifest.layers[index],
-                                                .diff_id = diff_id});
-    Enqueue([this, started = layer] { RunLayer(started); });
+    known = std::make_shared<LayerJob>(LayerJob{.layer = {.reference = job->image.reference,
+                                                          .blob = job->image.manifest.layers[index],
+                                                          .diff_id = diff_id}});
+    workers_.Enqueue([this, started = known] { RunLayer(started); });
   }
-  layer->wanted_by.push_back(job);
+  known->wanted_by.push_back(job);
+}
+
+void Converter::RunLayer(const std::shared_ptr<LayerJob>& job) {
+  const LayerToConvert& layer = job->layer;
+  const auto began = deps_.clock.Steady();
+  history_.LayerBegan();
+  auto converted = layer_converter_.Convert(layer).While("layer " + layer.blob.digest.ToText());
+  const std::lock_guard lock(mutex_);
+  layers_.erase(layer.diff_id);
+  history_.LayerEnded(converted.ok() ? Ok() : Status(converted.error()), began);
+  for (const auto& image : std::exchange(job->wanted_by, {})) {
+    if (image->outcome) continue;
+    if (!converted.ok()) {
+      // Another image's registry may have what this one's lacks.
+      image->image.reference == layer.reference ? Conclude(*image, converted.error())
+                                                : WantLayer(image, layer.diff_id);
+      continue;
+    }
+    image->pins.push_back(*converted);
+    if (--image->num_missing == 0) workers_.Enqueue([this, image] { FinishImage(image); });
+  }
+  // Nobody but the image has its pins once this lock is free.
+  if (converted.ok()) converted->reset();
 }
 
 // mutex_ is held.
@@ -183,15 +186,14 @@ void Converter::Conclude(ImageJob& job, ImageResult outcome) {
   const auto took =
       std::chrono::duration_cast<std::chrono::milliseconds>(job.last_used - job.started);
   if (outcome.ok()) {
-    ++figures_.images_converted;
-    Forget(job.image.reference);
+    history_.ImageWasConverted();
+    history_.Forget(job.image.reference);
     log::Info("converted an image", {{"image", job.image.reference},
                                      {"manifest", job.image.manifest_digest.ToText()},
                                      {"sealed_manifest", (*outcome)->manifest_digest.ToText()},
                                      {"ms", took.count()}});
   } else {
-    if (outcome.error().code() != ErrorCode::kCancelled) ++figures_.images_failed;
-    Remember(job.image.reference, outcome.error());
+    history_.ImageFailed(job.image.reference, outcome.error());
     // Who waits tells of it himself.
     if (job.num_waiting == 0) {
       log::Error("an image was not converted",
@@ -205,39 +207,11 @@ void Converter::Conclude(ImageJob& job, ImageResult outcome) {
   changed_.notify_all();
 }
 
+// Only the worker that got the last layer is here, so nobody else has the job's pins.
 void Converter::FinishImage(const std::shared_ptr<ImageJob>& job) {
-  auto made = MakeImage(*job);
+  auto made = image_maker_.Make(job->image, *job->config, job->pins);
   const std::lock_guard lock(mutex_);
   Conclude(*job, std::move(made));
-}
-
-// Only the worker that got the last layer is here, so nobody else has the job's pins.
-Converter::ImageResult Converter::MakeImage(ImageJob& job) {
-  const image::ImageConfig& config = *job.config;
-  image::ImageAccounts accounts;
-  std::vector<image::Descriptor> layers;
-  LOCKET_TRY_ASSIGN(const auto converted, StackLayers(job));
-  for (const image::ConvertedLayer& layer : converted) {
-    accounts.AddLayer(layer.accounts);
-    LOCKET_TRY_ASSIGN(auto descriptor, image::DescriptorOf(layer));
-    layers.push_back(std::move(descriptor));
-  }
-  LOCKET_TRY_ASSIGN(const std::string user, accounts.Resolve(config.user));
-  LOCKET_TRY_ASSIGN(const auto documents,
-                    image::MakeSealedDocuments(job.image.manifest, config, layers, user));
-  const std::string manifest = documents.manifest.digest.ToText();
-  const std::string config_digest = documents.config.digest.ToText();
-  auto pins = job.pins;
-  pins.push_back(PinOne(documents.config.digest));
-  pins.push_back(PinOne(documents.manifest.digest));
-  LOCKET_TRY(deps_.blobs.Keep(config_digest, documents.config_bytes));
-  LOCKET_TRY(deps_.blobs.Keep(manifest, documents.manifest_bytes));
-  LOCKET_TRY_ASSIGN(auto decoded, image::DecodeManifest(documents.manifest_bytes));
-  return std::shared_ptr<const ConvertedImage>(
-      std::make_shared<ConvertedImage>(ConvertedImage{.manifest_digest = documents.manifest.digest,
-                                                      .manifest = std::move(decoded),
-                                                      .chain_ids = image::ChainIds(config.diff_ids),
-                                                      .pins = std::move(pins)}));
 }
 
 Status Converter::WriteAccounts(std::span<const std::string> layers,
@@ -262,7 +236,26 @@ Status Converter::Cleanup() {
     const std::lock_guard lock(mutex_);
     LetGoOfOld();
   }
-  return records_->Prune([this](const image::Digest& blob) { return IsThere(blob); });
+  return records_->Prune([this](const image::Digest& blob) {
+    std::error_code failed;  // a blob that cannot be looked at is as good as none
+    return fs::exists(deps_.root.blob(blob.ToText()), failed);
+  });
+}
+
+ConvertFigures Converter::figures() const {
+  const std::lock_guard lock(mutex_);
+  ConvertFigures figures = history_.figures();
+  figures.layers_waiting = layers_.size() - figures.layers_running;
+  return figures;
+}
+
+ConvertReport Converter::report() const {
+  ConvertReport report{.enabled = deps_.options.enabled, .directory = deps_.root.converting()};
+  std::error_code unknown;
+  const auto space = fs::space(report.directory, unknown);
+  if (!unknown) report.free_bytes = space.available;
+  report.failures = history_.failures();
+  return report;
 }
 
 }  // namespace locket::snapshotter

@@ -4,47 +4,32 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "erofs/block_sink.h"
-#include "erofs/lower_directories.h"
 #include "image/oci/manifest.h"
 #include "snapshotter/cache/blob_cache.h"
+#include "snapshotter/convert/convert_history.h"
 #include "snapshotter/convert/convert_records.h"
 #include "snapshotter/convert/convert_report.h"
 #include "snapshotter/convert/convert_selection.h"
+#include "snapshotter/convert/converted_image.h"
+#include "snapshotter/convert/layer_converter.h"
+#include "snapshotter/convert/sealed_image_maker.h"
+#include "snapshotter/convert/worker_threads.h"
 #include "snapshotter/store/layout.h"
 
 namespace locket::snapshotter {
 
-// An image as containerd asks for it.
-struct OrdinaryImage {
-  std::string reference;
-  image::Digest manifest_digest;
-  image::Manifest manifest;
-};
-
-// Its sealed image. Manifest, config and layers are complete in the blob cache and stay there while
-// this lives.
-struct ConvertedImage {
-  image::Digest manifest_digest;
-  image::Manifest manifest;
-  std::vector<image::Digest> chain_ids;  // of the ordinary image: as containerd names its layers
-  std::vector<std::shared_ptr<const BlobCache::Pin>> pins{};
-};
-
+// All that is referred to outlives the Converter.
 struct ConverterDeps {
   const RootDirectory& root;
   BlobCache& blobs;
@@ -52,48 +37,76 @@ struct ConverterDeps {
   ConvertOptions options{};
 };
 
-// Thread-safe. Layers are fetched and sealed by threads of its own, several at once, however many
-// ask and whether they go on waiting; a layer that images share is converted once.
+// Which images and layers are being converted, by which threads, and who waits for them.
+//
+// Life of a conversion
+//   The first Convert of an image begins it, on threads of the converter: they fetch its config,
+//   then its layers, several at once, and last they put the layers together. Further calls for the
+//   image wait for the same outcome. A layer that images share is converted once. An image that was
+//   converted keeps its blobs until Release, or for ten minutes after it was last asked for.
+//
+// Scenario: containerd pulls an image of three layers
+//   Prepare of layer 1 -> Convert: begins all three layers, waits, returns the sealed image
+//   Prepare of layer 2 -> Convert: returns the same at once
+//   Prepare of layer 3 -> Convert: the same; its record is written, so now Release
+//
+// Scenario: the kubelet gives up on a pull, and tries again
+//   Convert returns kCancelled, since its caller gave up. The conversion goes on. The Convert of
+//   the next pull waits for it, or finds it done.
+//
+// Scenario: the process is killed in between
+//   The next process removes what was being sealed. Layers that were recorded until then are found
+//   again (ConvertRecords), and only the others are converted.
+//
+// Thread-safe, but for Stop.
 class Converter {
  public:
-  // Says that the caller waits no longer; asked again and again.
+  // Says whether the caller waits no longer; asked ten times a second while it waits. An empty
+  // function: the caller waits as long as it takes.
   using GaveUp = std::function<bool()>;
 
-  // Removes what an earlier process did not finish.
+  // Removes what an earlier process did not finish, and starts the threads: as many as the machine
+  // has processors, but two to eight.
   static Result<std::unique_ptr<Converter>> Open(const ConverterDeps& deps);
   Converter(const Converter&) = delete;
   ~Converter();
 
+  // Whether the operator wants the image of that reference converted.
   bool Converts(const std::string& reference) const {
     return snapshotter::Converts(deps_.options, reference);
   }
 
-  // Waits until every layer is converted. kCancelled: the caller gave up, and the conversion goes
-  // on; or Stop was called. Errors of the layers name the layer; those of the registry keep their
-  // code. What was converted until then is kept.
+  // Converts an image, and returns its sealed image when all of it is in the blob cache.
+  // kCancelled: the caller gave up, and the conversion goes on; or Stop was called.
+  // kInvalidArgument: the image cannot be sealed. kResourceExhausted: the disk is full. Errors of a
+  // layer name the layer; those of the registry keep their code. Layers that were converted until
+  // then are kept for the next try.
   Result<std::shared_ptr<const ConvertedImage>> Convert(const OrdinaryImage& image,
                                                         const GaveUp& gave_up);
 
-  // The image's layers have their snapshots, which keep its blobs from now on.
+  // Lets go of an image whose layers have their snapshots, which keep its blobs from now on.
   void Release(const image::Digest& manifest_digest);
 
-  // The image's /etc/passwd and /etc/group as far as it has them, for the stub that containerd
-  // resolves names with. `layers` are blob digests, bottom first; those it did not convert count
-  // for nothing.
+  // Writes the image's /etc/passwd and /etc/group into `etc_directory`, as far as the image has
+  // them: containerd resolves names with them. `layers` are digests of sealed blobs, bottom first;
+  // those that were not converted here count for nothing.
   Status WriteAccounts(std::span<const std::string> layers,
                        const std::filesystem::path& etc_directory) const;
 
-  // Lets go of images nobody asked for lately, and of records whose blob is gone.
+  // Lets go of images that nobody asked for lately, and of records whose blob is gone.
   Status Cleanup();
 
-  // The image could not be given as a sealed one, for a reason that lies outside of Convert.
-  void NoteFailure(const std::string& reference, const Error& error);
+  // Remembers that the image could not be given as a sealed one, for a reason outside of Convert.
+  void NoteFailure(const std::string& reference, const Error& error) {
+    history_.Remember(reference, error);
+  }
 
+  // Return what happened since the process started, for the metrics and for the operator.
   ConvertFigures figures() const;
   ConvertReport report() const;
 
-  // Ends what is under way and refuses what comes; afterwards no thread of it runs. A layer half
-  // done begins anew another time. By one thread at a time.
+  // Ends what is under way and refuses what comes; afterwards no thread of the converter runs. A
+  // layer that is half done is begun again another time. By one thread at a time.
   void Stop();
 
  private:
@@ -102,55 +115,28 @@ class Converter {
   using ImageResult = Result<std::shared_ptr<const ConvertedImage>>;
 
   Converter(const ConverterDeps& deps, std::unique_ptr<ConvertRecords> records);
-  void Work();
-  void Enqueue(std::function<void()> task);
-  void LetGoOfOld();
-  void Remember(const std::string& reference, const Error& error);  // mutex_ is held
-  void Forget(const std::string& reference);                        // mutex_ is held
-  void Count(const Status& outcome, std::chrono::steady_clock::time_point began);
-  bool IsThere(const image::Digest& blob) const;
-  bool IsWhole(const ConvertedImage& image) const;
-
-  std::shared_ptr<const BlobCache::Pin> PinOne(const image::Digest& blob) const;
-
   void PlanImage(const std::shared_ptr<ImageJob>& job);
-  Result<image::ImageConfig> ReadConfig(const OrdinaryImage& image);
-  void FinishImage(const std::shared_ptr<ImageJob>& job);
-  ImageResult MakeImage(ImageJob& job);
-  void Conclude(ImageJob& job, ImageResult outcome);  // mutex_ is held
-
-  // convert_stack.cpp
-  Result<std::vector<image::ConvertedLayer>> StackLayers(ImageJob& job);
-  Result<image::ConvertedLayer> RecordOf(const image::Digest& key,
-                                         const image::Digest& diff_id) const;
-  Result<image::ConvertedLayer> Restack(ImageJob& job, size_t index, const image::Digest& below,
-                                        const erofs::LowerDirectories& lower);
-
-  void WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id);
   void RunLayer(const std::shared_ptr<LayerJob>& job);
-  Result<std::shared_ptr<const BlobCache::Pin>> ConvertLayer(const LayerJob& job);
-  std::shared_ptr<const BlobCache::Pin> FindConverted(const image::Digest& key);
-  Result<image::ConvertedLayer> SealBlob(const LayerJob& job, const std::filesystem::path& path);
-  Result<erofs::ByteSource> SourceOf(const LayerJob& job) const;
-  Result<uint64_t> TarBytes(const LayerJob& job) const;  // once it is unpacked
-  Result<image::ConvertedLayer> TrySealing(const LayerJob& job, const std::filesystem::path& path);
-  Result<std::shared_ptr<const BlobCache::Pin>> Adopt(const image::ConvertedLayer& layer,
-                                                      const std::filesystem::path& path);
+  void FinishImage(const std::shared_ptr<ImageJob>& job);
+
+  // mutex_ is held in these.
+  void LetGoOfOld();
+  void WantLayer(const std::shared_ptr<ImageJob>& job, const image::Digest& diff_id);
+  void Conclude(ImageJob& job, ImageResult outcome);
 
   const ConverterDeps deps_;
   const std::unique_ptr<ConvertRecords> records_;
   std::stop_source stop_;
+  ConvertHistory history_;
+  LayerConverter layer_converter_;
+  SealedImageMaker image_maker_;
 
-  mutable std::mutex mutex_;          // guards what follows; std, for the condition variables
-  std::condition_variable_any work_;  // there is a task
-  std::condition_variable changed_;   // an image has its outcome
-  std::deque<std::function<void()>> tasks_;
+  mutable std::mutex mutex_;         // guards what follows; std, for the condition variable
+  std::condition_variable changed_;  // an image has its outcome
   std::map<image::Digest, std::shared_ptr<ImageJob>> images_;  // by manifest; shared with waiters
   std::map<image::Digest, std::shared_ptr<LayerJob>> layers_;  // under way, by diff ID
-  ConvertFigures figures_;                                     // but for layers_waiting
-  std::vector<FailedConversion> failed_;                       // the latest last
 
-  std::vector<std::jthread> workers_;  // last: they use the rest
+  WorkerThreads workers_;  // last: its tasks use the rest
 };
 
 }  // namespace locket::snapshotter

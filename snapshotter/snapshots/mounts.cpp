@@ -1,5 +1,7 @@
 #include "snapshotter/snapshots/mounts.h"
 
+#include <unistd.h>
+
 namespace locket::snapshotter {
 namespace {
 
@@ -7,6 +9,11 @@ std::vector<Mount> Bind(const std::filesystem::path& source, Kind kind) {
   return {{.type = "bind",
            .source = source.string(),
            .options = {kind == Kind::kView ? "ro" : "rw", "rbind"}}};
+}
+
+bool KernelKnowsIndexOption() {
+  static const bool kKnown = ::access("/sys/module/overlay/parameters/index", F_OK) == 0;
+  return kKnown;
 }
 
 }  // namespace
@@ -38,6 +45,20 @@ std::vector<Mount> SealedMounts(Kind kind, const std::filesystem::path& rootfs,
            .source = rootfs.string(),
            .options = {"rbind", kind == Kind::kView ? "ro" : "rw",
                        "dev.locket.rootfs=" + rootfs_json.string()}}};
+}
+
+std::vector<Mount> MountsOf(const RootDirectory& root, const Snapshot& snapshot,
+                            const Chain& parents) {
+  if (snapshot.sealed()) {
+    return SealedMounts(snapshot.kind, root.rootfs(snapshot.id), root.rootfs_json(snapshot.id));
+  }
+  OverlayPlan plan{.kind = snapshot.kind,
+                   .content = root.snapshot(snapshot.id),
+                   .work = root.work(snapshot.id),
+                   .parents = {},
+                   .index_off = KernelKnowsIndexOption()};
+  for (const SnapshotPtr& parent : parents) plan.parents.push_back(root.snapshot(parent->id));
+  return OverlayMounts(plan);
 }
 
 }  // namespace locket::snapshotter

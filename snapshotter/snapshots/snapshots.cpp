@@ -1,84 +1,39 @@
 #include "snapshotter/snapshots/snapshots.h"
 
-#include <unistd.h>
-
 #include "base/log.h"
 #include "snapshotter/snapshots/disk_usage.h"
 #include "snapshotter/snapshots/mounts.h"
+#include "snapshotter/snapshots/names_and_labels.h"
 #include "snapshotter/store/failpoint.h"
 #include "snapshotter/store/filter.h"
 
 namespace locket::snapshotter {
-namespace {
-
-constexpr size_t kMaxNameBytes = 16U << 10;
-constexpr size_t kMaxLabelBytes = 4096;  // key and value together; containerd's limit
-constexpr uint64_t kIdsAtOnce = 1024;    // that the store is told of in advance
-constexpr std::string_view kLabelsPath = "labels";
-constexpr std::string_view kLabelPathPrefix = "labels.";
-
-Status CheckName(const std::string& name) {
-  if (name.empty()) return Error(ErrorCode::kInvalidArgument, "a snapshot needs a name");
-  if (name.size() > kMaxNameBytes) {
-    return Error(ErrorCode::kInvalidArgument, "a snapshot's name is longer than 16 KiB");
-  }
-  return Ok();
-}
-
-Status CheckLabels(const Labels& labels) {
-  for (const auto& [key, value] : labels) {
-    if (key.size() + value.size() <= kMaxLabelBytes) continue;
-    return Error(ErrorCode::kInvalidArgument,
-                 "label '" + key.substr(0, 64) + "' and its value are longer than 4096 bytes");
-  }
-  return Ok();
-}
-
-// containerd unpacks a layer under a key `extract-<random> <chain ID>`, behind the namespace and
-// number that its metadata store puts in front.
-bool IsUnpackKey(std::string_view key) {
-  return key.substr(key.rfind('/') + 1).starts_with("extract-");
-}
-
-// A container is called otherwise: `ctr images mount` and the image volumes of CRI take the path to
-// mount at for a key, or a name of their own where there is no path.
-bool IsForTheHost(const std::string& name) {
-  const auto parts = SplitSnapshotName(name);
-  if (!parts) return false;
-  return parts->key.find('/') != std::string::npos || parts->key.starts_with("ctr-images-mount-");
-}
-
-bool KernelKnowsIndexOption() {
-  static const bool kKnown = ::access("/sys/module/overlay/parameters/index", F_OK) == 0;
-  return kKnown;
-}
-
-}  // namespace
-
-Snapshots::BusyId::BusyId(Snapshots& snapshots, uint64_t id) : snapshots_(snapshots), id_(id) {
-  const std::lock_guard lock(snapshots_.mutex_);
-  snapshots_.busy_ids_.insert(id_);
-}
-
-Snapshots::BusyId::~BusyId() {
-  const std::lock_guard lock(snapshots_.mutex_);
-  snapshots_.busy_ids_.erase(snapshots_.busy_ids_.find(id_));
-}
 
 Result<std::unique_ptr<Snapshots>> Snapshots::Open(const SnapshotsDeps& deps) {
-  LOCKET_TRY_ASSIGN(StoreContents contents, deps.store.Load().While("load snapshots"));
-  const uint64_t next_id = contents.next_id;
-  LOCKET_TRY_ASSIGN(SnapshotTable table,
-                    SnapshotTable::From(std::move(contents)).While("load snapshots"));
-  std::unique_ptr<Snapshots> opened(new Snapshots(deps, std::move(table), next_id));
-  deps.blobs.SetUsedBy([table = opened.get()](const std::string& digest) {
-    const std::lock_guard lock(table->mutex_);
-    return table->table_.Refers(digest);
+  LOCKET_TRY_ASSIGN(auto records, SnapshotRecords::Open(deps.store));
+  std::unique_ptr<Snapshots> opened(new Snapshots(deps, std::move(records)));
+  deps.blobs.SetUsedBy([records = opened->records_.get()](const std::string& digest) {
+    return records->Refers(digest);
   });
-  LOCKET_TRY(opened->RepairDirectories().While("repair"));
+  LOCKET_TRY(opened->RepairAllDirectories().While("repair"));
   LOCKET_TRY(deps.blobs.RemoveLeftovers().While("repair"));
   return opened;
 }
+
+Snapshots::Snapshots(const SnapshotsDeps& deps, std::unique_ptr<SnapshotRecords> records)
+    : deps_(deps),
+      records_(std::move(records)),
+      directories_(deps.root, deps.converter),
+      pulls_(deps.root, deps.blobs, deps.converter),
+      images_(deps.containerd, deps.blobs, deps.converter),
+      containers_({.root = deps.root,
+                   .names = names_,
+                   .records = *records_,
+                   .directories = directories_,
+                   .pulls = pulls_,
+                   .images = images_,
+                   .descriptions = RootfsDescriptions(deps.root, deps.blobs)}),
+      sweeper_([this](uint64_t id) { Sweep(id); }) {}
 
 Snapshots::~Snapshots() {
   if (deps_.converter != nullptr) deps_.converter->Stop();
@@ -89,42 +44,12 @@ int64_t Snapshots::Now() const {
       .count();
 }
 
-// Ids are reserved in blocks: no creation needs a write of its own for its id.
-Result<uint64_t> Snapshots::TakeId() {
-  const std::lock_guard lock(id_mutex_);
-  if (next_id_ == reserved_ids_) {
-    LOCKET_TRY(deps_.store.Apply({.next_id = reserved_ids_ + kIdsAtOnce}));
-    PassFailpoint("ids-reserved");
-    reserved_ids_ += kIdsAtOnce;
-  }
-  return next_id_++;
-}
-
-Status Snapshots::Write(const StoreChange& change) {
-  PassFailpoint("before-write");
-  LOCKET_TRY(deps_.store.Apply(change));
-  PassFailpoint("written");
-  const std::lock_guard lock(mutex_);
-  table_.Apply(change);
-  return Ok();
-}
-
-size_t Snapshots::size() const {
-  const std::lock_guard lock(mutex_);
-  return table_.all().size();
-}
-
-Result<SnapshotPtr> Snapshots::Get(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  return table_.Get(name);
-}
-
 Result<std::vector<Mount>> Snapshots::Prepare(const CreateRequest& request) {
   LOCKET_TRY(CheckName(request.key));
   LOCKET_TRY(CheckLabels(request.labels));
   if (const auto ref = request.labels.find(std::string(kSnapshotRefLabel));
       ref != request.labels.end()) {
-    LOCKET_TRY_ASSIGN(const bool present, PrepareRemote(request, ref->second));
+    LOCKET_TRY_ASSIGN(const bool present, PrepareLayer(request, ref->second));
     if (present) {
       return Error(ErrorCode::kAlreadyExists, "target snapshot '" + ref->second + "' is there");
     }
@@ -143,8 +68,8 @@ Result<std::vector<Mount>> Snapshots::View(const CreateRequest& request) {
 Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& request) {
   const NameLocks::Hold hold(names_, {.exclusive = {request.key}, .shared = {request.parent}});
   LOCKET_TRY_ASSIGN(const Chain chain, ParentsFor(kind, request));
-  LOCKET_TRY_ASSIGN(const uint64_t id, TakeId());
-  const BusyId busy(*this, id);
+  LOCKET_TRY_ASSIGN(const uint64_t id, records_->TakeId());
+  const SnapshotRecords::BusyId busy(*records_, id);
   const int64_t now = Now();
   const bool sealed = !chain.empty() && chain.front()->sealed();
   const Snapshot snapshot{.id = id,
@@ -156,12 +81,12 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
                           .labels = request.labels,
                           .usage = {},
                           .image = sealed ? chain.front()->image : std::nullopt};
-  Status made = sealed ? RestoreLayers(chain, request.gave_up) : Ok();
-  if (made.ok()) made = MakeDirectories(snapshot, chain);
+  Status made = sealed ? pulls_.RestoreBlobs(chain, request.gave_up) : Ok();
+  if (made.ok()) made = directories_.Make(snapshot, chain);
   PassFailpoint("directories-made");
-  if (made.ok()) made = Write({.put = {snapshot}});
-  if (made.ok()) return MountsFor(snapshot, chain);
-  if (const Status removed = RemoveDirectories(id); !removed.ok()) {
+  if (made.ok()) made = records_->Write({.put = {snapshot}});
+  if (made.ok()) return MountsOf(deps_.root, snapshot, chain);
+  if (const Status removed = directories_.Remove(id); !removed.ok()) {
     log::Warning("leaving the directory of a snapshot that was not made to the next clean-up",
                  {{"snapshot", id}, log::Field(removed.error())});
   }
@@ -169,11 +94,8 @@ Result<std::vector<Mount>> Snapshots::Create(Kind kind, const CreateRequest& req
 }
 
 Result<Chain> Snapshots::ParentsFor(Kind kind, const CreateRequest& request) {
-  const std::lock_guard lock(mutex_);
-  if (table_.Find(request.key)) {
-    return Error(ErrorCode::kAlreadyExists, "snapshot '" + request.key + "' already exists");
-  }
-  LOCKET_TRY_ASSIGN(Chain chain, table_.ChainOf(request.parent));
+  LOCKET_TRY_ASSIGN(Place place, records_->PlaceFor(request.key, request.parent));
+  Chain& chain = place.parents;
   const bool sealed = !chain.empty() && chain.front()->sealed();
   const bool unpacks =
       kind == Kind::kActive &&
@@ -189,45 +111,89 @@ Result<Chain> Snapshots::ParentsFor(Kind kind, const CreateRequest& request) {
                  "the image is sealed: only a guest opens its layers, so there is nothing to mount "
                  "on this host; `locket image extract` unpacks it for those who have its keys");
   }
-  return chain;
+  return std::move(chain);
 }
 
-std::vector<Mount> Snapshots::MountsFor(const Snapshot& snapshot, const Chain& chain) const {
-  if (snapshot.sealed()) {
-    return SealedMounts(snapshot.kind, deps_.root.rootfs(snapshot.id),
-                        deps_.root.rootfs_json(snapshot.id));
+// True: the layer is there as a committed snapshot.
+Result<bool> Snapshots::PrepareLayer(const CreateRequest& request, const std::string& ref) {
+  LOCKET_TRY_ASSIGN(const Place place, records_->PlaceFor(request.key, request.parent, ref));
+  if (!place.layer) return PullLayer(request, ref, place.parents);
+  // An ordinary layer that another namespace has, or that containerd has forgotten with its
+  // metadata: it would unpack it once more, perhaps under the very name that this one has.
+  if (!place.layer->layer) {
+    return pulls_.Converts(request.labels) ? PullLayer(request, ref, place.parents)
+                                           : directories_.AreWhole(*place.layer);
   }
-  OverlayPlan plan{.kind = snapshot.kind,
-                   .content = deps_.root.snapshot(snapshot.id),
-                   .work = deps_.root.work(snapshot.id),
-                   .parents = {},
-                   .index_off = KernelKnowsIndexOption()};
-  for (const SnapshotPtr& parent : chain) plan.parents.push_back(deps_.root.snapshot(parent->id));
-  return OverlayMounts(plan);
+  // Heals a cache that lost a blob; costs a stat(2) otherwise. No registry has one that was made
+  // here, so it is made again, if the labels tell of what.
+  const SealedBlob& blob = *place.layer->layer;
+  const BlobCache::Pin pin(deps_.blobs, {blob.digest});
+  if (deps_.converter != nullptr && !deps_.blobs.Has(blob.digest, blob.size_bytes)) {
+    LOCKET_TRY_ASSIGN(const bool present, PullLayer(request, ref, place.parents));
+    if (present) return true;
+  }
+  LOCKET_TRY(pulls_.Refetch(request.labels, *place.layer));
+  return true;
+}
+
+// False: containerd is to unpack the layer.
+Result<bool> Snapshots::PullLayer(const CreateRequest& request, const std::string& ref,
+                                  const Chain& below) {
+  LOCKET_TRY_ASSIGN(
+      const std::optional<PulledLayer> pulled,
+      pulls_.Pull(
+          {.labels = request.labels, .chain_id = ref, .below = below, .gave_up = request.gave_up}));
+  if (!pulled) return false;
+  const Status recorded = CommitLayer(request, ref, *pulled);
+  pulls_.Conclude(*pulled, recorded);
+  if (!recorded.ok()) return recorded.error();
+  return true;
+}
+
+Status Snapshots::CommitLayer(const CreateRequest& request, const std::string& ref,
+                              const PulledLayer& pulled) {
+  // Not the name of a snapshot: those of one layer on one parent go one after the other.
+  const std::string layer_lock = "layer " + ref + " on " + request.parent;
+  const NameLocks::Hold hold(names_, {.exclusive = {layer_lock}, .shared = {request.parent}});
+  // Whoever else waited for the same download may have been here first.
+  LOCKET_TRY_ASSIGN(const Place now_there, records_->PlaceFor(request.key, request.parent, ref));
+  if (now_there.layer && now_there.layer->layer) return Ok();
+  const int64_t now = Now();
+  LOCKET_TRY_ASSIGN(const uint64_t id, records_->TakeId());
+  Snapshot snapshot{.id = id,
+                    .kind = Kind::kCommitted,
+                    // containerd finds it by its label; the id makes the name unique for sure.
+                    .name = "sealed/" + std::to_string(id) + "/" + ref,
+                    .parent = request.parent,
+                    .created_ns = now,
+                    .updated_ns = now,
+                    .labels = request.labels,
+                    .usage = {},
+                    .image = pulled.image,
+                    .layer = pulled.layer};
+  return records_->Write({.put = {std::move(snapshot)}});
 }
 
 Result<std::vector<Mount>> Snapshots::Mounts(const std::string& key,
                                              const Converter::GaveUp& gave_up) {
-  std::unique_lock lock(mutex_);
-  LOCKET_TRY_ASSIGN(const SnapshotPtr snapshot, table_.Get(key));
+  LOCKET_TRY_ASSIGN(const Lineage found, records_->GetLineage(key));
+  const auto& [snapshot, parents] = found;
   if (snapshot->kind == Kind::kCommitted) {
     return Error(ErrorCode::kFailedPrecondition,
                  "snapshot '" + key + "' is committed: only active ones and views have mounts");
   }
-  LOCKET_TRY_ASSIGN(const Chain chain, table_.ChainOf(snapshot->parent));
-  lock.unlock();
-  if (snapshot->sealed()) LOCKET_TRY(RestoreContainer(*snapshot, chain, gave_up));
-  return MountsFor(*snapshot, chain);
+  if (snapshot->sealed()) LOCKET_TRY(containers_.MakeReady(*snapshot, parents, gave_up));
+  return MountsOf(deps_.root, *snapshot, parents);
 }
 
 Status Snapshots::Commit(const std::string& name, const std::string& key, const Labels& labels) {
   LOCKET_TRY(CheckName(name));
   LOCKET_TRY(CheckLabels(labels));
   const NameLocks::Hold hold(names_, {.exclusive = {name, key}});
-  if (Get(name).ok()) {
+  if (records_->Get(name).ok()) {
     return Error(ErrorCode::kAlreadyExists, "snapshot '" + name + "' already exists");
   }
-  LOCKET_TRY_ASSIGN(const SnapshotPtr active, Get(key));
+  LOCKET_TRY_ASSIGN(const SnapshotPtr active, records_->Get(key));
   if (active->kind != Kind::kActive) {
     return Error(ErrorCode::kFailedPrecondition, "snapshot '" + key + "' is not active");
   }
@@ -242,36 +208,33 @@ Status Snapshots::Commit(const std::string& name, const std::string& key, const 
   committed.name = name;
   committed.labels = labels;
   committed.created_ns = committed.updated_ns = Now();
-  return Write({.put = {std::move(committed)}});
+  return records_->Write({.put = {std::move(committed)}});
 }
 
 Status Snapshots::Remove(const std::string& key) {
   const NameLocks::Hold hold(names_, {.exclusive = {key}});
-  LOCKET_TRY_ASSIGN(const SnapshotPtr removed, Get(key));
-  {
-    const std::lock_guard lock(mutex_);
-    if (table_.HasChildren(key)) {
-      return Error(ErrorCode::kFailedPrecondition,
-                   "cannot remove snapshot '" + key + "': others lie on top of it");
-    }
+  LOCKET_TRY_ASSIGN(const SnapshotPtr removed, records_->Get(key));
+  if (records_->HasChildren(key)) {
+    return Error(ErrorCode::kFailedPrecondition,
+                 "cannot remove snapshot '" + key + "': others lie on top of it");
   }
-  const BusyId busy(*this, removed->id);
-  LOCKET_TRY(Write({.erase = {removed->id}}));
+  const SnapshotRecords::BusyId busy(*records_, removed->id);
+  LOCKET_TRY(records_->Write({.erase = {removed->id}}));
   PassFailpoint("record-erased");
   // The snapshot is gone for everybody by now, so what resists is no failure.
   if (!removed->layer) {
     sweeper_.Add(removed->id);
-  } else if (const Status trimmed = TrimBlobs(removed); !trimmed.ok()) {
+  } else if (const Status trimmed = TrimBlobs(*removed); !trimmed.ok()) {
     log::Warning("leaving the blobs of a removed snapshot to the next clean-up",
                  {{"snapshot", removed->id}, log::Field(trimmed.error())});
   }
   return Ok();
 }
 
-Status Snapshots::TrimBlobs(const SnapshotPtr& removed) {
+Status Snapshots::TrimBlobs(const Snapshot& removed) {
   // They were used until now; so they are not the first to go.
   for (const std::string& digest :
-       {removed->layer->digest, removed->image->manifest_digest, removed->image->config_digest}) {
+       {removed.layer->digest, removed.image->manifest_digest, removed.image->config_digest}) {
     deps_.blobs.Touch(digest);
   }
   LOCKET_TRY(deps_.blobs.Trim());
@@ -279,32 +242,18 @@ Status Snapshots::TrimBlobs(const SnapshotPtr& removed) {
 }
 
 Result<Snapshot> Snapshots::Stat(const std::string& key) {
-  LOCKET_TRY_ASSIGN(const SnapshotPtr found, Get(key));
+  LOCKET_TRY_ASSIGN(const SnapshotPtr found, records_->Get(key));
   return *found;
 }
 
 Result<Snapshot> Snapshots::Update(const std::string& name, const Labels& labels,
                                    std::span<const std::string> paths) {
   const NameLocks::Hold hold(names_, {.exclusive = {name}});
-  LOCKET_TRY_ASSIGN(const SnapshotPtr found, Get(name));
+  LOCKET_TRY_ASSIGN(const SnapshotPtr found, records_->Get(name));
   Snapshot updated = *found;
-  if (paths.empty()) updated.labels = labels;
-  for (const std::string& path : paths) {
-    if (path == kLabelsPath) {
-      updated.labels = labels;
-    } else if (path.starts_with(kLabelPathPrefix)) {
-      const std::string key = path.substr(kLabelPathPrefix.size());
-      const auto value = labels.find(key);
-      updated.labels[key] = value == labels.end() ? "" : value->second;
-    } else {
-      return Error(ErrorCode::kInvalidArgument,
-                   "cannot update '" + path + "' of snapshot '" + name + "': only labels change");
-    }
-  }
-  std::erase_if(updated.labels, [](const auto& label) { return label.second.empty(); });
-  LOCKET_TRY(CheckLabels(updated.labels));
+  LOCKET_TRY_ASSIGN(updated.labels, UpdatedLabels(found->labels, labels, paths, name));
   updated.updated_ns = Now();
-  LOCKET_TRY(Write({.put = {updated}}));
+  LOCKET_TRY(records_->Write({.put = {updated}}));
   return updated;
 }
 
@@ -314,46 +263,109 @@ Result<std::vector<Snapshot>> Snapshots::List(std::span<const std::string> filte
     LOCKET_TRY_ASSIGN(Filter filter, Filter::Parse(text));
     parsed.push_back(std::move(filter));
   }
-  Chain all;
-  {
-    const std::lock_guard lock(mutex_);
-    all.reserve(table_.all().size());
-    for (const auto& [id, snapshot] : table_.all()) all.push_back(snapshot);
-  }
   std::vector<Snapshot> found;
-  for (const SnapshotPtr& snapshot : all) {
+  for (const SnapshotPtr& snapshot : records_->All()) {
     if (MatchesAny(parsed, *snapshot)) found.push_back(*snapshot);
   }
   return found;
 }
 
 Result<Usage> Snapshots::UsageOf(const std::string& key) {
-  LOCKET_TRY_ASSIGN(const SnapshotPtr snapshot, Get(key));
+  LOCKET_TRY_ASSIGN(const SnapshotPtr snapshot, records_->Get(key));
   if (snapshot->layer) return Usage{.size_bytes = snapshot->layer->size_bytes, .inodes = 1};
   if (snapshot->usage) return *snapshot->usage;
   if (snapshot->kind == Kind::kView) return Usage{};
   LOCKET_TRY_ASSIGN(const Usage usage, MeasureUsage(deps_.root.snapshot(snapshot->id)));
-  if (snapshot->kind != Kind::kCommitted) return usage;
-  // Committed content does not change: measured once, not in Commit, which has to be quick.
-  const NameLocks::Hold hold(names_, {.exclusive = {key}});
-  const auto now = Get(key);
-  if (now.ok() && (*now)->id == snapshot->id) {
-    Snapshot measured = **now;
-    measured.usage = usage;
-    // A full disk is when the kubelet has to know most: then it is measured again next time.
-    if (const Status kept = Write({.put = {std::move(measured)}}); !kept.ok()) {
-      log::Debug("not remembering a snapshot's usage", {{"key", key}, log::Field(kept.error())});
-    }
-  }
+  if (snapshot->kind == Kind::kCommitted) RememberUsage(*snapshot, usage);
   return usage;
+}
+
+// Committed content does not change: measured once, not in Commit, which has to be quick.
+void Snapshots::RememberUsage(const Snapshot& measured, const Usage& usage) {
+  const NameLocks::Hold hold(names_, {.exclusive = {measured.name}});
+  const auto now = records_->Get(measured.name);
+  if (!now.ok() || (*now)->id != measured.id) return;
+  Snapshot changed = **now;
+  changed.usage = usage;
+  // A full disk is when the kubelet has to know most: then it is measured again next time.
+  if (const Status kept = records_->Write({.put = {std::move(changed)}}); !kept.ok()) {
+    log::Debug("not remembering a snapshot's usage",
+               {{"key", measured.name}, log::Field(kept.error())});
+  }
+}
+
+void Snapshots::Sweep(uint64_t id) {
+  const Status swept = directories_.Remove(id);
+  PassFailpoint("directories-removed");
+  if (swept.ok()) return;
+  log::Warning("leaving the directories of a removed snapshot to the next clean-up",
+               {{"snapshot", id}, log::Field(swept.error())});
+}
+
+// Records and busy IDs first: an ID that Remove has done with is the sweeper's already.
+std::set<uint64_t> Snapshots::KnownIds() {
+  std::set<uint64_t> ids = records_->IdsInUse();
+  const std::vector<uint64_t> pending = sweeper_.pending();
+  ids.insert(pending.begin(), pending.end());
+  return ids;
 }
 
 Status Snapshots::Cleanup() {
   sweeper_.Drain();
-  LOCKET_TRY(RemoveStrayDirectories().While("clean up"));
+  LOCKET_TRY(directories_.RemoveStrays([this] { return KnownIds(); }).While("clean up"));
   LOCKET_TRY(deps_.blobs.Trim().While("clean up"));
   if (deps_.converter != nullptr) LOCKET_TRY(deps_.converter->Cleanup().While("clean up"));
   return deps_.blobs.RemoveStalePartials(deps_.keep_partials);
+}
+
+Status Snapshots::RepairAllDirectories() {
+  LOCKET_TRY(directories_.RemoveStrays([this] { return KnownIds(); }));
+  for (const SnapshotPtr& snapshot : records_->All()) {
+    if (directories_.AreWhole(*snapshot)) continue;
+    const Status repaired = RepairDirectories(*snapshot);
+    // One snapshot less is better than none at all.
+    if (!repaired.ok())
+      log::Error("a snapshot has lost its directory", {log::Field(repaired.error())});
+  }
+  return Ok();
+}
+
+Status Snapshots::RepairDirectories(const Snapshot& snapshot) {
+  LOCKET_TRY_ASSIGN(const Chain parents,
+                    records_->ChainOf(snapshot.parent).While("snapshot '" + snapshot.name + "'"));
+  return directories_.Repair(snapshot, parents);
+}
+
+bool Snapshots::NeedsRepair(const Snapshot& snapshot) const {
+  if (!directories_.AreWhole(snapshot)) return true;
+  if (snapshot.layer) return !pulls_.AreBlobsThere(snapshot);
+  return snapshot.image_known && !containers_.IsReady(snapshot);
+}
+
+Status Snapshots::RepairSnapshot(const Snapshot& snapshot) {
+  if (snapshot.layer) return pulls_.Restore(snapshot);
+  if (snapshot.sealed()) {
+    LOCKET_TRY_ASSIGN(const Chain chain, records_->ChainOf(snapshot.parent));
+    return containers_.MakeReady(snapshot, chain);
+  }
+  const NameLocks::Hold hold(names_, {.exclusive = {snapshot.name}, .shared = {snapshot.parent}});
+  // Removed while others were repaired: nothing to do.
+  const auto now = records_->Get(snapshot.name);
+  return now.ok() && (*now)->id == snapshot.id ? RepairDirectories(snapshot) : Ok();
+}
+
+RepairReport Snapshots::Repair() {
+  RepairReport report;
+  for (const SnapshotPtr& snapshot : records_->All()) {
+    if (!NeedsRepair(*snapshot)) continue;
+    const Status repaired = RepairSnapshot(*snapshot);
+    if (repaired.ok()) {
+      ++report.num_healed;
+    } else if (records_->Get(snapshot->name).ok()) {
+      report.not_healed.push_back(repaired.error().message());
+    }
+  }
+  return report;
 }
 
 }  // namespace locket::snapshotter
