@@ -1,4 +1,4 @@
-// The seam at the registry: the two things the snapshotter fetches, both by digest.
+// The seam at the registry: the two things that the snapshotter fetches, both by digest.
 #pragma once
 
 #include <stop_token>
@@ -9,22 +9,31 @@
 
 namespace locket::snapshotter {
 
-// Both answer within a bound however the registry behaves: kUnavailable or kDeadlineExceeded when
-// it does not, kPermissionDenied when it wants other credentials, kNotFound when it lacks the
-// thing, kDataLoss when what it sent is not what was asked for, kCancelled once `stop` is asked
-// for. `reference` is the image as the kubelet wrote it. Thread-safe.
+// Fetches from the registry that `reference` names: the image as the kubelet wrote it, for example
+// "docker.io/library/debian:12". Which mirrors and which credentials that means, implementations
+// decide. Errors:
+//
+//   kUnavailable, kDeadlineExceeded   the registry does not answer, or stopped in the middle; a
+//                                     later try may succeed
+//   kPermissionDenied                 it wants other credentials
+//   kNotFound                         it lacks the manifest or blob
+//   kDataLoss                         it sent something else than was asked for
+//   kCancelled                        `stop` was asked for
+//
+// Every call ends within a bound, however the registry behaves. Thread-safe.
 class Fetcher {
  public:
   virtual ~Fetcher() = default;
 
-  // The manifest's bytes, digest checked.
+  // Returns the manifest's bytes. Their digest was checked.
   virtual Result<std::string> FetchManifest(const std::string& reference,
                                             const image::Digest& digest,
                                             const std::stop_token& stop) = 0;
 
-  // The blob to the file open for reading and writing at `fd`, going on from what it holds. Ok: the
-  // file is the blob, size and digest checked. kDataLoss: the file is left empty. Other errors
-  // leave what came so far, to go on from.
+  // Fetches a blob to the file that is open for reading and writing at `fd`. Bytes that the file
+  // has already are taken for the blob's first ones, and only the rest is asked for. On success the
+  // file is the blob; size and digest were checked. On kDataLoss the file is empty. Other errors
+  // leave what came so far, from which the next call goes on.
   virtual Status FetchBlob(const std::string& reference, const image::Descriptor& blob, int fd,
                            const std::stop_token& stop) = 0;
 };

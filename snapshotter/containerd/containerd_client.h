@@ -13,14 +13,15 @@ class Channel;
 
 namespace locket::snapshotter {
 
-// Connects when it is first used, and again after containerd was restarted.
+// Returns a channel that connects when it is first used, and again after containerd was restarted.
 std::shared_ptr<grpc::Channel> ConnectToContainerd(const std::filesystem::path& socket);
 
-// It answers from its database: a call that takes longer gets no answer. A container's start waits
-// for it, and the kubelet for that.
+// How long a call may take. containerd answers from its database, so a call that takes longer gets
+// no answer; a container's start waits for it, and the kubelet for that.
 inline constexpr std::chrono::milliseconds kContainerdPatience{10'000};
 
-// Over a connection of its own. Its errors name the socket.
+// Returns a client with a connection of its own. Its errors name the socket. `patience` bounds each
+// call.
 std::unique_ptr<Containerd> MakeContainerdClient(
     const std::filesystem::path& socket, std::chrono::milliseconds patience = kContainerdPatience);
 

@@ -14,20 +14,27 @@
 
 namespace locket::snapshotter {
 
-// A record is only ever a shortcut: one that is lost, damaged or of another version costs a
-// conversion, which comes to the same. Thread-safe.
+// A record is only a shortcut: one that is lost, damaged or of another version costs a conversion,
+// which comes to the same blob. Which blobs are still there the records do not know: the caller
+// asks the blob cache. Thread-safe.
 class ConvertRecords {
  public:
-  // What is no record of this version is removed.
+  // Reads the records in `directory`, which exists. Removes files that are not records of this
+  // version.
   static Result<std::unique_ptr<ConvertRecords>> Open(const std::filesystem::path& directory);
 
-  std::optional<image::ConvertedLayer> Find(const image::Digest& key) const;  // image::RecordKey
+  // Returns what the layer of that key (image::RecordKey) became. Nothing: it was not converted, or
+  // its record cannot be read.
+  std::optional<image::ConvertedLayer> Find(const image::Digest& key) const;
+
+  // Returns the layer that became that sealed blob. Nothing: none is recorded.
   std::optional<image::ConvertedLayer> FindBlob(const image::Digest& blob_digest) const;
 
-  // Durable once it returns success.
+  // Writes the record of a layer, in place of an older one of the same key. Durable once it returns
+  // success; on failure the older one is still there.
   Status Put(const image::ConvertedLayer& layer);
 
-  // Removes the records of blobs that `is_there` denies.
+  // Removes the records of blobs for which `is_there` returns false.
   Status Prune(const std::function<bool(const image::Digest& blob_digest)>& is_there);
 
  private:

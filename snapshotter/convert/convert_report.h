@@ -1,4 +1,4 @@
-// What an operator is told of conversions.
+// What an operator is told of conversions: by the metrics, and by `locket doctor`.
 #pragma once
 
 #include <chrono>
@@ -9,7 +9,7 @@
 
 namespace locket::snapshotter {
 
-// Since the process started, but for the first two.
+// Counted since the process started, but for the first two, which are of now.
 struct ConvertFigures {
   uint64_t layers_waiting = 0;  // for a thread
   uint64_t layers_running = 0;
@@ -23,16 +23,16 @@ struct ConvertFigures {
 };
 
 struct FailedConversion {
-  std::string image;
-  std::string problem;
+  std::string image;    // its reference
+  std::string problem;  // the error's message
   std::chrono::system_clock::time_point when;
 };
 
 struct ConvertReport {
   bool enabled = false;
   std::filesystem::path directory{};  // where layers are sealed
-  uint64_t free_bytes = 0;            // there
-  // The last one of each image that was not converted since; the latest first.
+  uint64_t free_bytes = 0;            // there; 0 also if that is not known
+  // The last one of each image that was not converted since; the latest first, at most 16.
   std::vector<FailedConversion> failures{};
 };
 

@@ -6,16 +6,19 @@
 
 namespace locket::snapshotter {
 
-// Patterns are fnmatch(3)'s, on the whole reference as the kubelet asks for it
+// An image is converted if `enabled`, one of `images` matches it, and none of `except` does.
+// Patterns are those of fnmatch(3), on the whole reference as the kubelet asks for it
 // ("docker.io/library/debian:12"); `*` matches slashes, too.
 struct ConvertOptions {
   bool enabled = false;
   std::vector<std::string> images{"*"};
-  // Pods of other runtimes on the node need it unpacked, and a guest has no use for it.
+  // The pause image: pods of other runtimes on the node need it unpacked, and a guest does not use
+  // it.
   std::vector<std::string> except{"*/pause:*", "*/pause@*"};
   bool operator==(const ConvertOptions&) const = default;
 };
 
+// Whether the options say that the image of that reference is converted.
 bool Converts(const ConvertOptions& options, const std::string& reference);
 
 }  // namespace locket::snapshotter

@@ -13,7 +13,7 @@
 
 namespace locket::snapshotter {
 
-// What is looked up anew for each scrape.
+// What is looked up again for each scrape.
 struct Gauges {
   CacheFigures cache{};
   ConvertFigures conversion{};
@@ -23,19 +23,22 @@ struct Gauges {
   uint64_t snapshots = 0;
 };
 
-// Thread-safe.
+// Counts requests, and serves all figures as /metrics in Prometheus's text format
+// (docs/snapshotter.md lists them). Thread-safe.
 class Metrics {
  public:
-  // Serves /metrics there, to whoever can connect, until it is destroyed. Port 0: any; see
-  // address(). `look` is called from a thread of its own. kInvalidArgument: CheckMetricsAddress
-  // says so. Other errors: it cannot listen there.
+  // Serves on `address` until it is destroyed, to every client that can connect. With port 0 the
+  // kernel chooses the port, which address() returns. `look` is called for each scrape, on a thread
+  // of the server. kInvalidArgument: the address is one that CheckMetricsAddress refuses. Other
+  // errors: it cannot listen there.
   static Result<std::unique_ptr<Metrics>> Serve(const std::string& address,
                                                 std::function<Gauges()> look);
   virtual ~Metrics() = default;
 
+  // Returns the address it serves on, with the port that it got.
   virtual std::string address() const = 0;
 
-  // A request was answered; `method` and `code` are gRPC's words.
+  // Counts a request that was answered. `method` and `code` are gRPC's names.
   virtual void Observe(const std::string& method, const std::string& code,
                        std::chrono::duration<double> took) = 0;
 };

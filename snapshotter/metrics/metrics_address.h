@@ -8,12 +8,12 @@
 
 namespace locket::snapshotter {
 
-// "127.0.0.1:9100" or "[::1]:9100": an address in numbers, and a port; or "unix:///run/x.sock".
-// kInvalidArgument otherwise.
+// Checks that the address is an IP address in numbers and a port ("127.0.0.1:9100", "[::1]:9100"),
+// or a socket path ("unix:///run/x.sock"). kInvalidArgument otherwise.
 Status CheckMetricsAddress(std::string_view address);
 
-// Listens there. A unix socket lets everybody connect whom the directories above let come so far,
-// as a TCP port of this host does. kInvalidArgument: as CheckMetricsAddress.
+// Listens on the address. Every local user may connect to a unix socket, as to a TCP port, if the
+// permissions of the directories above it allow that. kInvalidArgument: as CheckMetricsAddress.
 Result<Listener> ListenForMetrics(std::string_view address);
 
 }  // namespace locket::snapshotter

@@ -1,4 +1,4 @@
-// HTTP for those who scrape: GET /metrics, and nothing else. The library behind it stays in
+// The HTTP server for scrapes: GET /metrics, and nothing else. The library behind it stays in
 // metrics_server.cpp.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace locket::snapshotter {
 class MetricsServer {
  public:
   // Answers on `listener` until it is destroyed, which ends answers under way. `text` makes each
-  // answer, in a thread of the server's own. Who is slow or silent keeps nobody else waiting, and
+  // answer, on a thread of the server. A client that is slow or silent keeps no other waiting, and
   // is cut off after a while.
   static Result<std::unique_ptr<MetricsServer>> Start(Listener listener,
                                                       std::function<std::string()> text);

@@ -1,5 +1,4 @@
-// The kubelet's image service, for the sake of its pull secrets: every call goes on to containerd
-// as it is, and what PullImage says of credentials is remembered for our own downloads.
+// A proxy of the kubelet's image service (CRI ImageService), for the sake of its pull secrets.
 #pragma once
 
 #include <chrono>
@@ -12,16 +11,19 @@
 
 namespace locket::snapshotter {
 
+// Every call goes on to containerd as it is, and its answer comes back as it is. The credentials in
+// PullImage are remembered as well, for the downloads of the snapshotter itself. Thread-safe.
 class ImageProxy {
  public:
-  // Serves on `listener` until Shutdown. `containerd` is the socket of its CRI, which need not
-  // answer yet: a call that finds nobody there is UNAVAILABLE. `secrets` outlive the proxy.
+  // Serves on `listener` until Shutdown. `containerd` is the socket of containerd's CRI. It need
+  // not answer yet: a call that finds no server there is answered with UNAVAILABLE. `secrets`
+  // outlives the proxy.
   static Result<std::unique_ptr<ImageProxy>> Start(Listener listener,
                                                    const std::filesystem::path& containerd,
                                                    PullSecrets& secrets);
   virtual ~ImageProxy() = default;  // as Shutdown without grace
 
-  // Calls under way get `grace` to end. Repeating it does nothing.
+  // Takes no new calls and waits up to `grace` for those under way. A second Shutdown does nothing.
   virtual void Shutdown(std::chrono::milliseconds grace) = 0;
 };
 

@@ -1,4 +1,4 @@
-// The fetcher on a registry, with a bound on silence.
+// The Fetcher that asks registries, with containerd's own configuration of hosts (certs.d).
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,9 @@ struct RegistryFetcherOptions {
   size_t max_downloads_per_host = 8;  // from one registry
 };
 
-// kInvalidArgument: a file among the options cannot be understood. kNotFound: no such directory.
+// Returns a fetcher with these options. Credential files are read now and not again; a change needs
+// a new fetcher (ReloadingFetcher). kInvalidArgument: a file among the options cannot be
+// understood. kNotFound: there is no such directory.
 Result<std::unique_ptr<Fetcher>> MakeRegistryFetcher(const RegistryFetcherOptions& options);
 
 }  // namespace locket::snapshotter

@@ -1,5 +1,5 @@
-// A fetcher that can be exchanged while it is used: calls that run end with the one they began
-// with.
+// A fetcher that can be exchanged while it is used, when the registry's configuration is read
+// again.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,8 @@
 
 namespace locket::snapshotter {
 
+// Passes every call on to the current fetcher. A call ends with the fetcher it began with.
+// Thread-safe.
 class ReloadingFetcher final : public Fetcher {
  public:
   explicit ReloadingFetcher(std::unique_ptr<Fetcher> fetcher) : fetcher_(std::move(fetcher)) {}

@@ -9,7 +9,7 @@
 
 namespace locket::snapshotter {
 
-// `admin` outlives the service.
+// Returns the service of proto/cache.proto, for a gRPC server. `admin` outlives it.
 std::unique_ptr<grpc::Service> MakeCacheService(CacheAdmin& admin);
 
 }  // namespace locket::snapshotter

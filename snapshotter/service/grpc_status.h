@@ -1,4 +1,4 @@
-// Our errors as gRPC's, and what the log hears of them.
+// Our errors as those of gRPC, and what is logged of them.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -9,10 +9,11 @@
 
 namespace locket::snapshotter {
 
+// Returns gRPC's code of the same name.
 grpc::StatusCode ToGrpc(ErrorCode code);
 
-// The status to answer with. Logs it once: what containerd asks and answers by in its normal life
-// is no news, the rest is.
+// Returns the status to answer a request with, and logs it once: at debug level if containerd meets
+// such errors in its normal life (a snapshot that is there already, for example), else as an error.
 grpc::Status Fail(const char* request, const std::string& key, const Error& error);
 
 }  // namespace locket::snapshotter

@@ -1,4 +1,5 @@
-// Sockets that systemd opened for us (sd_listen_fds_with_names(3)), each by what it is for.
+// The sockets that systemd opened for this process (sd_listen_fds_with_names(3)), sorted by their
+// purpose.
 #pragma once
 
 #include <optional>
@@ -11,8 +12,8 @@
 
 namespace locket::snapshotter {
 
-// FileDescriptorName= in the unit of the socket for the kubelet's image service. The other one is
-// containerd's, whatever its name: a unit without FileDescriptorName= names it after itself.
+// FileDescriptorName= in the unit of the socket for the kubelet's image service. Any other name is
+// that of containerd's socket: a unit without FileDescriptorName= gives its own name.
 inline constexpr const char* kImagesSocketName = "images";
 
 struct PassedSocket {
@@ -25,7 +26,8 @@ struct PassedSockets {
   std::optional<Listener> images{};
 };
 
-// kInvalidArgument: one is no listening unix stream socket, or two are for the same.
+// Returns the sockets by purpose. kInvalidArgument: one is not a listening unix stream socket, or
+// two have the same purpose.
 Result<PassedSockets> SortSockets(std::vector<PassedSocket> passed);
 
 }  // namespace locket::snapshotter

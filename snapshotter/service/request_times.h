@@ -7,7 +7,8 @@
 
 namespace locket::snapshotter {
 
-// Before the server is built. `metrics` outlives it.
+// Makes the server that `builder` builds report every request to `metrics`, which outlives the
+// server. Called before it is built.
 void TimeRequests(grpc::ServerBuilder& builder, Metrics& metrics);
 
 }  // namespace locket::snapshotter

@@ -1,4 +1,4 @@
-// The gRPC face of Snapshots.
+// containerd's snapshots API (containerd.services.snapshots.v1) as a gRPC server over Snapshots.
 #pragma once
 
 #include <chrono>
@@ -16,16 +16,16 @@ class Service;
 
 namespace locket::snapshotter {
 
-// What else the server does. All of it outlives the server.
+// What else the server does. All that is referred to outlives the server.
 struct ServerExtras {
   std::vector<grpc::Service*> services{};  // on the same socket
-  Metrics* metrics = nullptr;              // is told how long requests took
+  Metrics* metrics = nullptr;              // counts requests; nullptr: nobody does
 };
 
-// Serves until it is destroyed, also grpc.health.v1.
+// Serves until it is destroyed, grpc.health.v1 as well.
 class SnapshotsServer {
  public:
-  // `snapshots` outlives the server.
+  // Serves on `listener`. `snapshots` outlives the server. On failure gRPC cannot serve there.
   static Result<std::unique_ptr<SnapshotsServer>> Start(Snapshots& snapshots, Listener listener,
                                                         const ServerExtras& extras = {});
   virtual ~SnapshotsServer() = default;

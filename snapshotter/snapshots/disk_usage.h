@@ -8,8 +8,9 @@
 
 namespace locket::snapshotter {
 
-// Allocated bytes and inodes of `directory` and everything below it; a file with several links
-// counts once. What vanishes meanwhile does not count.
+// Returns the allocated bytes and the inodes of `directory` and everything below it. A file with
+// several links counts once, and what vanishes meanwhile does not count. Takes as long as walking
+// the tree does. kNotFound: there is no such directory.
 Result<Usage> MeasureUsage(const std::filesystem::path& directory);
 
 }  // namespace locket::snapshotter

@@ -13,20 +13,22 @@
 
 namespace locket::snapshotter {
 
-// Thread-safe.
+// A queue of IDs and one thread that works through it. In memory only: IDs that a kill leaves are
+// found again as directories without a record. Thread-safe.
 class Sweeper {
  public:
-  // `sweep` gets one id after the other, on the sweeper's own thread.
+  // `sweep` is called with one ID after the other, on the sweeper's own thread.
   explicit Sweeper(std::function<void(uint64_t)> sweep);
   Sweeper(const Sweeper&) = delete;
-  ~Sweeper();  // ends after the id under way; the others are left as they are
+  ~Sweeper();  // waits for the ID under way; the others are left as they are
 
+  // Adds an ID to the queue and returns at once.
   void Add(uint64_t id);
 
-  // Those that are not swept to the end.
+  // Returns the IDs that are not swept to the end, the one under way included.
   std::vector<uint64_t> pending() const;
 
-  // Waits until all that were added before are swept.
+  // Waits until all IDs that were added before this call are swept.
   void Drain();
 
  private:

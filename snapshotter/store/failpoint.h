@@ -1,5 +1,5 @@
-// Named places at which the crash test kills the process, as a power cut or the kernel might.
-// Unless main armed one, each costs a look at one pointer.
+// Named places at which the crash test kills the process, as a power cut or the kernel might. They
+// are in the shipped program: unless main armed one, each costs a look at one pointer.
 #pragma once
 
 #include <array>
@@ -33,8 +33,9 @@ inline constexpr std::array<std::string_view, 18> kFailpoints{
     "conversion-recorded",  // others of the image may be missing
 };
 
-// Kills the process (SIGKILL) when it passes `name` for the nth time: "<name>[:<n>]", once, before
-// other threads start. kInvalidArgument: no such failpoint, or a number that is none.
+// Arms one failpoint: "<name>[:<n>]" kills the process (SIGKILL) when it passes `name` for the nth
+// time, the first time without a number. Called once, before other threads start. kInvalidArgument:
+// there is no such failpoint, or `n` is not a positive number.
 Status ArmFailpoint(std::string_view spec);
 
 namespace internal {
@@ -42,6 +43,7 @@ extern const std::string* armed_failpoint;  // set once by main, before other th
 void PassArmedFailpoint(std::string_view name);
 }  // namespace internal
 
+// Marks a place. `name` is one of kFailpoints.
 inline void PassFailpoint(std::string_view name) {
   if (internal::armed_failpoint != nullptr) [[unlikely]]
     internal::PassArmedFailpoint(name);

@@ -1,4 +1,4 @@
-// Locks on names of snapshots: requests about one name go one after the other, all others at the
+// Locks on names of snapshots: requests about one name run one after the other, all others at the
 // same time.
 #pragma once
 
@@ -10,15 +10,19 @@
 
 namespace locket::snapshotter {
 
+// A request that changes a snapshot has its name exclusively, and the name of its parent shared: so
+// many containers can be created on one layer at the same time, while nobody removes the layer.
+// Thread-safe.
 class NameLocks {
  public:
   struct Names {
     std::vector<std::string> exclusive{};
-    std::vector<std::string> shared{};  // held by many, but not beside an exclusive one
+    std::vector<std::string> shared{};  // held by many at a time, but not beside an exclusive one
   };
 
-  // Waits until it has all of them at once, so that two holders never wait for each other. A name
-  // that is listed twice counts once. Empty names are nobody's.
+  // Holds names while it lives. The constructor waits until it gets all of them at once, so two
+  // holders never wait for each other. A name that is listed twice counts once, and one that is
+  // listed in both lists is held exclusively; an empty name is left out.
   class Hold {
    public:
     Hold(NameLocks& locks, Names names);

@@ -1,4 +1,5 @@
-// What the snapshotter remembers of one snapshot, as plain values.
+// What the snapshotter remembers of one snapshot, as plain values. The terms (key, name, parent,
+// chain, ref, sealed) are explained in snapshots/snapshots.h.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ namespace locket::snapshotter {
 
 using Labels = std::map<std::string, std::string>;
 
-// A chain ID: under which containerd looks for a layer that somebody else has prepared.
+// Its value is a chain ID, under which containerd looks for a layer that a snapshotter has
+// prepared.
 inline constexpr std::string_view kSnapshotRefLabel = "containerd.io/snapshot.ref";
 
 // Labels that containerd adds to each Prepare of a pull (its pkg/snapshotters/annotations).
@@ -26,12 +28,12 @@ inline constexpr std::string_view kLayerDigestLabel = "containerd.io/snapshot/cr
 enum class Kind : uint8_t { kView = 1, kActive = 2, kCommitted = 3 };
 
 struct Usage {
-  uint64_t size_bytes = 0;
+  uint64_t size_bytes = 0;  // allocated on disk
   uint64_t inodes = 0;
   bool operator==(const Usage&) const = default;
 };
 
-// A sealed image. Its manifest and config are kept as blobs while a snapshot names it.
+// A sealed image. Its manifest and config are kept as blobs while a snapshot's record names it.
 struct ImageSource {
   std::string reference;        // where a registry has it
   std::string manifest_digest;  // "sha256:<hex>", as the next one
@@ -43,10 +45,12 @@ struct ImageSource {
 struct SealedBlob {
   std::string digest;
   uint64_t size_bytes;
-  std::string media_type;
+  std::string media_type;  // says how the layer is sealed (docs/formats/image.md)
   bool operator==(const SealedBlob&) const = default;
 };
 
+// One record. It is written when the snapshot's directories are there, and erased before they go,
+// so a snapshot exists if and only if it has a record (docs/decisions/0007).
 struct Snapshot {
   uint64_t id;  // never used twice; names the directory
   Kind kind;
@@ -66,11 +70,11 @@ struct Snapshot {
   bool sealed() const { return image.has_value(); }
 };
 
-// Shared, because those that are remembered never change: who takes one under a lock reads it
-// without.
+// A record in memory never changes: a new one takes its place. So it is taken under a lock and read
+// without one.
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 
-// One mount(2) as containerd writes it down.
+// One mount(2) in containerd's words.
 struct Mount {
   std::string type;
   std::string source;

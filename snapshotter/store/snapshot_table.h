@@ -1,4 +1,5 @@
-// All snapshots in memory, with what lookups need. The store has each change first, then this.
+// All snapshots in memory, with the indexes that lookups need. SnapshotRecords writes each change
+// to the store first and then to this table.
 #pragma once
 
 #include <map>
@@ -12,33 +13,38 @@
 
 namespace locket::snapshotter {
 
-// A parent's chain, nearest first.
+// A snapshot's parent, the parent's parent and so on to the base: nearest first.
 using Chain = std::vector<SnapshotPtr>;
 
 // Not thread-safe. Every lookup takes the same time however many snapshots there are.
 class SnapshotTable {
  public:
-  // kDataLoss: two snapshots have one name, or a parent is missing.
+  // Builds the table. kDataLoss: two snapshots have one name, or a parent is missing.
   static Result<SnapshotTable> From(StoreContents contents);
 
-  SnapshotPtr Find(const std::string& name) const;         // nullptr: there is none
-  Result<SnapshotPtr> Get(const std::string& name) const;  // kNotFound
+  // Return the snapshot of that name. Find returns nullptr, and Get kNotFound, if there is none.
+  SnapshotPtr Find(const std::string& name) const;
+  Result<SnapshotPtr> Get(const std::string& name) const;
 
+  // Whether a snapshot has `name` as its parent.
   bool HasChildren(const std::string& name) const { return num_children_.contains(name); }
 
-  // `name`, its parent, and so on to the base. Empty for an empty name. kNotFound: no such
-  // snapshot. kInvalidArgument: `name` is not committed.
+  // Returns `name`, its parent and so on to the base; an empty chain for an empty name. kNotFound:
+  // there is no such snapshot. kInvalidArgument: `name` is not committed.
   Result<Chain> ChainOf(const std::string& name) const;
 
-  // The committed layer, sealed or not, that carries this label `containerd.io/snapshot.ref` on
-  // this parent. nullptr: there is none.
+  // Returns the committed layer, sealed or not, that lies on `parent` and carries the label
+  // containerd.io/snapshot.ref with the value `ref`; of several, a sealed one or else the oldest.
+  // nullptr: there is none.
   SnapshotPtr FindLayer(const std::string& ref, const std::string& parent) const;
 
-  // A snapshot needs this blob: as its layer, its image's manifest or config.
+  // Whether a snapshot needs the blob: as its layer, or as its image's manifest or config.
   bool Refers(const std::string& digest) const { return references_.contains(digest); }
 
+  // Returns every snapshot, by ID.
   const std::map<uint64_t, SnapshotPtr>& all() const { return by_id_; }
 
+  // Makes the change that the store has made already.
   void Apply(const StoreChange& change);
 
  private:

@@ -1,6 +1,4 @@
-// Where snapshots are remembered across restarts. The service keeps all of them in memory and
-// writes through, so a store only has to apply changes atomically and durably, and give back
-// everything once.
+// Where snapshots are remembered across restarts: the seam at the database.
 #pragma once
 
 #include <cstdint>
@@ -12,27 +10,31 @@
 
 namespace locket::snapshotter {
 
+// What a store gives back at start-up.
 struct StoreContents {
   std::vector<Snapshot> snapshots;  // ascending by id
   uint64_t next_id = 1;             // greater than every id ever given out
 };
 
-// One transaction. Erasing an absent id is fine.
+// One transaction. Erasing an ID that has no record succeeds.
 struct StoreChange {
-  std::vector<Snapshot> put{};
-  std::vector<uint64_t> erase{};
-  std::optional<uint64_t> next_id{};
+  std::vector<Snapshot> put{};        // new records, or other contents for those of the same IDs
+  std::vector<uint64_t> erase{};      // by ID
+  std::optional<uint64_t> next_id{};  // greater than every ID that may be given out from now on
 };
 
+// Keeps one record for each snapshot. SnapshotRecords has all of them in memory and writes through,
+// so a store is read once, at start-up, and has no lookups. Only one process has a store open.
 class Store {
  public:
   virtual ~Store() = default;
 
-  // kDataLoss: a record does not decode; nothing is skipped.
+  // Returns everything. kDataLoss: a record does not decode. Nothing is skipped, since a snapshot
+  // that is forgotten would lose its directory.
   virtual Result<StoreContents> Load() = 0;
 
-  // All of `change` or, on failure, nothing of it. Once it returns success the change outlives a
-  // power cut. Thread-safe.
+  // Applies all of `change` or, on failure, nothing of it. Once it returns success the change
+  // outlives a power cut. Thread-safe: changes that come at the same time may share one sync.
   virtual Status Apply(const StoreChange& change) = 0;
 };
 

@@ -1,4 +1,4 @@
-// The store on RocksDB: one record a snapshot, every transaction one synced write batch.
+// The store on RocksDB: one record for each snapshot, one synced write batch for each transaction.
 #pragma once
 
 #include <filesystem>
@@ -8,8 +8,9 @@
 
 namespace locket::snapshotter {
 
-// Opens or creates the database in `directory`, whose parent exists. kUnavailable: another process
-// has it open. kDataLoss: it was written by a newer version, or is damaged.
+// Opens the database in `directory`, or creates it; the parent of `directory` exists. kUnavailable:
+// another process has it open. kDataLoss: it was written by a newer version, or is damaged; its
+// files are left as they are.
 Result<std::unique_ptr<Store>> OpenRocksDbStore(const std::filesystem::path& directory);
 
 }  // namespace locket::snapshotter
