@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/subprocess.h"
-#include "tests/cli/image_fixture.h"
+#include "tests/cli/image/image_fixture.h"
 
 namespace locket::cli {
 namespace {

@@ -20,7 +20,7 @@
 #include "guest-agent/module_list.h"
 #include "guest-mounter/image_opener.h"
 #include "guest-mounter/overlay.h"
-#include "tests/cli/tree_listing.h"
+#include "tests/cli/image/tree_listing.h"
 
 namespace locket::guest_mounter {
 namespace {

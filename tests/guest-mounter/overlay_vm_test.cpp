@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/subprocess.h"
-#include "tests/cli/tree_listing.h"
+#include "tests/cli/image/tree_listing.h"
 #include "tests/guest-agent/sealed_fixture.h"
 #include "tests/guest-agent/vm.h"
 

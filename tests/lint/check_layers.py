@@ -35,6 +35,7 @@ ROOMS = {
     "runtime-shim": ["config", "host", "hypervisor", "vm", "task", "command", ""],
     "snapshotter": ["store", "cache", "convert", "containerd", "pull", "snapshots", "metrics", "service"],
     "image": ["oci", "sealed", "seal", "local", "signing"],
+    "cli": ["", "image", "pod", "cache", "broker", "doctor"],
 }
 
 # Third-party headers that stay in one place (docs/ARCHITECTURE.md): header -> files that may see it.

@@ -1,0 +1,168 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/clock.h"
+#include "cli/cache/cache_client.h"
+#include "cli/cache/cache_report.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "image/oci/digest.h"
+
+namespace locket::cli {
+namespace {
+
+struct Options {
+  std::string socket;
+  std::vector<std::string> what{};  // digests and images
+  uint64_t keep_bytes = 0;
+  bool json = false;
+};
+
+bool IsDigest(const std::string& text) { return image::Digest::FromText(text).ok(); }
+
+// What the user named as digests: an image stands for its blobs.
+Result<std::vector<std::string>> Resolve(CacheClient& cache, const std::vector<std::string>& what) {
+  std::vector<std::string> digests;
+  std::vector<CachedBlob> listed;
+  for (const std::string& name : what) {
+    if (IsDigest(name)) {
+      digests.push_back(name);
+      continue;
+    }
+    if (listed.empty()) {
+      LOCKET_TRY_ASSIGN(listed, cache.List());
+    }
+    const size_t before = digests.size();
+    for (const CachedBlob& blob : listed) {
+      if (std::ranges::find(blob.images, name) != blob.images.end()) digests.push_back(blob.digest);
+    }
+    if (digests.size() > before) continue;
+    return Error(ErrorCode::kNotFound,
+                 "'" + name +
+                     "' is no digest, and no image of that name is in the cache: pull it first, or "
+                     "see 'locket cache ls'");
+  }
+  return digests;
+}
+
+Result<int> List(const Options& options, Context& context) {
+  LOCKET_TRY_ASSIGN(const auto blobs, CacheClient(options.socket).List());
+  options.json ? PrintBlobsAsJson(blobs, context.out) : PrintBlobs(blobs, context.out);
+  return 0;
+}
+
+Result<int> Collect(const Options& options, Context& context) {
+  LOCKET_TRY_ASSIGN(const auto done, CacheClient(options.socket).Collect(options.keep_bytes));
+  if (options.json) {
+    context.out << nlohmann::ordered_json{{"removed_blobs", done.removed_blobs},
+                                          {"removed_bytes", done.removed_bytes},
+                                          {"bytes_left", done.bytes_left}}
+                       .dump(2)
+                << "\n";
+  } else {
+    context.out << "removed " << done.removed_blobs << " blobs, " << HumanBytes(done.removed_bytes)
+                << "; " << HumanBytes(done.bytes_left) << " left\n";
+  }
+  return 0;
+}
+
+Result<int> Verify(const Options& options, Context& context) {
+  CacheClient cache(options.socket);
+  LOCKET_TRY_ASSIGN(const auto digests, Resolve(cache, options.what));
+  const SystemClock clock;
+  Progress progress(context.err, context.err_is_terminal, clock);
+  std::vector<VerifyStep> finished;
+  std::string current;
+  const Status done = cache.Verify(digests, [&](const VerifyStep& step) {
+    if (step.digest != current) progress.Start(step.digest, step.size_bytes);
+    current = step.digest;
+    progress.Update(step.done_bytes);
+    if (step.state == BlobState::kReading) return;
+    progress.Finish(Word(step.state));
+    current.clear();
+    finished.push_back(step);
+  });
+  progress.Clear();
+  LOCKET_TRY(done);
+  options.json ? PrintVerifiedAsJson(finished, context.out) : PrintVerified(finished, context.out);
+  return AllSound(finished) ? 0 : 1;
+}
+
+Result<int> SetPinned(const Options& options, bool pinned, Context& context) {
+  CacheClient cache(options.socket);
+  LOCKET_TRY_ASSIGN(const auto digests, Resolve(cache, options.what));
+  for (const std::string& digest : digests) {
+    LOCKET_TRY_ASSIGN(const bool present, cache.SetPinned(digest, pinned));
+    context.out << (pinned ? "pinned " : "unpinned ") << digest
+                << (present ? "" : ", which is not in the cache") << "\n";
+  }
+  return 0;
+}
+
+using Action = std::function<Result<int>(const Options&)>;
+
+CLI::App* AddCommand(CLI::App& cache, const char* name, const char* help,
+                     const std::shared_ptr<Options>& options, Selected& selected, Action action) {
+  CLI::App* command = cache.add_subcommand(name, help);
+  command
+      ->add_option("--snapshotter-socket", options->socket,
+                   "locket-snapshotter's socket (LOCKET_SNAPSHOTTER_SOCKET)")
+      ->capture_default_str();
+  command->callback([&selected, options, action] {
+    selected.run = [options, action] { return action(*options); };
+  });
+  return command;
+}
+
+}  // namespace
+
+void AddCacheCommands(CLI::App& app, Context& context, Selected& selected) {
+  CLI::App* cache =
+      app.add_subcommand("cache", "See and tend the sealed layers that this node keeps");
+  cache->require_subcommand(1);
+  auto options = std::make_shared<Options>(
+      Options{.socket = context.environment("LOCKET_SNAPSHOTTER_SOCKET")
+                            .value_or(std::string(kDefaultSnapshotterSocket))});
+  const char* what_help = "Digests, or images of 'locket cache ls'";
+
+  CLI::App* list = AddCommand(*cache, "ls", "List blobs, least recently used first", options,
+                              selected, [&](const Options& o) { return List(o, context); });
+  list->add_flag("--json", options->json, "Print JSON");
+  list->footer("Example:\n  locket cache ls --json | jq '.[] | select(.pinned)'");
+
+  CLI::App* gc = AddCommand(*cache, "gc", "Remove blobs that nothing needs, now", options, selected,
+                            [&](const Options& o) { return Collect(o, context); });
+  gc->add_option("--keep", options->keep_bytes,
+                 "Stop when the whole cache is no larger than this: 2GiB, 500MB (default 0)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+  gc->add_flag("--json", options->json, "Print JSON");
+  gc->footer(
+      "What snapshots, running VMs and pins need stays.\n\nExamples:\n  locket cache gc\n"
+      "  locket cache gc --keep 2GiB");
+
+  CLI::App* verify =
+      AddCommand(*cache, "verify", "Read blobs again and compare them with their digests", options,
+                 selected, [&](const Options& o) { return Verify(o, context); });
+  verify->add_option("what", options->what, std::string(what_help) + "; default: all");
+  verify->add_flag("--json", options->json, "Print JSON");
+  verify->footer(
+      "A damaged blob is removed, and fetched again if snapshots need it. Exits 1 if one is still "
+      "missing afterwards.\n\nExamples:\n  locket cache verify\n"
+      "  locket cache verify registry.example/app:1");
+
+  CLI::App* pin =
+      AddCommand(*cache, "pin", "Keep blobs, there or not, until they are unpinned", options,
+                 selected, [&](const Options& o) { return SetPinned(o, true, context); });
+  pin->add_option("what", options->what, what_help)->required();
+  pin->footer("Example:\n  locket cache pin registry.example/app:1");
+  CLI::App* unpin =
+      AddCommand(*cache, "unpin", "Let blobs go again when nothing needs them", options, selected,
+                 [&](const Options& o) { return SetPinned(o, false, context); });
+  unpin->add_option("what", options->what, what_help)->required();
+  unpin->footer("Example:\n  locket cache unpin registry.example/app:1");
+}
+
+}  // namespace locket::cli

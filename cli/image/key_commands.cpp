@@ -1,0 +1,194 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "cli/commands.h"
+#include "cli/image/copy_image.h"
+#include "cli/image/image_commands.h"
+#include "cli/image/rotate_key.h"
+#include "cli/key.h"
+#include "cli/result_text.h"
+#include "cli/stop_on_signal.h"
+#include "image/sealed/sealed_image.h"
+
+namespace locket::cli {
+namespace {
+
+struct WrapOptions {
+  std::string key_file;
+  std::string kek_file;
+  std::string key_id;
+  std::string root_hash;
+  std::string salt;
+  uint64_t data_size = 0;
+  bool json = false;
+};
+
+struct RotateCommandOptions {
+  std::string image;
+  std::string target;
+  std::string old_kek_file;
+  std::string new_kek_file;
+  std::string key_id;
+  std::string old_key_id;
+  bool json = false;
+  ImageAccessOptions access;
+};
+
+Result<std::array<std::byte, 32>> Hash(const std::string& hex, const std::string& option) {
+  LOCKET_TRY_ASSIGN(const auto bytes, HexDecode(hex).While(option));
+  std::array<std::byte, 32> hash{};
+  if (bytes.size() != hash.size()) return Usage(option + ": not 64 hex digits");
+  std::ranges::copy(bytes, hash.begin());
+  return hash;
+}
+
+Result<verity::LayerIdentity> IdentityOf(const WrapOptions& options) {
+  LOCKET_TRY_ASSIGN(const auto root_hash, Hash(options.root_hash, "--root-hash"));
+  LOCKET_TRY_ASSIGN(const auto salt, Hash(options.salt, "--salt"));
+  LOCKET_TRY(verity::LayoutFor(options.data_size).While("--data-size"));
+  return verity::LayerIdentity{
+      .root_hash = root_hash, .salt = salt, .data_size = options.data_size};
+}
+
+Status CheckWrap(const WrapOptions& options) {
+  LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
+  LOCKET_TRY(IdentityOf(options));
+  return Ok();
+}
+
+Result<int> Wrap(const WrapOptions& options, Context& context) {
+  LOCKET_TRY_ASSIGN(const Secret kek, ReadKeyFile(options.kek_file));
+  LOCKET_TRY_ASSIGN(Secret key, ReadSecretFile(options.key_file, image::kLayerKeyBytes));
+  LOCKET_TRY_ASSIGN(const auto id, image::ResourceId::FromText(options.key_id));
+  LOCKET_TRY_ASSIGN(const auto identity, IdentityOf(options));
+  LOCKET_TRY_ASSIGN(const std::string packet,
+                    WrapKey(kek, id, {.key = std::move(key), .identity = identity})
+                        .While("wrap '" + options.key_file + "'"));
+  if (!options.json) {
+    context.out << packet << "\n";
+    return 0;
+  }
+  context.out << JsonText(
+      {{"annotation", std::string(image::kKeyPacketAnnotation)}, {"value", packet}});
+  return 0;
+}
+
+Status CheckRotate(const RotateCommandOptions& options) {
+  LOCKET_TRY(CheckImageName(options.image, "IMAGE"));
+  LOCKET_TRY(CheckTargetName(options.target));
+  LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
+  if (!options.old_key_id.empty()) {
+    LOCKET_TRY(image::ResourceId::FromText(options.old_key_id).While("--old-key-id"));
+  }
+  return CheckAccess(options.access);
+}
+
+Result<CopyReport> RotateImage(const RotateCommandOptions& options, Context& context) {
+  LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
+  LOCKET_TRY_ASSIGN(const Secret old_kek, ReadKeyFile(options.old_kek_file));
+  LOCKET_TRY_ASSIGN(const Secret new_kek, ReadKeyFile(options.new_kek_file));
+  LOCKET_TRY_ASSIGN(const auto id, image::ResourceId::FromText(options.key_id));
+  RotateOptions rotate{.old_kek = old_kek, .new_kek = new_kek, .key_id = id};
+  if (!options.old_key_id.empty()) {
+    LOCKET_TRY_ASSIGN(rotate.only_under, image::ResourceId::FromText(options.old_key_id));
+  }
+  const SystemClock clock;
+  Progress progress(context.err, context.err_is_terminal, clock);
+  LOCKET_TRY_ASSIGN(const auto access,
+                    ImageAccess::Create(options.access, stop->token(), &progress));
+  LOCKET_TRY_ASSIGN(const auto from, image::ParseImageLocation(options.image));
+  LOCKET_TRY_ASSIGN(const auto to, image::ParseImageLocation(options.target));
+  LOCKET_TRY_ASSIGN(const auto source, access->OpenImage(from));
+  LOCKET_TRY_ASSIGN(const auto target, access->OpenTarget(to, {.mount_from = &from,
+                                                               .stream = StreamTo(context),
+                                                               .show_progress = true}));
+  return CopyImage(
+      *source, *target,
+      {.only_platform = !options.access.platform.empty(),
+       .rewrite = [&](const auto& manifest) { return RotateManifest(manifest, rotate); },
+       .stop = stop->token()},
+      progress);
+}
+
+Result<int> Rotate(const RotateCommandOptions& options, Context& context) {
+  LOCKET_TRY_ASSIGN(
+      const auto report,
+      RotateImage(options, context).While("rotate the keys of '" + options.image + "'"));
+  PrintCopy(options.target, report, {}, options.json, context);
+  return 0;
+}
+
+void AddCreate(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* create = group.add_subcommand("create", "Make a new key encryption key");
+  create->footer("Example:\n  locket key create kek.bin");
+  auto file = std::make_shared<std::string>();
+  create->add_option("FILE", *file, "New file for the 32 random bytes, mode 0600")->required();
+  create->callback([&context, &selected, file] {
+    selected.run = [&context, file]() -> Result<int> {
+      LOCKET_TRY(CreateKeyFile(*file));
+      context.out << "created " << *file << "\n";
+      return 0;
+    };
+  });
+}
+
+void AddWrap(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* wrap = group.add_subcommand("wrap", "Wrap one layer's key for a key packet");
+  wrap->footer(
+      "For layers sealed by other tools. Prints the value of the layer's annotation.\n\nExample:\n"
+      "  locket key wrap layer.key --kek kek.bin --key-id kbs:///team/key/app --root-hash HEX "
+      "--salt HEX --data-size 1048576");
+  auto options = std::make_shared<WrapOptions>();
+  wrap->add_option("FILE", options->key_file, "The layer's key, 64 bytes")->required();
+  wrap->add_option("--kek", options->kek_file, "Key encryption key, 32 bytes")->required();
+  wrap->add_option("--key-id", options->key_id, "Where the broker keeps that one")->required();
+  wrap->add_option("--root-hash", options->root_hash, "The layer's root hash")->required();
+  wrap->add_option("--salt", options->salt, "Its salt")->required();
+  wrap->add_option("--data-size", options->data_size, "Its data size in bytes")->required();
+  wrap->add_flag("--json", options->json, "Print the annotation's name, too, as JSON");
+  wrap->callback([&context, &selected, options] {
+    selected.check = [options] { return CheckWrap(*options); };
+    selected.run = [&context, options] { return Wrap(*options, context); };
+  });
+}
+
+void AddRotate(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* rotate = group.add_subcommand("rotate", "Put an image's layer keys under another key");
+  rotate->footer(
+      "Layers are neither encrypted nor sent again. The manifest is a new one: sign it and allow "
+      "its digest anew.\n\nExample:\n  locket key rotate registry.example/app:1 "
+      "registry.example/app:1-rotated --old-kek old.bin --new-kek new.bin --key-id "
+      "kbs:///team/key/app-2");
+  auto options = std::make_shared<RotateCommandOptions>();
+  rotate->add_option("IMAGE", options->image, kSourceHelp)->required();
+  rotate->add_option("TARGET", options->target, kTargetHelp)->required();
+  rotate->add_option("--old-kek", options->old_kek_file, "Key that opens the packets")->required();
+  rotate->add_option("--new-kek", options->new_kek_file, "Key to wrap them under")->required();
+  rotate->add_option("--key-id", options->key_id, "Where the broker keeps the new one")->required();
+  rotate->add_option("--old-key-id", options->old_key_id,
+                     "Only packets under this key (default: all)");
+  AddAccess(*rotate, options->access);
+  rotate->add_flag("--json", options->json, "Print the result as JSON");
+  rotate->callback([&context, &selected, options] {
+    selected.check = [options] { return CheckRotate(*options); };
+    selected.run = [&context, options] { return Rotate(*options, context); };
+  });
+}
+
+}  // namespace
+
+void AddKeyCommands(CLI::App& app, Context& context, Selected& selected) {
+  CLI::App* group = app.add_subcommand("key", "Key encryption keys");
+  group->require_subcommand(1);
+  AddCreate(*group, context, selected);
+  AddWrap(*group, context, selected);
+  AddRotate(*group, context, selected);
+}
+
+}  // namespace locket::cli

@@ -1,0 +1,221 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/file.h"
+#include "cli/commands.h"
+#include "cli/pod/pod.h"
+#include "initdata/initdata.h"
+
+namespace locket::cli {
+namespace {
+
+constexpr int kMaxTimeoutSeconds = 86400;
+constexpr int64_t kMaxMemoryMib = int64_t{1} << 24;
+
+struct RunOptions {
+  RunPodRequest request;
+  std::string log_dir = "/var/log/locket/pods";
+  std::string initdata_file;
+  std::vector<std::string> annotations;
+  int timeout_seconds = 300;
+};
+
+Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
+
+void AddSocket(CLI::App& command, std::string& socket) {
+  command.add_option("--socket", socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+      ->capture_default_str();
+}
+
+std::string DefaultSocket(const Context& context) {
+  return context.environment("LOCKET_CRI_SOCKET").value_or(std::string(kDefaultCriSocket));
+}
+
+Status CheckRun(RunOptions& options) {
+  if (!options.request.name.empty()) LOCKET_TRY(CheckPodName(options.request.name));
+  for (const auto& path : options.request.empty_volumes) {
+    if (!path.starts_with('/')) {
+      return Usage("--empty-volume '" + path + "' is not an absolute path");
+    }
+  }
+  const std::string& parent = options.request.cgroup_parent;
+  if (!parent.empty() && !parent.starts_with('/')) {
+    return Usage("--cgroup-parent '" + parent + "' is not an absolute path");
+  }
+  for (const auto& annotation : options.annotations) {
+    const size_t equals = annotation.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return Usage("--annotation '" + annotation + "' is not KEY=VALUE");
+    }
+    options.request.annotations[annotation.substr(0, equals)] = annotation.substr(equals + 1);
+  }
+  if (options.request.detach && options.request.remove) {
+    return Usage("--detach and --rm do not go together: nobody waits for the end");
+  }
+  return Ok();
+}
+
+Result<int> Run(RunOptions options, const std::string& socket, Context& context) {
+  if (!options.initdata_file.empty()) {
+    const std::string doing = "initdata '" + options.initdata_file + "'";
+    LOCKET_TRY_ASSIGN(
+        const std::string toml,
+        ReadFile(options.initdata_file, initdata::kMaxInitdataBytes).While("initdata"));
+    LOCKET_TRY(initdata::DecodeInitdata(toml).While(doing));
+    LOCKET_TRY_ASSIGN(options.request.annotations[std::string(initdata::kInitdataAnnotation)],
+                      initdata::EncodeInitdataAnnotation(toml).While(doing));
+  }
+  options.request.log_dir = options.log_dir;
+  options.request.timeout = std::chrono::seconds(options.timeout_seconds);
+  LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
+  CriClient cri(socket, interrupt.get());
+  return RunPod(cri, options.request, interrupt.get(), context);
+}
+
+void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& after_dashes,
+            Selected& selected) {
+  CLI::App* run = group.add_subcommand("run", "Run an image in a pod of its own");
+  run->footer(
+      "Attached, it prints what the container prints and exits with its exit code.\n\nExamples:\n"
+      "  locket pod run registry.example/app:1 --initdata app.toml\n  locket pod run "
+      "registry.example/app:1 --initdata app.toml --name web --network --detach\n  locket pod run "
+      "registry.example/app:1 --initdata app.toml --rm -- /bin/sh -c 'echo hello'");
+  auto options = std::make_shared<RunOptions>();
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  run->add_option("IMAGE", options->request.image, "Image reference")->required();
+  run->add_option("--initdata", options->initdata_file,
+                  "Initdata, TOML; without it a guest runs nothing");
+  run->add_option("--runtime-handler", options->request.runtime_handler, "containerd's runtime")
+      ->capture_default_str();
+  run->add_option("--name", options->request.name, "Name of the pod (default: random)");
+  AddSocket(*run, *socket);
+  run->add_flag("--network", options->request.network,
+                "Give the pod a network by CNI; the initdata has to allow it");
+  run->add_flag("--detach", options->request.detach, "Return once the container runs");
+  run->add_option("--log-dir", options->log_dir, "Where containerd writes the container's output")
+      ->capture_default_str();
+  run->add_flag("--rm", options->request.remove, "Remove pod and log once it has ended");
+  run->add_option("--timeout", options->timeout_seconds,
+                  "Seconds that each step may take until the container runs")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMaxTimeoutSeconds));
+  run->add_option("--annotation", options->annotations, "Further pod annotation, KEY=VALUE")
+      ->allow_extra_args(false);
+  run->add_option("--empty-volume", options->request.empty_volumes,
+                  "Path of an empty volume, as Kubernetes' emptyDir")
+      ->allow_extra_args(false);
+  run->add_option("--memory", options->request.memory_limit_mib,
+                  "Memory limit of the container, MiB")
+      ->check(CLI::Range(int64_t{1}, kMaxMemoryMib));
+  run->add_option("--cgroup-parent", options->request.cgroup_parent,
+                  "Cgroup of the host, made before, that is to hold the pod's VM");
+  run->callback([&context, &selected, &after_dashes, options, socket] {
+    options->request.command = after_dashes;
+    selected.check = [options] { return CheckRun(*options); };
+    selected.run = [&context, options, socket] { return Run(*options, *socket, context); };
+  });
+}
+
+void AddLogs(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* logs = group.add_subcommand("logs", "Print a pod's output");
+  logs->footer("Examples:\n  locket pod logs web\n  locket pod logs -f web");
+  auto pod = std::make_shared<std::string>();
+  auto follow = std::make_shared<bool>(false);
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  logs->add_option("POD", *pod, "Name, or a beginning of the id")->required();
+  logs->add_flag("-f,--follow", *follow, "Go on until the container ends");
+  AddSocket(*logs, *socket);
+  logs->callback([&context, &selected, pod, follow, socket] {
+    selected.run = [&context, pod, follow, socket]() -> Result<int> {
+      LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
+      // Only the following can be interrupted; what comes before answers soon.
+      CriClient cri(*socket, /*interrupt_fd=*/-1);
+      LOCKET_TRY(PrintPodLog(cri, *pod, *follow, interrupt.get(), context).While("pod logs"));
+      return 0;
+    };
+  });
+}
+
+void AddExec(CLI::App& group, Context& context, const std::vector<std::string>& after_dashes,
+             Selected& selected) {
+  CLI::App* exec = group.add_subcommand("exec", "Run a command in a pod that runs");
+  exec->footer(
+      "The guest runs what initdata's allow_exec lists, word for word ('locket initdata create "
+      "--allow-exec').\nExits with the command's exit code. Without a terminal and without input; "
+      "kubectl and crictl have both.\n\nExamples:\n  locket pod exec web -- /bin/check --health\n"
+      "  locket pod exec --timeout 5 web -- /bin/df");
+  auto request = std::make_shared<ExecRequest>();
+  auto limit = std::make_shared<int>(0);
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  exec->add_option("POD", request->pod, "Name, or a beginning of the id")->required();
+  exec->add_option("--timeout", *limit, "Seconds until the command is killed; 0: never")
+      ->capture_default_str()
+      ->check(CLI::Range(0, kMaxTimeoutSeconds));
+  AddSocket(*exec, *socket);
+  exec->callback([&context, &selected, &after_dashes, request, limit, socket] {
+    request->command = after_dashes;
+    request->limit = std::chrono::seconds(*limit);
+    selected.check = [request]() -> Status {
+      if (request->command.empty()) return Usage("give the command behind '--'");
+      return Ok();
+    };
+    selected.run = [&context, request, socket]() -> Result<int> {
+      LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
+      CriClient cri(*socket, interrupt.get());
+      return ExecInPod(cri, *request, interrupt.get(), context);
+    };
+  });
+}
+
+void AddStop(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* stop = group.add_subcommand("stop", "Stop and remove pods");
+  stop->footer("Examples:\n  locket pod stop web\n  locket pod stop --all");
+  auto pods = std::make_shared<std::vector<std::string>>();
+  auto all = std::make_shared<bool>(false);
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  stop->add_option("POD", *pods, "Names, or beginnings of ids");
+  stop->add_flag("--all", *all, "Every pod that 'locket pod run' made");
+  AddSocket(*stop, *socket);
+  stop->callback([&context, &selected, pods, all, socket] {
+    selected.check = [pods, all]() -> Status {
+      if (pods->empty() != *all) return Usage("name pods to stop, or give --all");
+      return Ok();
+    };
+    selected.run = [&context, pods, all, socket]() -> Result<int> {
+      CriClient cri(*socket, /*interrupt_fd=*/-1);
+      LOCKET_TRY(StopPods(cri, *pods, *all, context).While("pod stop"));
+      return 0;
+    };
+  });
+}
+
+void AddList(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* list = group.add_subcommand("ls", "List the pods that 'locket pod run' made");
+  list->footer("Examples:\n  locket pod ls\n  locket pod ls --json");
+  auto json = std::make_shared<bool>(false);
+  auto socket = std::make_shared<std::string>(DefaultSocket(context));
+  list->add_flag("--json", *json, "Print JSON");
+  AddSocket(*list, *socket);
+  list->callback([&context, &selected, json, socket] {
+    selected.run = [&context, json, socket]() -> Result<int> {
+      CriClient cri(*socket, /*interrupt_fd=*/-1);
+      LOCKET_TRY(ListPods(cri, *json, context).While("pod ls"));
+      return 0;
+    };
+  });
+}
+
+}  // namespace
+
+void AddPodCommands(CLI::App& app, Context& context, const std::vector<std::string>& after_dashes,
+                    Selected& selected) {
+  CLI::App* group = app.add_subcommand("pod", "Pods in confidential VMs");
+  group->require_subcommand(1);
+  AddRun(*group, context, after_dashes, selected);
+  AddExec(*group, context, after_dashes, selected);
+  AddLogs(*group, context, selected);
+  AddStop(*group, context, selected);
+  AddList(*group, context, selected);
+}
+
+}  // namespace locket::cli
