@@ -139,19 +139,22 @@ Result<std::string> CompletionScript(const CLI::App& app, const std::string& she
   if (shell == "bash") return Bash(commands);
   if (shell == "zsh") return Zsh(commands);
   if (shell == "fish") return Fish(commands);
-  return Error(ErrorCode::kInvalidArgument, "'" + shell + "': the shells are bash, zsh and fish");
+  return Error(ErrorCode::kInvalidArgument, "'" + shell + "' must be bash, zsh or fish");
 }
 
 void AddCompletionCommand(CLI::App& app, Context& context, Selected& selected) {
   CLI::App* completion =
       app.add_subcommand("completion", "Print a script that completes commands for a shell");
   completion->footer(
-      "Examples:\n  source <(locket completion bash)\n  locket completion bash > "
-      "/etc/bash_completion.d/locket\n  locket completion zsh > "
-      "/usr/local/share/zsh/site-functions/_locket\n  locket completion fish > "
-      "~/.config/fish/completions/locket.fish");
+      "Examples:\n"
+      "  source <(locket completion bash)\n"
+      "  locket completion bash > /etc/bash_completion.d/locket\n"
+      "  locket completion zsh > /usr/local/share/zsh/site-functions/_locket\n"
+      "  locket completion fish > ~/.config/fish/completions/locket.fish");
   auto shell = std::make_shared<std::string>();
-  completion->add_option("SHELL", *shell, "bash, zsh or fish")->required();
+  completion->add_option("SHELL", *shell, "Shell to complete for: bash, zsh or fish")
+      ->type_name("")
+      ->required();
   completion->callback([&app, &context, &selected, shell] {
     selected.check = [&app, shell]() -> Status {
       LOCKET_TRY(CompletionScript(app, *shell).While("SHELL"));

@@ -37,7 +37,7 @@ Status CreateKeyFile(const std::filesystem::path& path) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid() && errno == EEXIST) {
     return Error(ErrorCode::kAlreadyExists,
-                 doing + ": the file exists; a key is never overwritten, choose another name");
+                 doing + ": the file exists, and a key is never overwritten; choose another name");
   }
   if (!fd.valid()) return Error::FromErrno(errno, doing);
   auto filled = FillAndSync(fd.get());
@@ -72,7 +72,7 @@ Result<Secret> ReadKeyFile(const std::filesystem::path& path) {
   if (key.Reveal().size() == kKekBytes) return key;
   return Error(
       ErrorCode::kInvalidArgument,
-      "key '" + path.string() + "': not a file of 32 bytes; 'locket key create' makes one");
+      "key '" + path.string() + "': must be a file of 32 bytes; 'locket key create' makes one");
 }
 
 }  // namespace locket::cli

@@ -7,12 +7,21 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "cli/help_format.h"
 #include "cli/result_text.h"
 
 namespace locket::cli {
 namespace {
 
 constexpr int kUsage = 2;
+constexpr const char* kFooter =
+    "'locket COMMAND --help' describes a command. The manual is locket(1), or docs/cli.md.\n"
+    "\n"
+    "Examples:\n"
+    "  locket image seal oci:app:latest registry.example/app:1 \\\n"
+    "    --kek kek.bin --key-id kbs:///team/key/app\n"
+    "  locket pod run registry.example/app:1 --initdata app.toml\n"
+    "  locket doctor";
 
 int Complain(Context& context, const Error& error, int exit_code) {
   context.out.flush();
@@ -79,13 +88,13 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   const std::vector<std::string> after_dashes(has_dashes ? dashes + 1 : dashes, arguments.end());
 
   CLI::App app("Seals, checks and runs confidential container images.", "locket");
-  app.footer(
-      "Examples:\n  locket image seal oci:app:latest registry.example/app:1 --kek kek.bin"
-      " --key-id kbs:///team/key/app\n  locket pod run registry.example/app:1 --initdata "
-      "app.toml\n  locket doctor\n\nThe manual is docs/cli.md.");
+  BreakHelpLines(app);
   app.set_version_flag("--version", "locket " + std::string(kVersion));
   std::string log_level = "warning";
-  app.add_option("--log-level", log_level, "debug, info, warning or error")->capture_default_str();
+  app.add_option("--log-level", log_level,
+                 "Log messages of this level and above: debug, info, warning or error")
+      ->type_name("LEVEL")
+      ->capture_default_str();
   app.require_subcommand(1);
   Selected selected;
   AddImageCommands(app, context, selected);
@@ -97,6 +106,7 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   AddDoctorCommand(app, context, selected);
   AddCompletionCommand(app, context, selected);
   AddVersionCommand(app, context, selected);
+  app.footer(kFooter);  // last: commands take over the footer of what they are added to
 
   if (auto exit_code = Parse(app, {arguments.begin(), dashes}, context)) return *exit_code;
   const std::string name = CommandName(app);
@@ -114,7 +124,7 @@ int Run(const std::vector<std::string>& arguments, Context& context) {
   if (context.out.flush().good()) return *done;
   return Complain(context,
                   {ErrorCode::kUnavailable,
-                   "write to standard output: the disk is full, or whoever reads it has gone"},
+                   "write to standard output: the disk is full, or its reader has ended"},
                   1);
 }
 

@@ -35,11 +35,20 @@ std::shared_ptr<Connection> AddConnection(CLI::App& command, const Context& cont
       Connection{.url = env("LOCKET_BROKER_URL").value_or(""),
                  .ca_file = env("LOCKET_BROKER_CA").value_or(""),
                  .admin_key_file = env("LOCKET_BROKER_ADMIN_KEY").value_or("")});
-  command.add_option("--url", connection->url, "https://HOST[:PORT] (LOCKET_BROKER_URL)");
-  command.add_option("--ca", connection->ca_file,
-                     "PEM file: the only CA trusted for it (LOCKET_BROKER_CA)");
-  command.add_option("--admin-key", connection->admin_key_file,
-                     "PEM file: Ed25519 private key (LOCKET_BROKER_ADMIN_KEY)");
+  command
+      .add_option("--url", connection->url,
+                  "Key broker to talk to, https://HOST[:PORT] (default: LOCKET_BROKER_URL)")
+      ->type_name("URL");
+  command
+      .add_option("--ca", connection->ca_file,
+                  "CA certificate in PEM, the only CA trusted for the broker (default: "
+                  "LOCKET_BROKER_CA)")
+      ->type_name("FILE");
+  command
+      .add_option("--admin-key", connection->admin_key_file,
+                  "Private key of the administrator, Ed25519 in PEM (default: "
+                  "LOCKET_BROKER_ADMIN_KEY)")
+      ->type_name("FILE");
   return connection;
 }
 
@@ -60,7 +69,7 @@ Result<BrokerAdminClient> Connect(const Connection& connection, const Clock& clo
       {.url = connection.url, .ca_pem = std::move(ca), .private_key_pem = std::move(key)}, clock);
 }
 
-// What all commands share: check, connect, do, say.
+// What all commands share: check, connect, act, report.
 using Action = std::function<Status(BrokerAdminClient& client)>;
 
 void Select(Selected& selected, const std::shared_ptr<Connection>& connection,
@@ -83,13 +92,25 @@ Status CheckUri(const std::string& uri) {
   return Ok();
 }
 
+void AddUri(CLI::App& command, std::string& uri) {
+  command.add_option("URI", uri, "Name of the resource, kbs:///repo/type/tag")
+      ->type_name("")
+      ->required();
+}
+
 void AddSetResource(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* command = group.add_subcommand("set-resource", "Store a resource");
-  command->footer("Example:\n  locket broker set-resource kbs:///team/key/app kek.bin");
+  CLI::App* command = group.add_subcommand("set-resource", "Store a file as a resource");
+  command->footer(
+      "Replaces what was stored under this name. Without a release policy ('locket broker allow') "
+      "no guest gets the resource.\n\n"
+      "Example:\n"
+      "  locket broker set-resource kbs:///team/key/app kek.bin");
   auto uri = std::make_shared<std::string>();
   auto file = std::make_shared<std::string>();
-  command->add_option("URI", *uri, "kbs:///repo/type/tag")->required();
-  command->add_option("FILE", *file, "File with its bytes")->required();
+  AddUri(*command, *uri);
+  command->add_option("FILE", *file, "File with the content of the resource, at most 1 MiB")
+      ->type_name("")
+      ->required();
   const auto connection = AddConnection(*command, context);
   command->callback([&context, &selected, connection, uri, file] {
     Select(
@@ -112,7 +133,7 @@ void AddUriCommand(CLI::App& group, const std::string& name, const std::string& 
   CLI::App* command = group.add_subcommand(name, description);
   command->footer("Example:\n  locket broker " + name + " kbs:///team/key/app");
   auto uri = std::make_shared<std::string>();
-  command->add_option("URI", *uri, "kbs:///repo/type/tag")->required();
+  AddUri(*command, *uri);
   const auto connection = AddConnection(*command, context);
   command->callback([&context, &selected, connection, uri, name, done, action] {
     Select(
@@ -154,7 +175,11 @@ Status List(BrokerAdminClient& client, bool json, Context& context) {
 
 void AddList(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* command = group.add_subcommand("list", "List resources and release policies");
-  command->footer("Examples:\n  locket broker list\n  locket broker list --json");
+  command->footer(
+      "Never prints what a resource contains.\n\n"
+      "Examples:\n"
+      "  locket broker list\n"
+      "  locket broker list --json");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Print JSON");
   const auto connection = AddConnection(*command, context);
@@ -168,10 +193,10 @@ void AddList(CLI::App& group, Context& context, Selected& selected) {
 Status CheckAllow(const AllowRequest& request) {
   LOCKET_TRY(CheckUri(request.uri));
   if (request.guest_image_files.empty() && request.measurements.empty()) {
-    return Usage("say what may run: --guest-image or --measurement");
+    return Usage("give the guests that may have it: --guest-image or --measurement");
   }
   if (request.initdata_files.empty() && request.host_data.empty()) {
-    return Usage("say under which initdata: --initdata or --host-data");
+    return Usage("give the initdata that they must have: --initdata or --host-data");
   }
   return CheckOptions(request);
 }
@@ -181,57 +206,89 @@ void AddTcbOptions(CLI::App& command, MinTcbOptions& tcb) {
     command
         .add_option_function<int>(
             name, [&part](const int& value) { part = static_cast<uint8_t>(value); }, what)
-        ->check(CLI::Range(0, kMaxTcbPart));
+        ->type_name("N")
+        ->check(CLI::Range(0, kMaxTcbPart).description(""));
   };
-  add("--min-tcb-boot-loader", tcb.boot_loader, "Least patch level of SNP's boot loader");
-  add("--min-tcb-tee", tcb.tee, "Least patch level of the secure processor's OS");
-  add("--min-tcb-snp", tcb.snp, "Least patch level of the SNP firmware");
-  add("--min-tcb-microcode", tcb.microcode, "Least patch level of the microcode");
-  add("--min-tcb-fmc", tcb.fmc, "Least patch level of the FMC; 0 before Turin");
-  command.add_flag(
-      "--min-tcb-any", tcb.any,
-      "Any patch level, also one with known holes; snp needs this or all of the above");
+  add("--min-tcb-boot-loader", tcb.boot_loader,
+      "Least patch level of the AMD secure processor's boot loader, 0 to 255");
+  add("--min-tcb-tee", tcb.tee,
+      "Least patch level of the AMD secure processor's operating system, 0 to 255");
+  add("--min-tcb-snp", tcb.snp, "Least patch level of the SNP firmware, 0 to 255");
+  add("--min-tcb-microcode", tcb.microcode,
+      "Least patch level of the processor's microcode, 0 to 255");
+  add("--min-tcb-fmc", tcb.fmc,
+      "Least patch level of the FMC, 0 to 255. Say 0 for processors before Turin");
+  command.add_flag("--min-tcb-any", tcb.any,
+                   "Accept every patch level, also of firmware with known holes. --tee snp needs "
+                   "this or all five --min-tcb options");
 }
 
 void AddPlatformOptions(CLI::App& command, AllowRequest& request) {
   command
       .add_option("--require-platform", request.platform_required,
-                  "Setting that the report's platform_info must have: smt, tsme, ecc, "
-                  "rapl_disabled, ciphertext_hiding, alias_check_complete or tio")
+                  "Setting of the host that the report's platform_info must show: smt, tsme, ecc, "
+                  "rapl_disabled, ciphertext_hiding, alias_check_complete or tio; repeatable")
+      ->type_name("NAME")
       ->allow_extra_args(false);
   command
       .add_option("--refuse-platform", request.platform_refused,
-                  "Setting that it must not have, by the same names")
+                  "Setting of the host that the report's platform_info must not show: smt, tsme, "
+                  "ecc, rapl_disabled, ciphertext_hiding, alias_check_complete or tio; repeatable")
+      ->type_name("NAME")
       ->allow_extra_args(false);
 }
 
-void AddAllow(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* command = group.add_subcommand("allow", "Say which guests may have a resource");
-  command->footer(
-      "Replaces the resource's release policy.\n\nExamples:\n  locket broker allow "
-      "kbs:///team/key/app --tee snp --measurement HEX --initdata app.toml --min-tcb-boot-loader 4 "
-      "--min-tcb-tee 0 --min-tcb-snp 24 --min-tcb-microcode 219 --min-tcb-fmc 0\n  "
-      "locket broker allow kbs:///team/key/app --tee emulated --guest-image guest-image.json "
-      "--initdata app.toml");
-  auto request = std::make_shared<AllowRequest>();
-  command->add_option("URI", request->uri, "kbs:///repo/type/tag")->required();
-  command->add_option("--tee", request->tees, "snp or emulated (which protects nothing)")
+void AddGuestOptions(CLI::App& command, AllowRequest& request) {
+  command
+      .add_option("--tee", request.tees,
+                  "TEE of the guest; repeatable. The emulated TEE protects nothing")
+      ->type_name("TEE")
       ->required()
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"snp", "emulated"}));
-  command->add_option("--guest-image", request->guest_image_files, "guest-image.json")
+  command
+      .add_option("--guest-image", request.guest_image_files,
+                  "guest-image.json of a guest image that may run; repeatable. The measurement is "
+                  "read from it")
+      ->type_name("FILE")
       ->allow_extra_args(false);
-  command->add_option("--measurement", request->measurements, "Launch measurement, 96 hex digits")
+  command
+      .add_option("--measurement", request.measurements,
+                  "Launch measurement of a guest that may run, 96 hex digits; repeatable")
+      ->type_name("HEX")
       ->allow_extra_args(false);
-  command->add_option("--initdata", request->initdata_files, "Initdata, TOML")
+  command
+      .add_option("--initdata", request.initdata_files,
+                  "Initdata in TOML that the guest must have been started with; repeatable")
+      ->type_name("FILE")
       ->allow_extra_args(false);
-  command->add_option("--host-data", request->host_data, "Its digest, 64 hex digits")
+  command
+      .add_option("--host-data", request.host_data,
+                  "Host data (digest of the initdata) that the guest must have been started with, "
+                  "64 hex digits; repeatable")
+      ->type_name("HEX")
       ->allow_extra_args(false);
+  command.add_flag("--allow-debug", request.allow_debug,
+                   "Release the resource to guests in debug mode too. The host can read such a "
+                   "guest's memory");
+}
+
+void AddAllow(CLI::App& group, Context& context, Selected& selected) {
+  CLI::App* command = group.add_subcommand("allow", "Set which guests get a resource");
+  command->footer(
+      "Replaces the release policy of the resource. A guest gets the resource if it matches one "
+      "value of each kind: TEE, measurement and initdata.\n\n"
+      "Examples:\n"
+      "  locket broker allow kbs:///team/key/app --tee snp --measurement HEX \\\n"
+      "    --initdata app.toml --min-tcb-boot-loader 4 --min-tcb-tee 0 \\\n"
+      "    --min-tcb-snp 24 --min-tcb-microcode 219 --min-tcb-fmc 0\n"
+      "  locket broker allow kbs:///team/key/app --tee emulated \\\n"
+      "    --guest-image guest-image.json --initdata app.toml");
+  auto request = std::make_shared<AllowRequest>();
+  AddUri(*command, request->uri);
+  AddGuestOptions(*command, *request);
   AddTcbOptions(*command, request->min_tcb);
   AddPlatformOptions(*command, *request);
-  command->add_flag(
-      "--allow-debug", request->allow_debug,
-      "Release the resource to guests in debug mode too. The host can read their memory");
   const auto connection = AddConnection(*command, context);
   command->callback([&context, &selected, connection, request] {
     Select(
@@ -249,14 +306,14 @@ void AddAllow(CLI::App& group, Context& context, Selected& selected) {
 }  // namespace
 
 void AddBrokerCommands(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* group = app.add_subcommand("broker", "What the key broker keeps, and for whom");
+  CLI::App* group = app.add_subcommand("broker", "Fill the key broker");
   group->require_subcommand(1);
   AddSetResource(*group, context, selected);
   AddUriCommand(*group, "delete-resource", "Delete a resource", "deleted",
                 &BrokerAdminClient::DeleteResource, context, selected);
   AddList(*group, context, selected);
   AddAllow(*group, context, selected);
-  AddUriCommand(*group, "deny", "Delete a resource's release policy: nobody gets it any more",
+  AddUriCommand(*group, "deny", "Delete a resource's release policy, so that nobody gets it",
                 "denied", &BrokerAdminClient::DeleteReleasePolicy, context, selected);
 }
 

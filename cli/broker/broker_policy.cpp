@@ -85,11 +85,12 @@ Status SetMinTcb(const MinTcbOptions& options, attest::ReleasePolicy& policy) {
   }
   policy.any_tcb = options.any;
   if (options.any && given > 0) {
-    return Error(ErrorCode::kInvalidArgument, "--min-tcb-any contradicts a least patch level");
+    return Error(ErrorCode::kInvalidArgument,
+                 "--min-tcb-any cannot be used with a least patch level");
   }
   if (given > 0 && given < parts.size()) {
     return Error(ErrorCode::kInvalidArgument,
-                 "minimum TCB: give" + missing + ", too; 0 where any will do");
+                 "minimum TCB: also give" + missing + "; 0 accepts every level");
   }
   return Ok();
 }
@@ -123,7 +124,7 @@ void DescribeTcb(const attest::ReleasePolicy& policy, std::ostream& text) {
   } else if (policy.any_tcb) {
     text << "  min TCB      any\n";
   } else if (!attest::CheckReleasePolicy(policy).ok()) {
-    text << "  min TCB      not stated: snp guests get nothing; set the policy again\n";
+    text << "  min TCB      not set: snp guests get nothing; set the policy again\n";
   }
 }
 
@@ -138,7 +139,7 @@ Result<std::string> MeasurementFor(std::string_view guest_image_json, attest::Te
   const auto& measurements = json["measurements"];
   if (!measurements.contains(name) || !measurements[name].is_string()) {
     return Error(ErrorCode::kNotFound,
-                 "it states no measurement for TEE '" + name + "'; give --measurement");
+                 "it has no measurement for TEE '" + name + "'; give --measurement");
   }
   return measurements[name].get<std::string>();
 }

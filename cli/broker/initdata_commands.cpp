@@ -33,15 +33,14 @@ Result<std::vector<std::string>> ParseCommand(const std::string& json) {
   const bool good =
       parsed.is_array() && !parsed.empty() &&
       std::all_of(parsed.begin(), parsed.end(), [](const auto& one) { return one.is_string(); });
-  if (!good) return Usage("'" + json + "' is no JSON array of strings, like '[\"/bin/ls\"]'");
+  if (!good) return Usage("'" + json + "' is not a JSON array of strings, such as '[\"/bin/ls\"]'");
   std::vector<std::string> words;
   for (const auto& word : parsed) words.push_back(word.get<std::string>());
   return words;
 }
 
-// What an option says of one image or of all: [DIGEST=]VALUE. A command begins with '[', a path
-// with
-// '/', so that neither is taken for a digest.
+// An option for one image or for all of them: [DIGEST=]VALUE. A command begins with '[' and a path
+// with '/', so that neither is taken for a digest.
 struct ForImage {
   initdata::ImageRules& rules;
   std::string value;
@@ -55,7 +54,7 @@ Result<ForImage> SplitDigest(const std::string& text, initdata::GuestPolicy& pol
   LOCKET_TRY_ASSIGN(const auto digest, image::Digest::FromText(text.substr(0, equals)));
   const auto& allowed = policy.allowed_digests;
   if (!policy.allow_keyed && std::ranges::find(allowed, digest) == allowed.end()) {
-    return Usage("image " + digest.ToText() + " may not run: give it as --allow-digest, too");
+    return Usage("image " + digest.ToText() + " may not run: give its --allow-digest, too");
   }
   return ForImage{.rules = policy.images[digest], .value = text.substr(equals + 1)};
 }
@@ -64,7 +63,7 @@ Result<int> Create(CreateOptions options, Context& context) {
   if (!options.broker_url.empty()) {
     LOCKET_TRY_ASSIGN(std::string ca, ReadFile(options.ca_file, kMaxCaFile).While("broker CA"));
     if (ca.find("-----BEGIN CERTIFICATE-----") == std::string::npos) {
-      return Usage("broker CA '" + options.ca_file + "' holds no PEM certificate");
+      return Usage("broker CA '" + options.ca_file + "' does not contain a PEM certificate");
     }
     options.policy.broker = {.url = options.broker_url, .ca = std::move(ca)};
   }
@@ -111,65 +110,98 @@ Status CheckCreate(CreateOptions& options) {
     one.rules.allow_volumes.push_back(one.value);
   }
   for (const auto& pattern : policy.allow_env) {
-    if (pattern == "*") return Usage("--allow-env '*' lets the host set every variable: name some");
+    if (pattern == "*")
+      return Usage("--allow-env '*' would let the host set every variable: name those you need");
   }
   if (options.broker_url.empty() != options.ca_file.empty()) {
-    return Usage("--broker-url and --broker-ca go together: the guest trusts no other CA");
+    return Usage("--broker-url and --broker-ca need each other: the guest trusts no other CA");
   }
   if (!options.broker_url.empty() && !options.broker_url.starts_with("https://")) {
     return Usage("--broker-url '" + options.broker_url + "' does not begin with https://");
   }
   if (options.digests.empty() && !options.policy.allow_keyed) {
-    return Usage("give --allow-digest or --allow-keyed: without them no image could run");
+    return Usage("give --allow-digest or --allow-keyed: without them no image can run");
   }
   return Ok();
 }
 
+void AddImageRules(CLI::App& create, CreateOptions& options) {
+  create
+      .add_option("--allow-digest", options.digests,
+                  "Allow the image with this manifest digest to run; repeatable")
+      ->type_name("DIGEST")
+      ->allow_extra_args(false);
+  create.add_flag("--allow-keyed", options.policy.allow_keyed,
+                  "Also allow every image whose layers are all encrypted under keys that the "
+                  "broker releases to this guest. The host then chooses which of these layers form "
+                  "an image");
+  create
+      .add_option("--allow-command", options.commands,
+                  "Allow the host to start a container with this argument vector, a JSON array of "
+                  "strings; repeatable. The image's own command is always allowed. DIGEST= in "
+                  "front: for that image only")
+      ->type_name("[DIGEST=]JSON")
+      ->allow_extra_args(false);
+  create
+      .add_option("--allow-exec", options.execs,
+                  "Allow the host to run this argument vector, a JSON array of strings, in a "
+                  "running container; repeatable. DIGEST= in front: for that image only")
+      ->type_name("[DIGEST=]JSON")
+      ->allow_extra_args(false);
+  create
+      .add_option("--allow-volume", options.volumes,
+                  "Allow the host to mount an empty volume (emptyDir) at this path; repeatable. It "
+                  "hides what the image has there. DIGEST= in front: for that image only")
+      ->type_name("[DIGEST=]PATH")
+      ->allow_extra_args(false);
+}
+
+void AddGuestRules(CLI::App& create, initdata::GuestPolicy& policy) {
+  create
+      .add_option("--allow-env", policy.allow_env,
+                  "Allow the host to set environment variables, NAME or PREFIX*; repeatable. A "
+                  "prefix never covers variables that make programs load code, such as LD_PRELOAD")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false);
+  create.add_flag("--allow-stdin", policy.allow_stdin,
+                  "Allow the host to write to the standard input of containers and execs, and "
+                  "allow them a terminal. A shell then runs whatever the host types");
+  create.add_flag("--allow-network", policy.allow_network,
+                  "Connect pods to the network that the host gives them (default: a loopback "
+                  "interface only)");
+  create.add_flag("--hide-output", policy.hide_output,
+                  "Keep what containers and execs print inside the guest. The host's logs stay "
+                  "empty");
+  create.add_flag("--allow-all-syscalls", policy.allow_all_syscalls,
+                  "Run containers without a seccomp profile. The guest's kernel is then less "
+                  "protected from them");
+}
+
 void AddCreate(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* create = group.add_subcommand("create", "Make initdata");
+  CLI::App* create = group.add_subcommand("create", "Write initdata: what the guest may run");
   create->footer(
-      "Examples:\n  locket initdata create --broker-url https://broker.example:8443 --broker-ca "
-      "ca.pem --allow-digest sha256:... -o app.toml\n  locket initdata create --allow-digest "
-      "sha256:... --allow-command '[\"/bin/sh\",\"-c\",\"date\"]' --allow-env 'KUBERNETES_*'");
+      "What no option allows, the guest refuses. --allow-digest or --allow-keyed is needed.\n\n"
+      "Examples:\n"
+      "  locket initdata create --broker-url https://broker.example:8443 \\\n"
+      "    --broker-ca ca.pem --allow-digest sha256:... -o app.toml\n"
+      "  locket initdata create --allow-digest sha256:... \\\n"
+      "    --allow-command '[\"/bin/sh\",\"-c\",\"date\"]' --allow-env 'KUBERNETES_*'");
   auto options = std::make_shared<CreateOptions>();
-  create->add_option("--broker-url", options->broker_url, "Key broker the guest asks");
-  create->add_option("--broker-ca", options->ca_file,
-                     "PEM file: the only CA the guest trusts for it");
-  create->add_option("--allow-digest", options->digests, "Manifest that may run")
-      ->allow_extra_args(false);
-  create->add_flag("--allow-keyed", options->policy.allow_keyed,
-                   "Also allow images whose every layer is opened by an authenticated key");
   create
-      ->add_option("--allow-command", options->commands,
-                   "Argument vector allowed besides the image's own, a JSON array; with DIGEST= in "
-                   "front for that image only")
-      ->allow_extra_args(false);
+      ->add_option("--broker-url", options->broker_url,
+                   "Key broker that the guest asks for keys, https://HOST[:PORT] (default: none, "
+                   "so that encrypted layers cannot be opened). Needs --broker-ca")
+      ->type_name("URL");
   create
-      ->add_option("--allow-exec", options->execs,
-                   "Argument vector the host may run in a running container, a JSON array; with "
-                   "DIGEST= in front for that image only")
-      ->allow_extra_args(false);
+      ->add_option("--broker-ca", options->ca_file,
+                   "CA certificate in PEM, the only CA that the guest trusts for the broker")
+      ->type_name("FILE");
+  AddImageRules(*create, *options);
+  AddGuestRules(*create, options->policy);
   create
-      ->add_option(
-          "--allow-env", options->policy.allow_env,
-          "Host-given variable that may be set, NAME or PREFIX*; a prefix never covers those "
-          "of loaders and interpreters, like LD_PRELOAD")
-      ->allow_extra_args(false);
-  create
-      ->add_option(
-          "--allow-volume", options->volumes,
-          "Path where the host may mount an empty volume (emptyDir); with DIGEST= in front "
-          "for that image only")
-      ->allow_extra_args(false);
-  create->add_flag("--allow-stdin", options->policy.allow_stdin,
-                   "The host may write to standard inputs, and containers may have a terminal");
-  create->add_flag("--allow-network", options->policy.allow_network,
-                   "Pods have the network that the host gives them");
-  create->add_flag("--hide-output", options->policy.hide_output,
-                   "What containers print stays in the guest: the host gets none of it");
-  create->add_flag("--allow-all-syscalls", options->policy.allow_all_syscalls,
-                   "Containers run without a seccomp profile");
-  create->add_option("-o,--output", options->output, "File to write instead of standard output");
+      ->add_option("-o,--output", options->output,
+                   "File to write the initdata to (default: standard output)")
+      ->type_name("FILE");
   create->callback([&context, &selected, options] {
     selected.check = [options] { return CheckCreate(*options); };
     selected.run = [&context, options] { return Create(*options, context); };
@@ -183,7 +215,7 @@ void AddReader(CLI::App& group, const std::string& name, const std::string& desc
   CLI::App* command = group.add_subcommand(name, description);
   command->footer("Example:\n  locket initdata " + name + " app.toml");
   auto file = std::make_shared<std::string>();
-  command->add_option("FILE", *file, "Initdata, TOML")->required();
+  command->add_option("FILE", *file, "Initdata in TOML")->type_name("")->required();
   command->callback([&context, &selected, file, transform] {
     selected.run = [&context, file, transform]() -> Result<int> {
       const std::string doing = "initdata '" + *file + "'";
@@ -199,18 +231,18 @@ void AddReader(CLI::App& group, const std::string& name, const std::string& desc
 }  // namespace
 
 void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* group = app.add_subcommand("initdata", "What the tenant tells the guest");
+  CLI::App* group = app.add_subcommand("initdata", "Write and read the tenant's rules for a guest");
   group->require_subcommand(1);
   AddCreate(*group, context, selected);
   AddReader(
-      *group, "digest", "Print the digest that host_data holds",
+      *group, "digest", "Print the digest of the initdata in hex",
       [](std::string_view toml) -> Result<std::string> {
         LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml));
         return HexEncode(initdata::InitdataDigest(initdata.algorithm, toml));
       },
       context, selected);
   AddReader(
-      *group, "annotation", "Print the value of the pod annotation cc_init_data",
+      *group, "annotation", "Print the value of the pod annotation cc_init_data for Kubernetes",
       [](std::string_view toml) -> Result<std::string> {
         LOCKET_TRY(initdata::DecodeInitdata(toml));
         return initdata::EncodeInitdataAnnotation(toml);

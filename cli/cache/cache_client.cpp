@@ -45,14 +45,13 @@ class CacheClient::Impl {
     switch (status.error_code()) {
       case grpc::StatusCode::UNAVAILABLE:
         return {ErrorCode::kUnavailable,
-                "no " + at + ": start it, or name its socket with --snapshotter-socket (" +
+                "cannot reach " + at + ": start it, or give its socket as --snapshotter-socket (" +
                     status.error_message() + ")"};
       case grpc::StatusCode::DEADLINE_EXCEEDED:
-        return {ErrorCode::kDeadlineExceeded, "the " + at + " does not answer"};
+        return {ErrorCode::kDeadlineExceeded, at + " does not answer"};
       case grpc::StatusCode::UNIMPLEMENTED:
-        return {
-            ErrorCode::kUnimplemented,
-            "the " + at + " does not know this request: it is another version than this program"};
+        return {ErrorCode::kUnimplemented,
+                at + " does not know this request: its version differs from this program's"};
       default:
         return {CodeOf(status.error_code()), status.error_message()};
     }

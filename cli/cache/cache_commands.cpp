@@ -42,8 +42,8 @@ Result<std::vector<std::string>> Resolve(CacheClient& cache, const std::vector<s
     if (digests.size() > before) continue;
     return Error(ErrorCode::kNotFound,
                  "'" + name +
-                     "' is no digest, and no image of that name is in the cache: pull it first, or "
-                     "see 'locket cache ls'");
+                     "' is not a digest, and no image of that name is in the cache: pull it "
+                     "first, or see 'locket cache ls'");
   }
   return digests;
 }
@@ -109,7 +109,8 @@ CLI::App* AddCommand(CLI::App& cache, const char* name, const char* help,
   CLI::App* command = cache.add_subcommand(name, help);
   command
       ->add_option("--snapshotter-socket", options->socket,
-                   "locket-snapshotter's socket (LOCKET_SNAPSHOTTER_SOCKET)")
+                   "Socket of locket-snapshotter (LOCKET_SNAPSHOTTER_SOCKET)")
+      ->type_name("PATH")
       ->capture_default_str();
   command->callback([&selected, options, action] {
     selected.run = [options, action] { return action(*options); };
@@ -117,52 +118,87 @@ CLI::App* AddCommand(CLI::App& cache, const char* name, const char* help,
   return command;
 }
 
+using SharedOptions = std::shared_ptr<Options>;
+
+void AddBlobs(CLI::App& command, Options& options, const std::string& otherwise) {
+  command
+      .add_option("BLOB", options.what,
+                  "Digest of a blob, or an image as 'locket cache ls' shows it: all blobs of that "
+                  "image" +
+                      otherwise)
+      ->type_name("");
+}
+
+void AddList(CLI::App& cache, const SharedOptions& options, Context& context, Selected& selected) {
+  CLI::App* list = AddCommand(cache, "ls", "List the blobs, least recently used first", options,
+                              selected, [&context](const Options& o) { return List(o, context); });
+  list->add_flag("--json", options->json, "Print JSON");
+  list->footer("Example:\n  locket cache ls --json | jq '.[] | select(.pinned)'");
+}
+
+void AddCollect(CLI::App& cache, const SharedOptions& options, Context& context,
+                Selected& selected) {
+  CLI::App* gc = AddCommand(cache, "gc", "Remove blobs that nothing needs", options, selected,
+                            [&context](const Options& o) { return Collect(o, context); });
+  gc->add_option("--keep", options->keep_bytes,
+                 "Stop when the whole cache is no larger than this, such as 2GiB or 500MB "
+                 "(default: 0)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true).description(""))
+      ->type_name("SIZE");
+  gc->add_flag("--json", options->json, "Print JSON");
+  gc->footer(
+      "Least recently used blobs go first. Blobs that snapshots, running VMs or pins need stay.\n\n"
+      "Examples:\n"
+      "  locket cache gc\n"
+      "  locket cache gc --keep 2GiB");
+}
+
+void AddVerify(CLI::App& cache, const SharedOptions& options, Context& context,
+               Selected& selected) {
+  CLI::App* verify =
+      AddCommand(cache, "verify", "Read blobs and compare them with their digests", options,
+                 selected, [&context](const Options& o) { return Verify(o, context); });
+  AddBlobs(*verify, *options, " (default: all blobs)");
+  verify->add_flag("--json", options->json, "Print JSON");
+  verify->footer(
+      "A damaged blob is removed, and downloaded again if snapshots need it. Exits 1 if a needed "
+      "blob is missing afterwards.\n\n"
+      "Examples:\n"
+      "  locket cache verify\n"
+      "  locket cache verify registry.example/app:1");
+}
+
+void AddPins(CLI::App& cache, const SharedOptions& options, Context& context, Selected& selected) {
+  CLI::App* pin = AddCommand(cache, "pin", "Keep blobs until they are unpinned", options, selected,
+                             [&context](const Options& o) { return SetPinned(o, true, context); });
+  AddBlobs(*pin, *options, "");
+  pin->get_option("BLOB")->required();
+  pin->footer(
+      "A pin lasts over restarts. A blob that is not in the cache yet can be pinned by its "
+      "digest.\n\n"
+      "Example:\n"
+      "  locket cache pin registry.example/app:1");
+  CLI::App* unpin =
+      AddCommand(cache, "unpin", "End the pin of blobs, so that they can be removed", options,
+                 selected, [&context](const Options& o) { return SetPinned(o, false, context); });
+  AddBlobs(*unpin, *options, "");
+  unpin->get_option("BLOB")->required();
+  unpin->footer("Example:\n  locket cache unpin registry.example/app:1");
+}
+
 }  // namespace
 
 void AddCacheCommands(CLI::App& app, Context& context, Selected& selected) {
   CLI::App* cache =
-      app.add_subcommand("cache", "See and tend the sealed layers that this node keeps");
+      app.add_subcommand("cache", "List, check and remove the sealed layers that this node keeps");
   cache->require_subcommand(1);
   auto options = std::make_shared<Options>(
       Options{.socket = context.environment("LOCKET_SNAPSHOTTER_SOCKET")
                             .value_or(std::string(kDefaultSnapshotterSocket))});
-  const char* what_help = "Digests, or images of 'locket cache ls'";
-
-  CLI::App* list = AddCommand(*cache, "ls", "List blobs, least recently used first", options,
-                              selected, [&](const Options& o) { return List(o, context); });
-  list->add_flag("--json", options->json, "Print JSON");
-  list->footer("Example:\n  locket cache ls --json | jq '.[] | select(.pinned)'");
-
-  CLI::App* gc = AddCommand(*cache, "gc", "Remove blobs that nothing needs, now", options, selected,
-                            [&](const Options& o) { return Collect(o, context); });
-  gc->add_option("--keep", options->keep_bytes,
-                 "Stop when the whole cache is no larger than this: 2GiB, 500MB (default 0)")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
-  gc->add_flag("--json", options->json, "Print JSON");
-  gc->footer(
-      "What snapshots, running VMs and pins need stays.\n\nExamples:\n  locket cache gc\n"
-      "  locket cache gc --keep 2GiB");
-
-  CLI::App* verify =
-      AddCommand(*cache, "verify", "Read blobs again and compare them with their digests", options,
-                 selected, [&](const Options& o) { return Verify(o, context); });
-  verify->add_option("what", options->what, std::string(what_help) + "; default: all");
-  verify->add_flag("--json", options->json, "Print JSON");
-  verify->footer(
-      "A damaged blob is removed, and fetched again if snapshots need it. Exits 1 if one is still "
-      "missing afterwards.\n\nExamples:\n  locket cache verify\n"
-      "  locket cache verify registry.example/app:1");
-
-  CLI::App* pin =
-      AddCommand(*cache, "pin", "Keep blobs, there or not, until they are unpinned", options,
-                 selected, [&](const Options& o) { return SetPinned(o, true, context); });
-  pin->add_option("what", options->what, what_help)->required();
-  pin->footer("Example:\n  locket cache pin registry.example/app:1");
-  CLI::App* unpin =
-      AddCommand(*cache, "unpin", "Let blobs go again when nothing needs them", options, selected,
-                 [&](const Options& o) { return SetPinned(o, false, context); });
-  unpin->add_option("what", options->what, what_help)->required();
-  unpin->footer("Example:\n  locket cache unpin registry.example/app:1");
+  AddList(*cache, options, context, selected);
+  AddCollect(*cache, options, context, selected);
+  AddVerify(*cache, options, context, selected);
+  AddPins(*cache, options, context, selected);
 }
 
 }  // namespace locket::cli

@@ -67,7 +67,7 @@ const char* Word(BlobState state) {
     case BlobState::kRemoved:
       return "damaged, removed";
     case BlobState::kBusy:
-      return "damaged, but a pull is at it: verify again";
+      return "damaged, but it is being pulled: verify again";
     case BlobState::kGone:
       return "gone";
   }

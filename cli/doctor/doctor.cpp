@@ -77,14 +77,15 @@ Check DeviceNode(const DoctorHost& host, const fs::path& path, Feature feature) 
 
 Check Kvm(const DoctorHost& host) {
   Feature feature{"kvm", Need::kFeature, "VMs at full speed; without it QEMU emulates (TCG)",
-                  "enable virtualization in the firmware or nested virtualization in the "
-                  "hypervisor above; until then set accelerator = \"tcg\""};
+                  "enable virtualization in the firmware, or nested virtualization in the "
+                  "hypervisor that runs this host; until then set accelerator = \"tcg\" in the "
+                  "shim's configuration"};
   std::error_code error;
   if (!fs::exists(Below(host, "/dev/kvm"), error))
     return Missing(std::move(feature), "no /dev/kvm");
   const auto works = host.probe_kvm();
   if (works.ok()) return Present(std::move(feature), "/dev/kvm runs guests");
-  return Missing(std::move(feature), "/dev/kvm is there but " + works.error().message());
+  return Missing(std::move(feature), "/dev/kvm exists but " + works.error().message());
 }
 
 Status ConnectUnix(const std::string& path) {
@@ -106,8 +107,8 @@ Status ConnectUnix(const std::string& path) {
 }
 
 Check Cri(const DoctorHost& host) {
-  Feature feature{"containerd", Need::kPod, "pods: CRI runs them",
-                  "install containerd and start it ('systemctl start containerd'), or point "
+  Feature feature{"containerd", Need::kPod, "pods: runs them",
+                  "install containerd and start it ('systemctl start containerd'), or set "
                   "LOCKET_CRI_SOCKET to its socket"};
   auto version = host.probe_cri(Below(host, host.cri_socket).string());
   if (version.ok()) return Present(std::move(feature), *version + " at " + host.cri_socket);
@@ -129,9 +130,10 @@ Status CheckCriConfig(const std::string& text) {
   }
   const auto& containerd = config["containerd"];
   if (containerd.value("disableSnapshotAnnotations", nlohmann::json()) == true) {
-    return Error(ErrorCode::kFailedPrecondition,
-                 "disable_snapshot_annotations is true, so containerd does not say which layer it "
-                 "wants");
+    return Error(
+        ErrorCode::kFailedPrecondition,
+        "disable_snapshot_annotations is true, so containerd does not tell the snapshotter "
+        "which layer it needs");
   }
   bool has_handler = false;
   bool takes = TakesSealedLayers(containerd.value("snapshotter", nlohmann::json("locket")));
@@ -168,7 +170,7 @@ Check CriConfig(const DoctorHost& host) {
 // name unless it reads `exports` (from 1.6.32 and 1.7.16 on).
 Check ImageSpace(const DoctorHost& host) {
   Feature feature{"image-space", Need::kFeature,
-                  "the kubelet: removes images, and evicts pods, before the disk is full",
+                  "the kubelet: to remove images and evict pods before the disk is full",
                   "start containerd"};
   const auto directories = host.probe_image_space(Below(host, host.cri_socket).string());
   if (!directories.ok()) return Missing(std::move(feature), directories.error().message());
@@ -178,7 +180,7 @@ Check ImageSpace(const DoctorHost& host) {
     if (!fs::exists(Below(host, directory), error)) {
       feature.way_out = "ln -s /var/lib/locket-snapshotter '" + directory + "'";
       return Missing(std::move(feature),
-                     "containerd tells it to look in '" + directory + "', which is not there");
+                     "containerd tells it to look in '" + directory + "', which does not exist");
     }
     found += (found.empty() ? "" : ", ") + directory;
   }
@@ -187,7 +189,7 @@ Check ImageSpace(const DoctorHost& host) {
 
 Check Snapshotter(const DoctorHost& host) {
   Feature feature{"snapshotter", Need::kPod, "pods: pulls and keeps sealed layers",
-                  "start locket-snapshotter, or point LOCKET_SNAPSHOTTER_SOCKET to its socket"};
+                  "start locket-snapshotter, or set LOCKET_SNAPSHOTTER_SOCKET to its socket"};
   const auto connected = ConnectUnix(Below(host, host.snapshotter_socket).string());
   if (connected.ok()) return Present(std::move(feature), host.snapshotter_socket);
   return Missing(std::move(feature), connected.error().message());
@@ -203,20 +205,20 @@ std::string Describe(const std::vector<FailedConversion>& failures) {
 }
 
 Check Conversion(const DoctorHost& host) {
-  Feature feature{"conversion", Need::kFeature, "public images in guests as they are",
-                  "start locket-snapshotter, of the version of this program"};
+  Feature feature{"conversion", Need::kFeature, "public images that are not sealed",
+                  "start locket-snapshotter, in the same version as this program"};
   const auto found = host.probe_conversions(Below(host, host.snapshotter_socket).string());
   if (!found.ok()) return Missing(std::move(feature), found.error().message());
-  if (!found->enabled) return Present(std::move(feature), "not wanted: convert = false");
+  if (!found->enabled) return Present(std::move(feature), "switched off: convert = false");
   const std::string room = HumanBytes(found->free_bytes) + " left in '" + found->directory + "'";
   if (found->free_bytes < kRoomToConvert) {
     feature.way_out = "remove images, or give the snapshotter's root more space";
-    return Missing(std::move(feature), "only " + room + ": a layer is there packed and sealed");
+    return Missing(std::move(feature), "only " + room + ", where each layer is sealed");
   }
   if (found->failures.empty()) return Present(std::move(feature), "convert = true; " + room);
   feature.way_out =
-      "see 'What goes wrong' in docs/snapshotter.md, then pull again; what guests do not run goes "
-      "into convert_except";
+      "see 'What goes wrong' in docs/snapshotter.md, then pull again; list images that no guest "
+      "runs in convert_except";
   return Missing(std::move(feature), Describe(found->failures));
 }
 
@@ -226,7 +228,7 @@ Status CheckGuestImage(const fs::path& dir) {
   if (!json.is_object()) return Error(ErrorCode::kDataLoss, "guest-image.json is not JSON");
   for (const char* part : {"kernel", "initrd"}) {
     if (!json.contains(part) || !json[part].is_string()) {
-      return Error(ErrorCode::kDataLoss, std::string("guest-image.json names no ") + part);
+      return Error(ErrorCode::kDataLoss, std::string("guest-image.json does not name the ") + part);
     }
     LOCKET_TRY(OpenFile(dir / json[part].get<std::string>(), 0 /* O_RDONLY */));
   }
@@ -235,7 +237,8 @@ Status CheckGuestImage(const fs::path& dir) {
 
 Check GuestImage(const DoctorHost& host) {
   Feature feature{"guest-image", Need::kPod, "pods: kernel and agent of the VM",
-                  "build it with scripts/build-guest-image, or point LOCKET_GUEST_IMAGE_DIR to it"};
+                  "install locket-node, or build it with scripts/build-guest-image and set "
+                  "LOCKET_GUEST_IMAGE_DIR to its directory"};
   const auto usable = CheckGuestImage(Below(host, host.guest_image_dir));
   if (usable.ok()) return Present(std::move(feature), host.guest_image_dir);
   return Missing(std::move(feature), usable.error().message());
@@ -243,10 +246,10 @@ Check GuestImage(const DoctorHost& host) {
 
 Check PodNetwork(const DoctorHost& host) {
   Feature feature{"pod-network", Need::kFeature,
-                  "pods whose initdata allows a network; others have a loopback interface",
-                  "as root, who alone can look: modprobe tun sch_ingress cls_u32 act_mirred"};
+                  "pods whose initdata allows a network; other pods have a loopback interface only",
+                  "run this as root; modprobe tun sch_ingress cls_u32 act_mirred"};
   const auto works = host.probe_network();
-  if (works.ok()) return Present(std::move(feature), "a tap takes over another link");
+  if (works.ok()) return Present(std::move(feature), "a tap can be joined to another link");
   return Missing(std::move(feature), works.error().message());
 }
 
@@ -271,8 +274,9 @@ Check FileSystem(const DoctorHost& host, const std::string& type, const std::str
 }
 
 Check Tdx(const DoctorHost& host) {
-  Feature feature{"tdx", Need::kFeature, "Intel TDX as TEE",
-                  "needs a TDX processor, firmware set-up and a kernel with kvm_intel.tdx=1"};
+  Feature feature{
+      "tdx", Need::kFeature, "Intel TDX as TEE",
+      "use a TDX processor, with firmware set up for it and a kernel with kvm_intel.tdx=1"};
   const fs::path path = "/sys/module/kvm_intel/parameters/tdx";
   const auto value = ReadFile(Below(host, path), kMaxProcFile);
   if (!value.ok()) return Missing(std::move(feature), "no " + path.string());
@@ -294,7 +298,7 @@ std::vector<Check> Examine(const DoctorHost& host) {
   checks.push_back(Program(host, "qemu-system-x86_64",
                            {"qemu", Need::kPod, "pods: runs the VM", "install qemu-system-x86"}));
   checks.push_back(Program(host, "containerd-shim-locket-v2",
-                           {"shim", Need::kPod, "pods: containerd starts it for each",
+                           {"shim", Need::kPod, "pods: containerd starts it for each pod",
                             "put containerd-shim-locket-v2 into containerd's PATH"}));
   checks.push_back(GuestImage(host));
   checks.push_back(Cri(host));
@@ -307,21 +311,24 @@ std::vector<Check> Examine(const DoctorHost& host) {
   checks.push_back(Broker(host));
   checks.push_back(DeviceNode(host, "/dev/sev",
                               {"sev-snp", Need::kFeature, "AMD SEV-SNP as TEE",
-                               "needs an SNP processor, firmware set-up and kernel support"}));
+                               "use an SNP processor, with firmware and kernel set up for it"}));
   checks.push_back(Tdx(host));
-  checks.push_back(DeviceNode(
-      host, "/dev/vhost-vsock",
-      {"vhost-vsock", Need::kFeature,
-       "the agent over vsock; without it a virtio-serial port serves", "modprobe vhost_vsock"}));
-  checks.push_back(FileSystem(host, "overlay", "containers that do not run in a VM"));
-  checks.push_back(FileSystem(host, "erofs", "mounting a verify-only layer on the host to look"));
-  checks.push_back(DeviceNode(
-      host, "/dev/loop-control",
-      {"loop", Need::kFeature, "mounting a layer file on the host to look", "modprobe loop"}));
   checks.push_back(
-      DeviceNode(host, "/dev/mapper/control",
-                 {"device-mapper", Need::kFeature,
-                  "opening layers on the host to look; the guest has its own", "modprobe dm_mod"}));
+      DeviceNode(host, "/dev/vhost-vsock",
+                 {"vhost-vsock", Need::kFeature,
+                  "talking to the agent over vsock; a virtio-serial port is used instead",
+                  "modprobe vhost_vsock"}));
+  checks.push_back(FileSystem(host, "overlay", "containers that do not run in a VM"));
+  checks.push_back(
+      FileSystem(host, "erofs", "mounting a verify-only layer on the host, to look at it"));
+  checks.push_back(
+      DeviceNode(host, "/dev/loop-control",
+                 {"loop", Need::kFeature, "mounting the file of a layer on the host, to look at it",
+                  "modprobe loop"}));
+  checks.push_back(DeviceNode(
+      host, "/dev/mapper/control",
+      {"device-mapper", Need::kFeature,
+       "opening layers on the host, to look at them; the guest has its own", "modprobe dm_mod"}));
   checks.push_back(
       Program(host, "skopeo",
               {"skopeo", Need::kFeature, "copying images between registries", "install skopeo"}));
@@ -343,11 +350,11 @@ void PrintChecks(const std::vector<Check>& checks, std::ostream& out) {
     name.resize(std::max<size_t>(name.size() + 1, 15), ' ');
     out << word << name << check.detail << "\n";
     if (check.ok) continue;
-    out << std::string(24, ' ') << "for: " << check.needed_for << "\n";
-    out << std::string(24, ' ') << "way out: " << check.way_out << "\n";
+    out << std::string(24, ' ') << "needed for: " << check.needed_for << "\n";
+    out << std::string(24, ' ') << "what to do: " << check.way_out << "\n";
   }
   out << (CanRunPods(checks) ? "A pod can run here.\n"
-                             : "No pod can run here until what is MISSING is there.\n");
+                             : "No pod can run here until everything marked MISSING is there.\n");
 }
 
 std::vector<Fix> RunFixes(const DoctorFixes& fixes) {

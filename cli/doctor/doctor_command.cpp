@@ -82,29 +82,41 @@ DoctorFixes RealFixes(const Options& options) {
   };
 }
 
+void AddPlaces(CLI::App& doctor, Options& options) {
+  doctor
+      .add_option("--guest-image-dir", options.guest_image_dir,
+                  "Directory of the guest image (LOCKET_GUEST_IMAGE_DIR)")
+      ->type_name("DIR")
+      ->capture_default_str();
+  doctor.add_option("--socket", options.cri_socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+      ->type_name("PATH")
+      ->capture_default_str();
+  doctor
+      .add_option("--snapshotter-socket", options.snapshotter_socket,
+                  "Socket of locket-snapshotter (LOCKET_SNAPSHOTTER_SOCKET)")
+      ->type_name("PATH")
+      ->capture_default_str();
+  doctor
+      .add_option("--broker-url", options.broker_url,
+                  "Key broker to connect to, https://HOST[:PORT] (default: LOCKET_BROKER_URL)")
+      ->type_name("URL");
+}
+
 }  // namespace
 
 void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* doctor = app.add_subcommand("doctor", "Say what this host lacks, feature by feature");
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "Show what this host has and lacks, feature by feature");
   doctor->footer(
-      "Exits 0 if a pod can run here (and --fix fixed all), 1 if not.\n\nExamples:\n  locket "
-      "doctor\n  locket doctor "
-      "--json | jq '.checks[] | select(.ok | not)'");
+      "Exits 0 if a pod can run here and --fix fixed everything, 1 if not.\n\n"
+      "Examples:\n"
+      "  locket doctor\n"
+      "  locket doctor --json | jq '.checks[] | select(.ok | not)'");
   auto options = std::make_shared<Options>(Defaults(context));
-  doctor
-      ->add_option("--guest-image-dir", options->guest_image_dir,
-                   "Guest image directory (LOCKET_GUEST_IMAGE_DIR)")
-      ->capture_default_str();
-  doctor->add_option("--socket", options->cri_socket, "containerd's socket (LOCKET_CRI_SOCKET)")
-      ->capture_default_str();
-  doctor
-      ->add_option("--snapshotter-socket", options->snapshotter_socket,
-                   "locket-snapshotter's socket (LOCKET_SNAPSHOTTER_SOCKET)")
-      ->capture_default_str();
-  doctor->add_option("--broker-url", options->broker_url, "Broker to reach (LOCKET_BROKER_URL)");
+  AddPlaces(*doctor, *options);
   doctor->add_flag("--fix", options->fix,
-                   "First fetch what the snapshotter has lost, and let containerd remove snapshots "
-                   "that it has forgotten");
+                   "First let the snapshotter download blobs and make directories that it has "
+                   "lost, and let containerd remove snapshots that it has forgotten");
   doctor->add_flag("--json", options->json, "Print JSON");
   doctor->callback([&context, &selected, options] {
     selected.run = [&context, options]() -> Result<int> {

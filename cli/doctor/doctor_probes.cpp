@@ -31,11 +31,11 @@ constexpr uint64_t kFlagsReserved = 2;  // bit 1 of RFLAGS is always set
 // Where the child got to: its exit status, an index here.
 constexpr std::array<const char*, 9> kSteps = {"works",
                                                "cannot be opened (permission?)",
-                                               "speaks another API version",
-                                               "makes no VM",
-                                               "takes no memory",
-                                               "makes no CPU",
-                                               "takes no registers",
+                                               "has another API version",
+                                               "cannot make a VM",
+                                               "does not accept memory",
+                                               "cannot make a CPU",
+                                               "does not accept registers",
                                                "does not run the guest",
                                                "left the guest for another reason than hlt"};
 

@@ -24,7 +24,7 @@ Status JoinTapInNewNamespace() {
     LOCKET_TRY(network->AddIngress(link.index));
     return network->AddRedirect(link.index, kLoopback);
   }
-  return Error(ErrorCode::kInternal, "the tap is not there");
+  return Error(ErrorCode::kInternal, "the tap was not made");
 }
 
 }  // namespace

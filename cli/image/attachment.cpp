@@ -56,7 +56,7 @@ Status CopyTo(ImageAccess& access, const ImageLocation& place, Attachment kind,
   if (there && all.size() == there->manifest.layers.size()) return Ok();
   if (all.size() > image::kMaxLayers) {
     return Error(ErrorCode::kResourceExhausted,
-                 "together they are more than " + std::to_string(image::kMaxLayers));
+                 "source and target together have more than " + std::to_string(image::kMaxLayers));
   }
   LOCKET_TRY_ASSIGN(const auto target, access.OpenTarget(place));
   for (const auto& layer : ours) LOCKET_TRY(CopyBlob(*from.source, *target, layer));
@@ -95,7 +95,7 @@ Result<ImageLocation> AttachmentLocation(const ImageLocation& image, const image
                                          Attachment kind) {
   if (!HasPlaceForAttachments(image)) {
     return Error(ErrorCode::kInvalidArgument,
-                 "'" + image.ToText() + "': signatures are kept in registries and layouts only");
+                 "'" + image.ToText() + "': only registries and layouts can hold signatures");
   }
   ImageLocation location = image;
   if (image.transport == image::Transport::kRegistry) {
@@ -144,7 +144,7 @@ Result<AttachedDocuments> CopyAttachments(ImageAccess& access, const ImageLocati
       LOCKET_TRY_ASSIGN(const bool had_some,
                         CopyOne(access, from, to, document.digest, kind)
                             .While(std::string("copy the ") + name + " of " +
-                                   document.digest.ToText() + " (--no-signatures leaves them)"));
+                                   document.digest.ToText() + " (--no-signatures skips them)"));
       copied.*count += had_some ? 1 : 0;
     }
   }

@@ -46,9 +46,9 @@ Status VerifyOrdinary(image::ImageSource& source, const image::Manifest& manifes
       const bool foreign = image::IsNotDistributable(layers[i].media_type);
       return std::move(fetched).error().While(
           LayerText(manifest, i) +
-          (foreign ? ", a foreign layer, which its source need not have" : ""));
+          (foreign ? " (a foreign layer, which the source does not have to have)" : ""));
     }
-    progress.Finish("its digest is right; it is not sealed");
+    progress.Finish("digest is right, not sealed");
   }
   return Ok();
 }
@@ -76,7 +76,7 @@ Status VerifyImage(image::ImageSource& source, const VerifyImageOptions& options
       return std::move(sound).While(LayerText(image.manifest, i));
     }
     const bool opened = options.kek != nullptr && infos[i].encrypted();
-    progress.Finish(opened ? "sound, its key opens" : "sound");
+    progress.Finish(opened ? "sound, key opens it" : "sound");
   }
   return Ok();
 }

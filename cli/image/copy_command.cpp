@@ -62,13 +62,13 @@ image::ByteSink StreamTo(Context& context) {
     const auto text = AsText(bytes);
     context.out.write(text.data(), static_cast<std::streamsize>(text.size()));
     if (context.out.good()) return Ok();
-    return Error(ErrorCode::kUnavailable, "write to standard output: whoever reads it has gone");
+    return Error(ErrorCode::kUnavailable, "write to standard output: its reader has ended");
   };
 }
 
 void PrintCopy(const std::string& target, const CopyReport& report,
                const AttachedDocuments& attached, bool json, Context& context) {
-  // Where an archive went there is no room for anything else.
+  // Standard output holds the archive, so the result goes to standard error.
   std::ostream& out = target == "-" ? context.err : context.out;
   if (!json) {
     out << report.top.digest.ToText() << "\n";
@@ -89,20 +89,22 @@ void PrintCopy(const std::string& target, const CopyReport& report,
 void AddCopy(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* copy = group.add_subcommand("copy", "Copy an image byte for byte");
   copy->footer(
-      "Prints the digest of what was copied: a manifest or, with all its platforms, an "
-      "index. Signatures, attestations and SBOMs beside the image come along, from and to "
-      "registries and layouts.\n\nExamples:\n  locket image copy registry.example/app:1 "
-      "mirror.example/app:1\n  "
-      "locket image copy registry.example/app:1 oci:mirror:app\n  locket image copy oci:mirror:app "
-      "oci-archive:app.tar\n  locket image copy registry.example/app:1 - | ssh host locket image "
-      "copy - oci:images:app");
+      "Copies an index with all its platforms, unless --platform names one. Prints the digest of "
+      "the manifest or index.\n\n"
+      "Examples:\n"
+      "  locket image copy registry.example/app:1 mirror.example/app:1\n"
+      "  locket image copy registry.example/app:1 oci:mirror:app\n"
+      "  locket image copy oci:mirror:app oci-archive:app.tar\n"
+      "  locket image copy registry.example/app:1 - | \\\n"
+      "    ssh host locket image copy - oci:images:app");
   auto options = std::make_shared<CopyOptions>();
-  copy->add_option("SOURCE", options->source, kSourceHelp)->required();
-  copy->add_option("TARGET", options->target, kTargetHelp)->required();
+  AddSource(*copy, "SOURCE", options->source);
+  AddTarget(*copy, options->target);
   copy->add_flag("--no-signatures", options->no_signatures,
-                 "Leave signatures, attestations and SBOMs that stand beside the image");
+                 "Do not copy signatures, attestations and SBOMs (default: copy those that cosign "
+                 "put beside the image, from and to registries and layouts)");
   AddAccess(*copy, options->access);
-  copy->add_flag("--json", options->json, "Print the result as JSON");
+  copy->add_flag("--json", options->json, "Print digest, and numbers of blobs and bytes, as JSON");
   copy->callback([&context, &selected, options] {
     selected.check = [options] { return CheckCopy(*options); };
     selected.run = [&context, options] { return Copy(*options, context); };

@@ -59,7 +59,7 @@ class Planner {
 
   Status AddIndex(const ManifestContent& content, int depth) {
     if (depth == image::kMaxIndexDepth) {
-      return Error(ErrorCode::kInvalidArgument, "indexes of indexes, nested too deeply");
+      return Error(ErrorCode::kInvalidArgument, "indexes are nested too deeply");
     }
     LOCKET_TRY_ASSIGN(auto index, image::DecodeIndex(content.bytes));
     if (!index.unread.empty()) {
@@ -158,7 +158,7 @@ Result<CopyReport> CopyImage(image::ImageSource& source, image::ImageTarget& tar
     return std::move(copied).error();
   }
   progress.Finish(std::to_string(report.blobs_sent) + " sent (" + HumanBytes(report.bytes_sent) +
-                  "), " + std::to_string(report.blobs - report.blobs_sent) + " there already" +
+                  "), " + std::to_string(report.blobs - report.blobs_sent) + " already there" +
                   (plan.left_out == 0
                        ? ""
                        : ", " + std::to_string(plan.left_out) + " foreign layers left out"));

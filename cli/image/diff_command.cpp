@@ -68,7 +68,7 @@ void PrintLayer(size_t index, const LayerComparison& layer, std::ostream& out) {
   out << layer.why << "\n  root hash A " << text(layer.root_hash_a) << "\n  root hash B "
       << text(layer.root_hash_b) << "\n";
   for (const auto& difference : layer.differences) {
-    // Names come from whoever made the image; they must not steer a terminal.
+    // Names come from the maker of the image. They must not steer a terminal.
     out << "  " << erofs::QuotedName(difference.path) << ": " << difference.what;
     if (!difference.a.empty()) out << "  A " << erofs::QuotedName(difference.a);
     if (!difference.b.empty()) out << "  B " << erofs::QuotedName(difference.b);
@@ -159,14 +159,20 @@ Result<int> Measure(const MeasureOptions& options, Context& context) {
 void AddDiff(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* diff = group.add_subcommand("diff", "Explain why two images' root hashes differ");
   diff->footer(
-      "Exits 0 if every layer has the same root hash in both, 3 if not.\n\nExamples:\n  locket "
-      "image diff oci:mine:app registry.example/app:1\n  locket image diff oci:sealed:a "
-      "oci:sealed:b --kek kek.bin --json | jq '.layers[].differences'");
+      "Exits 0 if every layer has the same root hash in both images, 3 if not.\n\n"
+      "Examples:\n"
+      "  locket image diff oci:mine:app registry.example/app:1\n"
+      "  locket image diff oci:sealed:a oci:sealed:b --kek kek.bin --json | \\\n"
+      "    jq '.layers[].differences'");
   auto options = std::make_shared<DiffOptions>();
-  diff->add_option("A", options->a, kSourceHelp)->required();
-  diff->add_option("B", options->b, "The other one")->required();
-  diff->add_option("--kek", options->kek_file, "Key encryption key, for encrypted layers");
-  diff->add_option("--limit", options->limit, "Differences listed of each layer")
+  AddSource(*diff, "A", options->a);
+  AddSource(*diff, "B", options->b);
+  diff->add_option("--kek", options->kek_file,
+                   "Key encryption key, a file of 32 bytes. Needed if a layer is encrypted")
+      ->type_name("FILE");
+  diff->add_option("--limit", options->limit,
+                   "Greatest number of differences to list for each layer")
+      ->type_name("N")
       ->capture_default_str();
   AddAccess(*diff, options->access);
   diff->add_flag("--json", options->json, "Print JSON");
@@ -182,18 +188,20 @@ void AddDiff(CLI::App& group, Context& context, Selected& selected) {
 }
 
 void AddMeasure(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* measure =
-      group.add_subcommand("measure", "Compute what an image not sealed becomes on a host");
+  CLI::App* measure = group.add_subcommand(
+      "measure", "Compute the digest and root hashes that a host's conversion of an image gives");
   measure->footer(
-      "Pushes nothing. A host that converts the same image itself arrives at this manifest, whose "
-      "digest initdata can allow, and at these root hashes; one line a layer: diff ID, root "
-      "hash.\n\nExamples:\n  locket image measure docker.io/library/debian:12\n  locket image "
-      "measure "
-      "oci:app:latest --json | jq -r .sealed_manifest_digest");
+      "A host with 'convert = true' seals an ordinary image itself. This command computes the "
+      "manifest digest and root hashes that it produces, and pushes nothing. Prints the manifest "
+      "digest, for 'locket initdata create --allow-digest', and then diff ID and root hash of each "
+      "layer.\n\n"
+      "Examples:\n"
+      "  locket image measure docker.io/library/debian:12\n"
+      "  locket image measure oci:app:latest --json | jq -r .sealed_manifest_digest");
   auto options = std::make_shared<MeasureOptions>();
-  measure->add_option("IMAGE", options->image, kSourceHelp)->required();
+  AddSource(*measure, "IMAGE", options->image);
   AddAccess(*measure, options->access);
-  measure->add_flag("--json", options->json, "Print everything as JSON");
+  measure->add_flag("--json", options->json, "Print JSON");
   measure->callback([&context, &selected, options] {
     selected.check = [options]() -> Status {
       LOCKET_TRY(CheckImageName(options->image, "IMAGE"));

@@ -54,10 +54,10 @@ bool KnownToBeSame(const Side& a, const Side& b, size_t layer) {
 std::string WhyOf(const LayerComparison& compared, bool encrypted) {
   if (!compared.differences.empty()) return "the file systems differ";
   if (encrypted)
-    return "the same files, but a root hash covers what is stored: other keys, or only "
-           "one of the two is encrypted";
-  return "the same files in the same places: the tars differ in what no file shows, like padding, "
-         "names of users or the form of headers, and with them diff ID, salt and UUID";
+    return "the same files, but root hashes cover what is stored: the keys differ, or only one of "
+           "the two is encrypted";
+  return "the same files in the same places: the tars differ in what no file shows, such as "
+         "padding, names of users or the form of headers, and so diff ID, salt and UUID differ";
 }
 
 class Comparer {

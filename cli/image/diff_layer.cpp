@@ -182,14 +182,14 @@ Status Differ::Links(const Inode& a, const Inode& b) {
   const std::string first_a = first_of(first_a_, a);
   const std::string first_b = first_of(first_b_, b);
   const auto text = [&](const std::string& first) {
-    return first == path_.Text() ? std::string("a file of its own") : "a link to " + first;
+    return first == path_.Text() ? std::string("a separate file") : "a link to " + first;
   };
   return Compare("hard link", text(first_a), text(first_b));
 }
 
 Status Differ::Children(const Inode& a, const Inode& b) {
   if (!directories_.insert(a.nid).second) {
-    return Error(ErrorCode::kDataLoss, "EROFS image: a directory stands in two places");
+    return Error(ErrorCode::kDataLoss, "EROFS image: a directory is in two places");
   }
   LOCKET_TRY_ASSIGN(const auto names_a, a_.List(a));
   LOCKET_TRY_ASSIGN(const auto names_b, b_.List(b));

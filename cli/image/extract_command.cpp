@@ -28,13 +28,13 @@ struct ExtractOptions {
 Status CheckExtract(const ExtractOptions& options) {
   LOCKET_TRY(CheckImageName(options.image, "IMAGE"));
   if (options.layer.has_value() == options.file.empty()) {
-    return Usage("--layer and -o go together: which layer, and the file for its EROFS image");
+    return Usage("--layer and -o need each other: the layer, and the file for its EROFS image");
   }
   if (options.directory.empty() != options.layer.has_value()) {
-    return Usage("say DIR for the whole image, or --layer and -o for one layer, not both");
+    return Usage("give DIR for the whole image, or --layer and -o for one layer, not both");
   }
   if (options.layer && options.rootless) {
-    return Usage("--rootless and --layer exclude each other: an EROFS image needs no root");
+    return Usage("--rootless cannot be used with --layer: an EROFS image needs no root");
   }
   return CheckAccess(options.access);
 }
@@ -48,7 +48,7 @@ std::string Describe(const ExtractOptions& options, const ExtractReport& report)
   }
   std::string text = "extracted to " + options.directory;
   if (report.devices_left_out + report.xattrs_left_out > 0) {
-    text += "; left out, for lack of root: " + std::to_string(report.devices_left_out) +
+    text += "; left out, as that needs root: " + std::to_string(report.devices_left_out) +
             " devices, " + std::to_string(report.xattrs_left_out) + " xattrs";
   }
   return text + "\n";
@@ -94,20 +94,32 @@ Result<int> Extract(const ExtractOptions& options, Context& context) {
 }  // namespace
 
 void AddExtract(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* extract = group.add_subcommand("extract", "Turn a sealed image back into files");
+  CLI::App* extract = group.add_subcommand("extract", "Turn an image back into files");
   extract->footer(
-      "Examples:\n  locket image extract registry.example/app:1 rootfs --kek kek.bin\n  locket "
-      "image extract oci:sealed:app rootfs --rootless\n  locket image extract oci:sealed:app "
-      "--layer -1 -o top.erofs --kek kek.bin");
+      "Examples:\n"
+      "  locket image extract registry.example/app:1 rootfs --kek kek.bin\n"
+      "  locket image extract oci:sealed:app rootfs --rootless\n"
+      "  locket image extract oci:sealed:app --layer -1 -o top.erofs --kek kek.bin");
   auto options = std::make_shared<ExtractOptions>();
-  extract->add_option("IMAGE", options->image, kSourceHelp)->required();
-  extract->add_option("DIR", options->directory, "New or empty directory for the root file system");
-  extract->add_option("--layer", options->layer,
-                      "Instead one layer's EROFS image: 0 is the bottom, -1 the top");
-  extract->add_option("-o,--output", options->file, "File for that EROFS image");
-  extract->add_option("--kek", options->kek_file, "Key encryption key, for encrypted layers");
+  AddSource(*extract, "IMAGE", options->image);
+  extract->add_option("DIR", options->directory, "New or empty directory for the root file system")
+      ->type_name("");
+  extract
+      ->add_option("--layer", options->layer,
+                   "Write the EROFS image of one layer to the file of --output, in place of DIR. 0 "
+                   "is the bottom layer, -1 the top")
+      ->type_name("N");
+  extract
+      ->add_option("-o,--output", options->file,
+                   "File for the decrypted EROFS image of --layer, mode 0600")
+      ->type_name("FILE");
+  extract
+      ->add_option("--kek", options->kek_file,
+                   "Key encryption key, a file of 32 bytes. Needed if a layer is encrypted")
+      ->type_name("FILE");
   extract->add_flag("--rootless", options->rootless,
-                    "All files are the caller's; devices and privileged xattrs are left out");
+                    "Work without root: all files belong to the caller, and devices and "
+                    "privileged xattrs are left out");
   AddAccess(*extract, options->access);
   extract->add_flag("--json", options->json, "Print the result as JSON");
   extract->callback([&context, &selected, options] {

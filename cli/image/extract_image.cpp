@@ -57,7 +57,7 @@ Status CheckDirectory(const fs::path& directory) {
   const bool empty = fs::is_directory(status) && fs::is_empty(directory, error);
   if (empty && !error) return CheckReplaceable(directory);
   return Error(ErrorCode::kAlreadyExists,
-               "'" + directory.string() + "' is there and no empty directory; name a new one");
+               "'" + directory.string() + "' exists and is not an empty directory; name a new one");
 }
 
 Result<ImageDocuments> ReadChecked(image::ImageSource& source) {
@@ -108,7 +108,7 @@ Result<ExtractReport> ExtractImage(image::ImageSource& source, const fs::path& d
                                    const ExtractLayerOptions& extract, Progress& progress) {
   if (!extract.rootless && ::geteuid() != 0) {
     return Error(ErrorCode::kPermissionDenied,
-                 "owners and devices can be made by root only; --rootless does without");
+                 "only root can set owners and make devices; --rootless extracts without them");
   }
   LOCKET_TRY(CheckDirectory(directory));
   LOCKET_TRY_ASSIGN(const ImageDocuments image, ReadChecked(source));
@@ -136,7 +136,7 @@ Result<ExtractedLayer> ExtractLayerImage(image::ImageSource& source, int layer,
   const auto count = static_cast<int>(image.manifest.layers.size());
   const int index = layer < 0 ? count + layer : layer;
   if (index < 0 || index >= count) {
-    return Error(ErrorCode::kInvalidArgument, "no layer " + std::to_string(layer) +
+    return Error(ErrorCode::kInvalidArgument, "there is no layer " + std::to_string(layer) +
                                                   "; the image has " + std::to_string(count) +
                                                   " layers, 0 to " + std::to_string(count - 1));
   }

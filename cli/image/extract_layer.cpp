@@ -138,7 +138,7 @@ class Extractor {
 
 Status Extractor::Fill(const erofs::Inode& inode) {
   if (!directories_.insert(inode.nid).second) {
-    return Error(ErrorCode::kDataLoss, "EROFS image: a directory stands in two places");
+    return Error(ErrorCode::kDataLoss, "EROFS image: a directory is in two places");
   }
   LOCKET_TRY_ASSIGN(const auto xattrs, image_.Xattrs(inode));
   if (erofs::IsOpaque(xattrs)) LOCKET_TRY(RemoveContent(here_.get()));
@@ -207,13 +207,12 @@ Status Extractor::Make(const std::string& name, const erofs::Inode& inode) {
   }
   const bool special =
       S_ISCHR(inode.mode) || S_ISBLK(inode.mode) || S_ISFIFO(inode.mode) || S_ISSOCK(inode.mode);
-  if (!special) return Error(ErrorCode::kDataLoss, "EROFS image: a file of no known type");
+  if (!special) return Error(ErrorCode::kDataLoss, "EROFS image: a file of an unknown type");
   const dev_t device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? DeviceOf(inode.rdev) : 0;
   if (::mknodat(here_.get(), name.c_str(), (inode.mode & S_IFMT) | 0600U, device) == 0) return Ok();
   const int saved_errno = errno;
-  return Error::FromErrno(saved_errno, saved_errno == EPERM
-                                           ? "make device (--rootless leaves devices out)"
-                                           : "make device");
+  return Error::FromErrno(
+      saved_errno, saved_errno == EPERM ? "make device (--rootless skips devices)" : "make device");
 }
 
 Status Extractor::MakeFile(const std::string& name, const erofs::Inode& inode) {

@@ -25,8 +25,9 @@ Result<image::Platform> ParsePlatform(const std::string& text) {
   bool good = parts.size() == 2 || parts.size() == 3;
   for (const auto& part : parts) good = good && !part.empty();
   if (!good) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + text + "' is no platform; say OS/ARCHITECTURE[/VARIANT], like linux/amd64");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "'" + text + "' is not a platform; write OS/ARCHITECTURE[/VARIANT], such as linux/amd64");
   }
   return image::Platform{.architecture = parts[1],
                          .os = parts[0],
@@ -42,7 +43,7 @@ Result<std::unique_ptr<ImageAccess>> ImageAccess::Create(const ImageAccessOption
   std::error_code missing;
   if (!options.creds_file.empty() && !std::filesystem::exists(options.creds_file, missing)) {
     return Error(ErrorCode::kNotFound,
-                 "credentials file '" + options.creds_file + "' is not there");
+                 "credentials file '" + options.creds_file + "' does not exist");
   }
   return std::unique_ptr<ImageAccess>(
       new ImageAccess(std::move(platform), options, std::move(stop), progress));
@@ -128,7 +129,7 @@ Result<std::unique_ptr<image::ImageTarget>> ImageAccess::OpenTarget(
     case Transport::kOciLayout:
       if (!location.tag.empty()) return image::OpenLayoutTarget(location.path, location.tag);
       return Error(ErrorCode::kInvalidArgument,
-                   "'" + location.ToText() + "': name a tag, oci:DIR:TAG");
+                   "'" + location.ToText() + "' has no tag: write oci:DIR:TAG");
     case Transport::kOciArchive:
       return image::OpenArchiveTarget(location.path, location.tag);
     case Transport::kStream:
@@ -136,8 +137,9 @@ Result<std::unique_ptr<image::ImageTarget>> ImageAccess::OpenTarget(
     case Transport::kDockerArchive:
       break;
   }
-  return Error(ErrorCode::kInvalidArgument,
-               "'" + location.ToText() + "': docker archives can be read only; write oci-archive:");
+  return Error(
+      ErrorCode::kInvalidArgument,
+      "'" + location.ToText() + "': docker archives can only be read; use oci-archive:FILE");
 }
 
 }  // namespace locket::cli

@@ -45,21 +45,22 @@ struct LookOptions {
 
 Status CheckKeyMode(const SealOptions& options) {
   if (options.key_mode != "random" && options.key_mode != "convergent") {
-    return Usage("--key-mode '" + options.key_mode + "': say random or convergent");
+    return Usage("--key-mode '" + options.key_mode + "': must be random or convergent");
   }
   if ((options.key_mode == "convergent") == options.convergent_secret_file.empty()) {
-    return Usage("--key-mode convergent and --convergent-secret go together");
+    return Usage(
+        "--key-mode convergent and --convergent-secret need each other: give both or neither");
   }
   return Ok();
 }
 
 Status CheckCompress(const SealOptions& options) {
   if (options.compress != "none" && options.compress != "lz4") {
-    return Usage("--compress '" + options.compress + "': say none or lz4");
+    return Usage("--compress '" + options.compress + "': must be none or lz4");
   }
   // Another liblz4 makes another image, which must not be encrypted with the same key.
   if (options.compress != "none" && options.key_mode == "convergent") {
-    return Usage("--compress and --key-mode convergent do not go together");
+    return Usage("--compress cannot be used with --key-mode convergent");
   }
   return Ok();
 }
@@ -71,7 +72,7 @@ Status CheckSeal(const SealOptions& options) {
   LOCKET_TRY_ASSIGN(const auto encrypt,
                     LayerSelection::FromText(options.encrypt).While("--encrypt-layers"));
   if (options.kek_file.empty() != options.key_id.empty()) {
-    return Usage("--kek and --key-id go together: the key, and where the broker keeps it");
+    return Usage("--kek and --key-id need each other: the key, and the broker's resource for it");
   }
   if (!options.key_id.empty()) {
     LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
@@ -79,14 +80,15 @@ Status CheckSeal(const SealOptions& options) {
   LOCKET_TRY(CheckKeyMode(options));
   LOCKET_TRY(CheckCompress(options));
   if (options.all_platforms && !options.access.platform.empty()) {
-    return Usage("--all-platforms and --platform exclude each other");
+    return Usage("--all-platforms cannot be used with --platform");
   }
   if (encrypt.none() && (!options.kek_file.empty() || options.key_mode != "random")) {
     return Usage("--encrypt-layers none encrypts nothing: leave out --kek and --key-mode");
   }
   // With --base the image itself says whether anything is left to encrypt.
   if (!encrypt.none() && options.kek_file.empty() && options.base.empty()) {
-    return Usage("encrypting needs --kek and --key-id; or say --encrypt-layers none");
+    return Usage(
+        "encrypting needs --kek and --key-id; --encrypt-layers none seals without encryption");
   }
   return CheckAccess(options.access);
 }
@@ -196,37 +198,64 @@ Result<int> Verify(const LookOptions& options, Context& context) {
   return 0;
 }
 
+void AddSealOptions(CLI::App& seal, SealOptions& options) {
+  seal.add_option("--encrypt-layers", options.encrypt,
+                  "Layers to encrypt: all, none, or numbers and ranges separated by commas. 0 is "
+                  "the bottom layer, -1 the top, 1.. all but the bottom. The host can read layers "
+                  "that are not encrypted, but not change them unnoticed")
+      ->type_name("LAYERS")
+      ->capture_default_str();
+  seal.add_option("--base", options.base,
+                  "Image whose layers are public. Layers that SOURCE shares with it are not "
+                  "encrypted")
+      ->type_name("IMAGE");
+  seal.add_option("--kek", options.kek_file,
+                  "Key encryption key, a file of 32 bytes. Needed if any layer is encrypted")
+      ->type_name("FILE");
+  seal.add_option("--key-id", options.key_id,
+                  "Resource under which the broker stores the key encryption key, "
+                  "kbs:///repo/type/tag. Needed if any layer is encrypted")
+      ->type_name("URI");
+  seal.add_option("--key-mode", options.key_mode,
+                  "How layer keys are made. random: a new key for each layer. convergent: keys are "
+                  "derived from --convergent-secret and the layer, so that the same layer always "
+                  "gives the same blob, and anybody who sees two blobs can tell that they are "
+                  "equal")
+      ->type_name("MODE")
+      ->capture_default_str();
+  seal.add_option("--convergent-secret", options.convergent_secret_file,
+                  "Secret for --key-mode convergent, a file of 32 bytes. Protect it like a key "
+                  "encryption key")
+      ->type_name("FILE");
+  seal.add_option("--compress", options.compress,
+                  "How files are compressed before a layer is encrypted: none or lz4. Nothing can "
+                  "compress the layer afterwards. lz4 cannot be used with --key-mode convergent")
+      ->type_name("METHOD")
+      ->capture_default_str();
+  seal.add_flag("--all-platforms", options.all_platforms,
+                "Seal every image of an index and push an index (default: the image of --platform "
+                "alone)");
+}
+
 void AddSeal(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* seal = group.add_subcommand("seal", "Seal an image and push it");
   seal->footer(
-      "Prints the digest of the sealed image's manifest.\n\nExamples:\n  locket image seal "
-      "oci:app:latest registry.example/app:1 --base oci:app:base --kek kek.bin --key-id "
-      "kbs:///team/key/app\n  locket image seal registry.example/tool:1 "
-      "registry.example/tool:1-sealed --encrypt-layers none\n  locket image seal "
-      "docker-archive:app.tar oci:sealed:app --encrypt-layers -1 --kek kek.bin --key-id "
-      "kbs:///team/key/app --json");
+      "Prints the manifest digest of the sealed image. Pass it to 'locket initdata create "
+      "--allow-digest'.\n\n"
+      "Examples:\n"
+      "  locket image seal oci:app:latest registry.example/app:1 \\\n"
+      "    --base oci:app:base --kek kek.bin --key-id kbs:///team/key/app\n"
+      "  locket image seal registry.example/tool:1 registry.example/tool:1-sealed \\\n"
+      "    --encrypt-layers none\n"
+      "  locket image seal docker-archive:app.tar oci:sealed:app \\\n"
+      "    --encrypt-layers -1 --kek kek.bin --key-id kbs:///team/key/app --json");
   auto options = std::make_shared<SealOptions>();
-  seal->add_option("SOURCE", options->source, kSourceHelp)->required();
-  seal->add_option("TARGET", options->target, kTargetHelp)->required();
-  seal->add_option("--encrypt-layers", options->encrypt,
-                   "all, none, or numbers and ranges: 0 is the bottom, -1 the top, 1.. the rest")
-      ->capture_default_str();
-  seal->add_option("--base", options->base,
-                   "Image whose layers are public: those it shares are verify-only");
-  seal->add_option("--kek", options->kek_file, "File with the key encryption key, 32 bytes");
-  seal->add_option("--key-id", options->key_id, "Where the broker keeps it, kbs:///repo/type/tag");
-  seal->add_option("--key-mode", options->key_mode,
-                   "random, or convergent: same secret and same layer, same blob")
-      ->capture_default_str();
-  seal->add_option("--convergent-secret", options->convergent_secret_file,
-                   "File of 32 bytes that convergent keys follow from");
-  seal->add_option("--compress", options->compress,
-                   "none, or lz4: what is encrypted cannot be compressed in transit")
-      ->capture_default_str();
-  seal->add_flag("--all-platforms", options->all_platforms,
-                 "Seal every image of an index, and push an index");
+  AddSource(*seal, "SOURCE", options->source);
+  AddTarget(*seal, options->target);
+  AddSealOptions(*seal, *options);
   AddAccess(*seal, options->access);
-  seal->add_flag("--json", options->json, "Print everything about the result as JSON");
+  seal->add_flag("--json", options->json,
+                 "Print digests, keys and root hashes of the sealed image as JSON");
   seal->callback([&context, &selected, options] {
     selected.check = [options] { return CheckSeal(*options); };
     selected.run = [&context, options] { return Seal(*options, context); };
@@ -239,12 +268,16 @@ Status CheckLook(const LookOptions& options) {
 }
 
 void AddInspect(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* inspect = group.add_subcommand("inspect", "Say what an image is");
+  CLI::App* inspect =
+      group.add_subcommand("inspect", "Show digests, user, command and layers of an image");
   inspect->footer(
-      "Examples:\n  locket image inspect registry.example/app:1\n  locket image inspect "
-      "oci:sealed:app --json | jq -r '.layers[].root_hash'");
+      "For a sealed image it shows which layers are encrypted, and under which key. Fails if the "
+      "image claims to be sealed and breaks a rule of the format.\n\n"
+      "Examples:\n"
+      "  locket image inspect registry.example/app:1\n"
+      "  locket image inspect oci:sealed:app --json | jq -r '.layers[].root_hash'");
   auto options = std::make_shared<LookOptions>();
-  inspect->add_option("IMAGE", options->image, kSourceHelp)->required();
+  AddSource(*inspect, "IMAGE", options->image);
   AddAccess(*inspect, options->access);
   inspect->add_flag("--json", options->json, "Print JSON");
   inspect->callback([&context, &selected, options] {
@@ -254,16 +287,25 @@ void AddInspect(CLI::App& group, Context& context, Selected& selected) {
 }
 
 void AddVerify(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* verify = group.add_subcommand("verify", "Check every byte of a sealed image");
+  CLI::App* verify =
+      group.add_subcommand("verify", "Download a sealed image and check every byte of it");
   verify->footer(
-      "Examples:\n  locket image verify registry.example/app:1\n  locket image verify "
-      "registry.example/app:1 --kek kek.bin --signed-by cosign.pub");
+      "Examples:\n"
+      "  locket image verify registry.example/app:1\n"
+      "  locket image verify registry.example/app:1 --kek kek.bin \\\n"
+      "    --signed-by cosign.pub");
   auto options = std::make_shared<LookOptions>();
-  verify->add_option("IMAGE", options->image, kSourceHelp)->required();
-  verify->add_option("--kek", options->kek_file, "Key encryption key: also open the key packets");
+  AddSource(*verify, "IMAGE", options->image);
+  verify
+      ->add_option("--kek", options->kek_file,
+                   "Key encryption key, a file of 32 bytes. Also check that every key packet opens "
+                   "with it and belongs to its layer")
+      ->type_name("FILE");
   verify
       ->add_option("--signed-by", options->signed_by,
-                   "Public key in PEM that must have signed the image; repeatable")
+                   "Public key in PEM that must have signed the image, or an index that names it; "
+                   "repeatable. With this option the image does not have to be sealed")
+      ->type_name("FILE")
       ->allow_extra_args(false);
   AddAccess(*verify, options->access);
   verify->callback([&context, &selected, options] {
@@ -275,7 +317,7 @@ void AddVerify(CLI::App& group, Context& context, Selected& selected) {
 }  // namespace
 
 void AddImageCommands(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* group = app.add_subcommand("image", "Seal and check images");
+  CLI::App* group = app.add_subcommand("image", "Seal, check, sign, copy and compare images");
   group->require_subcommand(1);
   AddSeal(*group, context, selected);
   AddInspect(*group, context, selected);

@@ -1,4 +1,5 @@
-// For the files of image commands only: what they share, and how each joins the `image` group.
+// What the files of the commands `image` and `key` share, and how each command joins its group.
+// Only these files include it.
 #pragma once
 
 #include <optional>
@@ -13,25 +14,29 @@
 
 namespace locket::cli {
 
-inline constexpr const char* kSourceHelp =
-    "Registry reference, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, - (an archive)";
-inline constexpr const char* kTargetHelp =
-    "Registry reference, oci:DIR:TAG, oci-archive:FILE[:TAG] or - (an archive)";
-
+// Returns an error for a mistake in the command line (kInvalidArgument).
 Error Usage(const std::string& message);
 
-// --platform, --tmp, --creds-file, --hosts-dir.
+// Adds a required positional argument `name` for an image to read.
+void AddSource(CLI::App& command, const char* name, std::string& image);
+// Adds the required positional argument TARGET.
+void AddTarget(CLI::App& command, std::string& image);
+// Adds --platform, --tmp, --creds-file and --hosts-dir.
 void AddAccess(CLI::App& command, ImageAccessOptions& access);
-// Of what AddAccess adds, and the image's name (`what` in messages).
+// kInvalidArgument: what the user gave for the options of AddAccess is malformed.
 Status CheckAccess(const ImageAccessOptions& access);
+// kInvalidArgument: `image` does not name an image. `what` is the argument's name for the message.
 Status CheckImageName(const std::string& image, const std::string& what);
+// kInvalidArgument: `target` does not name a place to write an image to.
 Status CheckTargetName(const std::string& target);
-// Where an archive goes that is named "-".
+// Returns the sink for an archive that is named "-": `context.out`.
 image::ByteSink StreamTo(Context& context);
+// Prints the result of a copy, to `context.err` if `target` is "-", as standard output then holds
+// the archive.
 void PrintCopy(const std::string& target, const CopyReport& report,
                const AttachedDocuments& attached, bool json, Context& context);
 
-// Nothing for an empty name.
+// Returns the key encryption key in `file`, or nothing if `file` is empty. Codes as ReadKeyFile.
 Result<std::optional<Secret>> ReadOptionalKey(const std::string& file);
 
 void AddExtract(CLI::App& group, Context& context, Selected& selected);

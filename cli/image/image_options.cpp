@@ -9,15 +9,44 @@ namespace locket::cli {
 
 Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
 
+void AddSource(CLI::App& command, const char* name, std::string& image) {
+  command
+      .add_option(name, image,
+                  "Image: registry reference, oci:DIR[:TAG], oci-archive:FILE[:TAG], "
+                  "docker-archive:FILE[:NAME[:TAG]], or - for an archive on standard input")
+      ->type_name("")
+      ->required();
+}
+
+void AddTarget(CLI::App& command, std::string& image) {
+  command
+      .add_option("TARGET", image,
+                  "Where to write the image: registry reference, oci:DIR:TAG, "
+                  "oci-archive:FILE[:TAG], or - for an archive on standard output")
+      ->type_name("")
+      ->required();
+}
+
 void AddAccess(CLI::App& command, ImageAccessOptions& access) {
-  command.add_option(
-      "--platform", access.platform,
-      "Which image of an index, OS/ARCHITECTURE[/VARIANT] (default: this machine's)");
-  command.add_option("--tmp", access.temporary_directory, "Directory for one layer at a time")
+  command
+      .add_option("--platform", access.platform,
+                  "Platform whose image to take from an index, OS/ARCHITECTURE[/VARIANT] (default: "
+                  "Linux on this machine's architecture)")
+      ->type_name("PLATFORM");
+  command
+      .add_option("--tmp", access.temporary_directory,
+                  "Directory for temporary files, such as one layer at a time")
+      ->type_name("DIR")
       ->capture_default_str();
-  command.add_option("--creds-file", access.creds_file,
-                     "Registry credentials (default: docker's and podman's)");
-  command.add_option("--hosts-dir", access.hosts_dir, "Directory of containerd's hosts.toml files")
+  command
+      .add_option("--creds-file", access.creds_file,
+                  "Credentials for registries, as in docker's config.json (default: the files of "
+                  "podman and docker)")
+      ->type_name("FILE");
+  command
+      .add_option("--hosts-dir", access.hosts_dir,
+                  "Directory of containerd's hosts.toml files, with mirrors and CAs of registries")
+      ->type_name("DIR")
       ->capture_default_str();
 }
 
@@ -35,10 +64,10 @@ Status CheckImageName(const std::string& image, const std::string& what) {
 Status CheckTargetName(const std::string& target) {
   LOCKET_TRY_ASSIGN(const auto location, image::ParseImageLocation(target).While("TARGET"));
   if (location.transport == image::Transport::kOciLayout && location.tag.empty()) {
-    return Usage("TARGET '" + target + "': name a tag, oci:DIR:TAG");
+    return Usage("TARGET '" + target + "' has no tag: write oci:DIR:TAG");
   }
   if (location.transport == image::Transport::kDockerArchive) {
-    return Usage("TARGET '" + target + "': docker archives can be read only; write oci-archive:");
+    return Usage("TARGET '" + target + "': docker archives can only be read; use oci-archive:FILE");
   }
   return Ok();
 }

@@ -43,7 +43,7 @@ struct RotateCommandOptions {
 Result<std::array<std::byte, 32>> Hash(const std::string& hex, const std::string& option) {
   LOCKET_TRY_ASSIGN(const auto bytes, HexDecode(hex).While(option));
   std::array<std::byte, 32> hash{};
-  if (bytes.size() != hash.size()) return Usage(option + ": not 64 hex digits");
+  if (bytes.size() != hash.size()) return Usage(option + ": must be 64 hex digits");
   std::ranges::copy(bytes, hash.begin());
   return hash;
 }
@@ -128,7 +128,12 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* create = group.add_subcommand("create", "Make a new key encryption key");
   create->footer("Example:\n  locket key create kek.bin");
   auto file = std::make_shared<std::string>();
-  create->add_option("FILE", *file, "New file for the 32 random bytes, mode 0600")->required();
+  create
+      ->add_option("FILE", *file,
+                   "New file for the key, 32 random bytes, mode 0600. An existing file is never "
+                   "overwritten")
+      ->type_name("")
+      ->required();
   create->callback([&context, &selected, file] {
     selected.run = [&context, file]() -> Result<int> {
       LOCKET_TRY(CreateKeyFile(*file));
@@ -138,43 +143,86 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
   });
 }
 
+void AddWrapOptions(CLI::App& wrap, WrapOptions& options) {
+  wrap.add_option("FILE", options.key_file, "File with the key of the layer, 64 bytes")
+      ->type_name("")
+      ->required();
+  wrap.add_option("--kek", options.kek_file, "Key encryption key, a file of 32 bytes")
+      ->type_name("FILE")
+      ->required();
+  wrap.add_option("--key-id", options.key_id,
+                  "Resource under which the broker stores the key encryption key, "
+                  "kbs:///repo/type/tag")
+      ->type_name("URI")
+      ->required();
+  wrap.add_option("--root-hash", options.root_hash, "Root hash of the layer, 64 hex digits")
+      ->type_name("HEX")
+      ->required();
+  wrap.add_option("--salt", options.salt, "Salt of the layer, 64 hex digits")
+      ->type_name("HEX")
+      ->required();
+  wrap.add_option("--data-size", options.data_size,
+                  "Size of the layer's data in bytes, without its hash tree")
+      ->type_name("BYTES")
+      ->required();
+}
+
 void AddWrap(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* wrap = group.add_subcommand("wrap", "Wrap one layer's key for a key packet");
+  CLI::App* wrap = group.add_subcommand("wrap", "Encrypt the key of one layer for a key packet");
   wrap->footer(
-      "For layers sealed by other tools. Prints the value of the layer's annotation.\n\nExample:\n"
-      "  locket key wrap layer.key --kek kek.bin --key-id kbs:///team/key/app --root-hash HEX "
-      "--salt HEX --data-size 1048576");
+      "For layers that another tool sealed. Prints the value of the layer's annotation.\n\n"
+      "Example:\n"
+      "  locket key wrap layer.key --kek kek.bin --key-id kbs:///team/key/app \\\n"
+      "    --root-hash HEX --salt HEX --data-size 1048576");
   auto options = std::make_shared<WrapOptions>();
-  wrap->add_option("FILE", options->key_file, "The layer's key, 64 bytes")->required();
-  wrap->add_option("--kek", options->kek_file, "Key encryption key, 32 bytes")->required();
-  wrap->add_option("--key-id", options->key_id, "Where the broker keeps that one")->required();
-  wrap->add_option("--root-hash", options->root_hash, "The layer's root hash")->required();
-  wrap->add_option("--salt", options->salt, "Its salt")->required();
-  wrap->add_option("--data-size", options->data_size, "Its data size in bytes")->required();
-  wrap->add_flag("--json", options->json, "Print the annotation's name, too, as JSON");
+  AddWrapOptions(*wrap, *options);
+  wrap->add_flag("--json", options->json, "Print name and value of the annotation as JSON");
   wrap->callback([&context, &selected, options] {
     selected.check = [options] { return CheckWrap(*options); };
     selected.run = [&context, options] { return Wrap(*options, context); };
   });
 }
 
+void AddRotateOptions(CLI::App& rotate, RotateCommandOptions& options) {
+  rotate
+      .add_option("--old-kek", options.old_kek_file,
+                  "Key encryption key that opens the key packets now, a file of 32 bytes")
+      ->type_name("FILE")
+      ->required();
+  rotate
+      .add_option("--new-kek", options.new_kek_file,
+                  "Key encryption key to encrypt the layer keys under, a file of 32 bytes")
+      ->type_name("FILE")
+      ->required();
+  rotate
+      .add_option("--key-id", options.key_id,
+                  "Resource under which the broker stores the new key encryption key, "
+                  "kbs:///repo/type/tag")
+      ->type_name("URI")
+      ->required();
+  rotate
+      .add_option("--old-key-id", options.old_key_id,
+                  "Change only key packets under this key, kbs:///repo/type/tag (default: all)")
+      ->type_name("URI");
+}
+
 void AddRotate(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* rotate = group.add_subcommand("rotate", "Put an image's layer keys under another key");
+  CLI::App* rotate =
+      group.add_subcommand("rotate", "Encrypt an image's layer keys under another key");
   rotate->footer(
-      "Layers are neither encrypted nor sent again. The manifest is a new one: sign it and allow "
-      "its digest anew.\n\nExample:\n  locket key rotate registry.example/app:1 "
-      "registry.example/app:1-rotated --old-kek old.bin --new-kek new.bin --key-id "
-      "kbs:///team/key/app-2");
+      "The layers stay as they are. Prints the digest of the new manifest or index: sign it, and "
+      "allow it in the initdata. Anybody who has the old key and the old manifest can still open "
+      "the layers; seal the image again to prevent that.\n\n"
+      "Example:\n"
+      "  locket key rotate registry.example/app:1 registry.example/app:1-rotated \\\n"
+      "    --old-kek old.bin --new-kek new.bin --key-id kbs:///team/key/app-2");
   auto options = std::make_shared<RotateCommandOptions>();
-  rotate->add_option("IMAGE", options->image, kSourceHelp)->required();
-  rotate->add_option("TARGET", options->target, kTargetHelp)->required();
-  rotate->add_option("--old-kek", options->old_kek_file, "Key that opens the packets")->required();
-  rotate->add_option("--new-kek", options->new_kek_file, "Key to wrap them under")->required();
-  rotate->add_option("--key-id", options->key_id, "Where the broker keeps the new one")->required();
-  rotate->add_option("--old-key-id", options->old_key_id,
-                     "Only packets under this key (default: all)");
+  AddSource(*rotate, "IMAGE", options->image);
+  AddTarget(*rotate, options->target);
+  AddRotateOptions(*rotate, *options);
   AddAccess(*rotate, options->access);
-  rotate->add_flag("--json", options->json, "Print the result as JSON");
+  rotate->add_flag("--json", options->json,
+                   "Print digest, and numbers of blobs and bytes, as JSON");
   rotate->callback([&context, &selected, options] {
     selected.check = [options] { return CheckRotate(*options); };
     selected.run = [&context, options] { return Rotate(*options, context); };
@@ -184,7 +232,7 @@ void AddRotate(CLI::App& group, Context& context, Selected& selected) {
 }  // namespace
 
 void AddKeyCommands(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* group = app.add_subcommand("key", "Key encryption keys");
+  CLI::App* group = app.add_subcommand("key", "Make and change key encryption keys");
   group->require_subcommand(1);
   AddCreate(*group, context, selected);
   AddWrap(*group, context, selected);

@@ -38,9 +38,10 @@ Result<LayerSelection> LayerSelection::FromText(std::string_view text) {
     const auto first = open && first_text.empty() ? std::optional(0L) : Number(first_text);
     const auto last = open && last_text.empty() ? std::optional(-1L) : Number(last_text);
     if (!first || !last) {
-      return Error(ErrorCode::kInvalidArgument,
-                   "'" + std::string(text) +
-                       "': say all, none, or layer numbers and ranges like 2,3 or -1 or 1..");
+      return Error(
+          ErrorCode::kInvalidArgument,
+          "'" + std::string(text) +
+              "': must be all, none, or layer numbers and ranges such as 2,3 or -1 or 1..");
     }
     selection.ranges_.push_back({.first = *first, .last = *last, .all = false});
   }

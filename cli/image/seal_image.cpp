@@ -22,7 +22,8 @@ Result<std::vector<bool>> Plan(const ImageDocuments& image, const SealImageOptio
   }
   if (any && (!options.kek || !options.key_id)) {
     return Error(ErrorCode::kInvalidArgument,
-                 "a layer is to be encrypted: give --kek and --key-id, or --encrypt-layers none");
+                 "encrypting a layer needs --kek and --key-id; --encrypt-layers none seals without "
+                 "encryption");
   }
   return encrypt;
 }

@@ -41,7 +41,7 @@ Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget
                                   const SealImageOptions& options, Progress& progress) {
   LOCKET_TRY_ASSIGN(const auto top, source.GetTop());
   if (!image::IsIndex(top.descriptor.media_type)) {
-    return Error(ErrorCode::kInvalidArgument, "the name points at one image, not at an index");
+    return Error(ErrorCode::kInvalidArgument, "the name points to one image, not to an index");
   }
   LOCKET_TRY_ASSIGN(image::Index index, image::DecodeIndex(top.bytes));
   LOCKET_TRY_ASSIGN(const auto members, ReadMembers(source, top));

@@ -35,7 +35,8 @@ Status CheckSign(const SignOptions& options) {
   return CheckAccess(options.access);
 }
 
-// A file's without the line feed that an editor puts at its end. Nothing: none was given.
+// Returns the passphrase, without the line feed that an editor puts at a file's end; nothing if
+// none was given.
 Result<std::optional<Secret>> GivenPassphrase(const SignOptions& options, const Context& context) {
   std::optional<Secret> passphrase;
   if (!options.passphrase_file.empty()) {
@@ -64,10 +65,9 @@ Result<image::SigningKey> ReadSigningKey(const SignOptions& options, const Conte
   if (image::IsEncryptedKey(pem) && !passphrase) {
     return Error(ErrorCode::kFailedPrecondition,
                  "'" + options.key_file +
-                     "' is encrypted: give its passphrase in the environment "
-                     "variable " +
+                     "' is encrypted: give its passphrase in the environment variable " +
                      kPassphraseVariable +
-                     " or in a file, --passphrase-file; there is no terminal to ask at");
+                     " or with --passphrase-file; standard input is not a terminal");
   }
   return image::SigningKey::FromPem(pem, passphrase ? &*passphrase : nullptr)
       .While("'" + options.key_file + "'");
@@ -107,21 +107,32 @@ Result<int> Sign(const SignOptions& options, Context& context) {
 }  // namespace
 
 void AddSign(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* sign = group.add_subcommand("sign", "Sign an image as cosign does");
+  CLI::App* sign = group.add_subcommand("sign", "Sign an image in cosign's format");
   sign->footer(
-      "The key is cosign's own or a P-256 key in PEM. Its passphrase comes from "
-      "--passphrase-file, else from COSIGN_PASSWORD, else it is asked for at the "
-      "terminal.\n\nExamples:\n  locket image sign registry.example/app:1 --key "
-      "cosign.key\n  locket image sign oci:sealed:app --key key.pem --reference "
-      "registry.example/app");
+      "For an index, the index and every image in it are signed, or with --platform that image "
+      "alone.\n\n"
+      "Examples:\n"
+      "  locket image sign registry.example/app:1 --key cosign.key\n"
+      "  locket image sign oci:sealed:app --key key.pem \\\n"
+      "    --reference registry.example/app");
   auto options = std::make_shared<SignOptions>();
-  sign->add_option("IMAGE", options->image, "Registry reference or oci:DIR[:TAG]")->required();
-  sign->add_option("--key", options->key_file, "Private key: cosign.key or PEM")->required();
-  sign->add_option("--passphrase-file", options->passphrase_file, "File with the key's passphrase");
+  sign->add_option("IMAGE", options->image, "Registry reference or oci:DIR[:TAG]")
+      ->type_name("")
+      ->required();
+  sign->add_option("--key", options->key_file,
+                   "Private key: a key file of cosign, or a P-256 key in PEM")
+      ->type_name("FILE")
+      ->required();
+  sign->add_option("--passphrase-file", options->passphrase_file,
+                   "File with the passphrase of the key (default: the environment variable "
+                   "COSIGN_PASSWORD, or else what is typed at the terminal)")
+      ->type_name("FILE");
   sign->add_option("--reference", options->docker_reference,
-                   "What the signature calls the image (default: its own name)");
+                   "Name of the image in the signature (default: its registry name without the "
+                   "tag, or the tag of a layout)")
+      ->type_name("NAME");
   AddAccess(*sign, options->access);
-  sign->add_flag("--json", options->json, "Print the result as JSON");
+  sign->add_flag("--json", options->json, "Print digests and tags of the signatures as JSON");
   sign->callback([&context, &selected, options] {
     selected.check = [options] { return CheckSign(*options); };
     selected.run = [&context, options] { return Sign(*options, context); };

@@ -38,8 +38,9 @@ Status CheckSignatures(const AttachedImage& signatures, const image::PublicKey& 
     auto good =
         signature.ok() ? image::CheckSignature(key, *signature, digest) : Status(signature.error());
     if (good.ok()) return Ok();
-    reason = Error(good.error().code(),
-                   count + " signature(s), none good; the last: " + good.error().message());
+    reason =
+        Error(good.error().code(),
+              count + " signature(s), none of them valid; the last: " + good.error().message());
   }
   return reason;
 }
@@ -51,7 +52,7 @@ Status CheckDocument(ImageAccess& access, const ImageLocation& location,
   LOCKET_TRY_ASSIGN(const auto signatures, OpenAttachment(access, place));
   if (signatures) return CheckSignatures(*signatures, key, digest);
   return Error(ErrorCode::kPermissionDenied,
-               "not signed: there is no '" + image::SignatureTag(digest) + "'");
+               "not signed: there is no tag '" + image::SignatureTag(digest) + "'");
 }
 
 class Signer {
@@ -75,7 +76,7 @@ class Signer {
     if (there) layers = std::move(there->manifest.layers);
     if (layers.size() >= image::kMaxLayers) {
       return Error(ErrorCode::kResourceExhausted,
-                   "it has " + std::to_string(layers.size()) + " signatures already");
+                   "it already has " + std::to_string(layers.size()) + " signatures");
     }
     LOCKET_TRY(Push(place, digest, std::move(layers)).While("push the signature"));
     return SignedDocument{.digest = digest, .was_signed = false};

@@ -41,7 +41,7 @@ Status CriLogReader::Copy() {
     }
     pending_.erase(0, start);
     if (pending_.size() > kMaxLine) {
-      return Error(ErrorCode::kDataLoss, "log '" + path_.string() + "': not a CRI log");
+      return Error(ErrorCode::kDataLoss, "log '" + path_.string() + "' is not a CRI log");
     }
   }
   out_.flush();
@@ -64,7 +64,7 @@ void CriLogReader::Line(std::string_view line) {
   const std::string_view stream = Word(rest);
   const std::string_view tag = Word(rest);
   const bool known = (stream == "stdout" || stream == "stderr") && !tag.empty();
-  // What is no CRI line is shown as it is rather than dropped.
+  // A line that is not in CRI's format is shown as it is, rather than dropped.
   std::ostream& to = stream == "stderr" ? err_ : out_;
   to << (known ? rest : line);
   // Tags may follow one another with ':'; the first says partial or full.

@@ -152,7 +152,7 @@ Result<int> Attend(CriClient& cri, const RunPodRequest& request, Sandbox& sandbo
   }
   if (ended->reason == kOutOfMemory) {
     context.err << "locket: container '" << request.name
-                << "' ran out of memory: its limit, or the VM's\n";
+                << "' ran out of memory: it reached its limit, or the VM's\n";
   }
   cri.IgnoreInterruption();
   // The VM ends here in any case; the record and the log stay for 'pod logs' unless --rm.
@@ -246,10 +246,11 @@ Result<PodInfo> FindPod(const std::vector<PodInfo>& pods, const std::string& nam
   }
   if (found.size() == 1) return found.front();
   if (found.empty()) {
-    return Error(ErrorCode::kNotFound, "no pod '" + name_or_id + "'; 'locket pod ls' lists them");
+    return Error(ErrorCode::kNotFound,
+                 "there is no pod '" + name_or_id + "'; 'locket pod ls' lists them");
   }
   return Error(ErrorCode::kInvalidArgument,
-               "'" + name_or_id + "' begins more than one pod's id; give more of it");
+               "'" + name_or_id + "' is the beginning of more than one pod's ID; give more of it");
 }
 
 // The id of a pod's one container.

@@ -24,6 +24,7 @@ Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, m
 
 void AddSocket(CLI::App& command, std::string& socket) {
   command.add_option("--socket", socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+      ->type_name("PATH")
       ->capture_default_str();
 }
 
@@ -50,7 +51,7 @@ Status CheckRun(RunOptions& options) {
     options.request.annotations[annotation.substr(0, equals)] = annotation.substr(equals + 1);
   }
   if (options.request.detach && options.request.remove) {
-    return Usage("--detach and --rm do not go together: nobody waits for the end");
+    return Usage("--detach cannot be used with --rm: nothing waits for the container's end");
   }
   return Ok();
 }
@@ -72,43 +73,79 @@ Result<int> Run(RunOptions options, const std::string& socket, Context& context)
   return RunPod(cri, options.request, interrupt.get(), context);
 }
 
+void AddPod(CLI::App& command, std::string& pod) {
+  command.add_option("POD", pod, "Name of the pod, or the beginning of its ID")
+      ->type_name("")
+      ->required();
+}
+
+void AddRunOptions(CLI::App& run, RunOptions& options) {
+  RunPodRequest& request = options.request;
+  run.add_option("--initdata", options.initdata_file,
+                 "Initdata in TOML, from 'locket initdata create' (default: none, so that the "
+                 "guest runs nothing)")
+      ->type_name("FILE");
+  run.add_option(
+         "--name", request.name,
+         "Name of the pod: at most 63 lower-case letters, digits and inner dashes (default: "
+         "random)")
+      ->type_name("NAME");
+  run.add_option("--runtime-handler", request.runtime_handler,
+                 "Runtime in containerd's configuration")
+      ->type_name("NAME")
+      ->capture_default_str();
+  run.add_flag("--network", request.network,
+               "Give the pod a network by CNI, if the initdata allows it (default: a loopback "
+               "interface only)");
+  run.add_flag("--detach", request.detach,
+               "Print the name of the pod and return once the container runs");
+  run.add_flag("--rm", request.remove, "Remove the pod and its log once the container has ended");
+  run.add_option("--log-dir", options.log_dir,
+                 "Directory in which containerd writes the container's output")
+      ->type_name("DIR")
+      ->capture_default_str();
+  run.add_option("--timeout", options.timeout_seconds,
+                 "Time limit for each step until the container runs, 1 to 86400 seconds")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMaxTimeoutSeconds).description(""));
+  run.add_option("--annotation", options.annotations, "Add an annotation to the pod; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  run.add_option("--empty-volume", request.empty_volumes,
+                 "Mount an empty volume at this path in the container, like Kubernetes' emptyDir, "
+                 "if the initdata allows it; repeatable")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+  run.add_option("--memory", request.memory_limit_mib,
+                 "Memory limit of the container inside the VM, in MiB (default: none)")
+      ->type_name("MIB")
+      ->check(CLI::Range(int64_t{1}, kMaxMemoryMib).description(""));
+  run.add_option("--cgroup-parent", request.cgroup_parent,
+                 "Existing cgroup of the host for the pod's VM, such as /pods/web (default: "
+                 "containerd's own)")
+      ->type_name("PATH");
+}
+
 void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& after_dashes,
             Selected& selected) {
   CLI::App* run = group.add_subcommand("run", "Run an image in a pod of its own");
   run->footer(
-      "Attached, it prints what the container prints and exits with its exit code.\n\nExamples:\n"
-      "  locket pod run registry.example/app:1 --initdata app.toml\n  locket pod run "
-      "registry.example/app:1 --initdata app.toml --name web --network --detach\n  locket pod run "
-      "registry.example/app:1 --initdata app.toml --rm -- /bin/sh -c 'echo hello'");
+      "The arguments after -- replace the image's command, if the initdata allows it. Prints what "
+      "the container prints, and exits with its exit code.\n\n"
+      "Examples:\n"
+      "  locket pod run registry.example/app:1 --initdata app.toml\n"
+      "  locket pod run registry.example/app:1 --initdata app.toml --name web \\\n"
+      "    --network --detach\n"
+      "  locket pod run registry.example/app:1 --initdata app.toml --rm -- \\\n"
+      "    /bin/sh -c 'echo hello'");
   auto options = std::make_shared<RunOptions>();
   auto socket = std::make_shared<std::string>(DefaultSocket(context));
-  run->add_option("IMAGE", options->request.image, "Image reference")->required();
-  run->add_option("--initdata", options->initdata_file,
-                  "Initdata, TOML; without it a guest runs nothing");
-  run->add_option("--runtime-handler", options->request.runtime_handler, "containerd's runtime")
-      ->capture_default_str();
-  run->add_option("--name", options->request.name, "Name of the pod (default: random)");
+  run->add_option("IMAGE", options->request.image, "Image in a registry")
+      ->type_name("")
+      ->required();
+  AddRunOptions(*run, *options);
   AddSocket(*run, *socket);
-  run->add_flag("--network", options->request.network,
-                "Give the pod a network by CNI; the initdata has to allow it");
-  run->add_flag("--detach", options->request.detach, "Return once the container runs");
-  run->add_option("--log-dir", options->log_dir, "Where containerd writes the container's output")
-      ->capture_default_str();
-  run->add_flag("--rm", options->request.remove, "Remove pod and log once it has ended");
-  run->add_option("--timeout", options->timeout_seconds,
-                  "Seconds that each step may take until the container runs")
-      ->capture_default_str()
-      ->check(CLI::Range(1, kMaxTimeoutSeconds));
-  run->add_option("--annotation", options->annotations, "Further pod annotation, KEY=VALUE")
-      ->allow_extra_args(false);
-  run->add_option("--empty-volume", options->request.empty_volumes,
-                  "Path of an empty volume, as Kubernetes' emptyDir")
-      ->allow_extra_args(false);
-  run->add_option("--memory", options->request.memory_limit_mib,
-                  "Memory limit of the container, MiB")
-      ->check(CLI::Range(int64_t{1}, kMaxMemoryMib));
-  run->add_option("--cgroup-parent", options->request.cgroup_parent,
-                  "Cgroup of the host, made before, that is to hold the pod's VM");
   run->callback([&context, &selected, &after_dashes, options, socket] {
     options->request.command = after_dashes;
     selected.check = [options] { return CheckRun(*options); };
@@ -117,18 +154,18 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
 }
 
 void AddLogs(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* logs = group.add_subcommand("logs", "Print a pod's output");
+  CLI::App* logs = group.add_subcommand("logs", "Print the output of a pod");
   logs->footer("Examples:\n  locket pod logs web\n  locket pod logs -f web");
   auto pod = std::make_shared<std::string>();
   auto follow = std::make_shared<bool>(false);
   auto socket = std::make_shared<std::string>(DefaultSocket(context));
-  logs->add_option("POD", *pod, "Name, or a beginning of the id")->required();
-  logs->add_flag("-f,--follow", *follow, "Go on until the container ends");
+  AddPod(*logs, *pod);
+  logs->add_flag("-f,--follow", *follow, "Continue to print until the container ends");
   AddSocket(*logs, *socket);
   logs->callback([&context, &selected, pod, follow, socket] {
     selected.run = [&context, pod, follow, socket]() -> Result<int> {
       LOCKET_TRY_ASSIGN(const UniqueFd interrupt, context.catch_signals());
-      // Only the following can be interrupted; what comes before answers soon.
+      // Only following can be interrupted. The calls before it answer soon.
       CriClient cri(*socket, /*interrupt_fd=*/-1);
       LOCKET_TRY(PrintPodLog(cri, *pod, *follow, interrupt.get(), context).While("pod logs"));
       return 0;
@@ -138,25 +175,30 @@ void AddLogs(CLI::App& group, Context& context, Selected& selected) {
 
 void AddExec(CLI::App& group, Context& context, const std::vector<std::string>& after_dashes,
              Selected& selected) {
-  CLI::App* exec = group.add_subcommand("exec", "Run a command in a pod that runs");
+  CLI::App* exec = group.add_subcommand("exec", "Run a command in the container of a pod");
   exec->footer(
-      "The guest runs what initdata's allow_exec lists, word for word ('locket initdata create "
-      "--allow-exec').\nExits with the command's exit code. Without a terminal and without input; "
-      "kubectl and crictl have both.\n\nExamples:\n  locket pod exec web -- /bin/check --health\n"
+      "The command is given after --. The guest runs only commands that the initdata lists, word "
+      "for word ('locket initdata create --allow-exec'). Prints the command's output once it has "
+      "ended, and exits with its exit code. There is no input and no terminal: use kubectl or "
+      "crictl for these.\n\n"
+      "Examples:\n"
+      "  locket pod exec web -- /bin/check --health\n"
       "  locket pod exec --timeout 5 web -- /bin/df");
   auto request = std::make_shared<ExecRequest>();
   auto limit = std::make_shared<int>(0);
   auto socket = std::make_shared<std::string>(DefaultSocket(context));
-  exec->add_option("POD", request->pod, "Name, or a beginning of the id")->required();
-  exec->add_option("--timeout", *limit, "Seconds until the command is killed; 0: never")
+  AddPod(*exec, request->pod);
+  exec->add_option("--timeout", *limit,
+                   "Time after which the command is killed, 0 to 86400 seconds; 0: never")
+      ->type_name("SECONDS")
       ->capture_default_str()
-      ->check(CLI::Range(0, kMaxTimeoutSeconds));
+      ->check(CLI::Range(0, kMaxTimeoutSeconds).description(""));
   AddSocket(*exec, *socket);
   exec->callback([&context, &selected, &after_dashes, request, limit, socket] {
     request->command = after_dashes;
     request->limit = std::chrono::seconds(*limit);
     selected.check = [request]() -> Status {
-      if (request->command.empty()) return Usage("give the command behind '--'");
+      if (request->command.empty()) return Usage("give the command after '--'");
       return Ok();
     };
     selected.run = [&context, request, socket]() -> Result<int> {
@@ -168,17 +210,17 @@ void AddExec(CLI::App& group, Context& context, const std::vector<std::string>& 
 }
 
 void AddStop(CLI::App& group, Context& context, Selected& selected) {
-  CLI::App* stop = group.add_subcommand("stop", "Stop and remove pods");
+  CLI::App* stop = group.add_subcommand("stop", "Stop pods and remove them with their logs");
   stop->footer("Examples:\n  locket pod stop web\n  locket pod stop --all");
   auto pods = std::make_shared<std::vector<std::string>>();
   auto all = std::make_shared<bool>(false);
   auto socket = std::make_shared<std::string>(DefaultSocket(context));
-  stop->add_option("POD", *pods, "Names, or beginnings of ids");
-  stop->add_flag("--all", *all, "Every pod that 'locket pod run' made");
+  stop->add_option("POD", *pods, "Names of pods, or the beginnings of their IDs")->type_name("");
+  stop->add_flag("--all", *all, "Stop every pod that 'locket pod run' made");
   AddSocket(*stop, *socket);
   stop->callback([&context, &selected, pods, all, socket] {
     selected.check = [pods, all]() -> Status {
-      if (pods->empty() != *all) return Usage("name pods to stop, or give --all");
+      if (pods->empty() != *all) return Usage("give the pods to stop, or --all");
       return Ok();
     };
     selected.run = [&context, pods, all, socket]() -> Result<int> {
@@ -209,7 +251,7 @@ void AddList(CLI::App& group, Context& context, Selected& selected) {
 
 void AddPodCommands(CLI::App& app, Context& context, const std::vector<std::string>& after_dashes,
                     Selected& selected) {
-  CLI::App* group = app.add_subcommand("pod", "Pods in confidential VMs");
+  CLI::App* group = app.add_subcommand("pod", "Run images in pods of their own");
   group->require_subcommand(1);
   AddRun(*group, context, after_dashes, selected);
   AddExec(*group, context, after_dashes, selected);

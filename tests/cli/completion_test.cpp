@@ -49,7 +49,7 @@ TEST_F(CompletionTest, EveryShellUnderstandsItsScript) {
 TEST_F(CompletionTest, OtherShellsAreRefusedByName) {
   const auto other = cli_.Run({"completion", "tcsh"});
   EXPECT_EQ(other.exit_code, 2);
-  EXPECT_THAT(other.err, HasSubstr("SHELL: 'tcsh': the shells are bash, zsh and fish"));
+  EXPECT_THAT(other.err, HasSubstr("SHELL: 'tcsh' must be bash, zsh or fish"));
 }
 
 }  // namespace

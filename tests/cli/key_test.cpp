@@ -51,7 +51,7 @@ TEST_F(KeyTest, RefusesFilesThatAreNoKey) {
   for (const size_t size : {0U, 31U, 33U}) {
     const auto key = ReadKeyFile(Write("kek", std::string(size, 's')));
     ASSERT_FALSE(key.ok()) << size;
-    EXPECT_THAT(key.error().message(), HasSubstr("not a file of 32 bytes"));
+    EXPECT_THAT(key.error().message(), HasSubstr("must be a file of 32 bytes"));
     EXPECT_THAT(key.error().message(), Not(HasSubstr("sss")));
   }
   EXPECT_THAT(ReadKeyFile(dir_.path()).error().message(), HasSubstr("not a regular file"));

@@ -66,7 +66,7 @@ TEST_F(ResultTextTest, AResultThatCannotBeWrittenIsAFailure) {
   const auto run = Shell(LOCKET_BINARY_DIR "/bin/locket version > /dev/full");
   EXPECT_EQ(run.exit_status, 1);
   EXPECT_EQ(run.standard_error,
-            "locket: write to standard output: the disk is full, or whoever reads it has gone\n");
+            "locket: write to standard output: the disk is full, or its reader has ended\n");
 }
 
 TEST_F(ResultTextTest, ATemporaryDirectoryThatIsNotThereConcernsThoseWhoNeedOne) {

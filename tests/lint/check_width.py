@@ -9,8 +9,6 @@ import sys
 MAX_COLUMNS = 120
 PROSE = re.compile(r".*\.(md|sh|py)|deploy/.*\.toml|(scripts|bench|guest-image)/[^.]*|\.ci/run|Makefile")
 LONE_URL = re.compile(r"[\s>*#-]*<?https?://\S+>?\s*")
-# Names files that are still to be wrapped. Entries are only taken away.
-NOT_YET = pathlib.Path(__file__).with_name("not_yet_wrapped.txt")
 
 
 def check_text(name, text):
@@ -24,11 +22,10 @@ def check(root):
     """Returns one line for each line that is too long in the tree at `root`."""
     listed = subprocess.run(["git", "-C", str(root), "ls-files", "-co", "--exclude-standard"],
                             capture_output=True, text=True, check=True).stdout.splitlines()
-    spared = NOT_YET.read_text().splitlines() if NOT_YET.is_file() else []
     bad = []
     for name in listed:
         path = root / name
-        if PROSE.fullmatch(name) and name not in spared and path.is_file() and not path.is_symlink():
+        if PROSE.fullmatch(name) and path.is_file() and not path.is_symlink():
             bad += check_text(name, path.read_text())
     return bad
 

@@ -87,7 +87,7 @@ TEST_F(BrokerPolicyTest, RefusesWhatWouldMeanSomethingElse) {
   EXPECT_THAT(refusal(bad), HasSubstr("release policy: "));
   bad = good;
   bad.guest_image_files = {Write("guest-image.json", R"({"measurements":{"emulated":"x"}})")};
-  EXPECT_THAT(refusal(bad), HasSubstr("states no measurement for TEE 'snp'"));
+  EXPECT_THAT(refusal(bad), HasSubstr("has no measurement for TEE 'snp'"));
   bad.guest_image_files = {Write("guest-image.json", "{}")};
   EXPECT_THAT(refusal(bad), HasSubstr("not a guest-image.json"));
   bad = good;
@@ -111,17 +111,19 @@ TEST_F(BrokerPolicyTest, AsksForTheLeastTcbOfSnpGuestsInFull) {
               HasSubstr("states no minimum TCB"))
       << "zero throughout is any, and has to be said";
   EXPECT_EQ(made({"snp"}, {.boot_loader = 4, .snp = 24}),
-            "minimum TCB: give --min-tcb-tee --min-tcb-microcode --min-tcb-fmc, too; 0 where any "
-            "will do");
-  EXPECT_THAT(made({"snp"}, {.snp = 24, .any = true}), HasSubstr("contradicts"));
+            "minimum TCB: also give --min-tcb-tee --min-tcb-microcode --min-tcb-fmc; 0 accepts "
+            "every level");
+  EXPECT_THAT(made({"snp"}, {.snp = 24, .any = true}), HasSubstr("cannot be used with"));
   EXPECT_THAT(made({"snp"}, {.any = true}), HasSubstr("min TCB      any"));
   EXPECT_THAT(made({"emulated"}, {}), ::testing::Not(HasSubstr("TCB")));
 }
 
 TEST_F(BrokerPolicyTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
-      {{"allow", kUri, "--tee", "snp", "--host-data", kHostData}, "say what may run"},
-      {{"allow", kUri, "--tee", "snp", "--measurement", kMeasurement}, "say under which initdata"},
+      {{"allow", kUri, "--tee", "snp", "--host-data", kHostData},
+       "give the guests that may have it"},
+      {{"allow", kUri, "--tee", "snp", "--measurement", kMeasurement},
+       "give the initdata that they must have"},
       {{"allow", kUri, "--measurement", kMeasurement}, "--tee is required"},
       {{"allow", kUri, "--tee", "sgx"}, "--tee"},
       {{"allow", kUri, "--tee", "snp", "--min-tcb-snp", "256"}, "--min-tcb-snp"},

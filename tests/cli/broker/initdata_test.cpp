@@ -108,21 +108,23 @@ TEST_F(InitdataTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "give --allow-digest or --allow-keyed"},
       {{"--allow-keyed", "--allow-volume", "data"}, "'data' is not an absolute path"},
-      {{"--allow-keyed", "--broker-url", "https://b"}, "--broker-url and --broker-ca go together"},
-      {{"--allow-keyed", "--broker-ca", "x"}, "--broker-url and --broker-ca go together"},
+      {{"--allow-keyed", "--broker-url", "https://b"},
+       "--broker-url and --broker-ca need each other"},
+      {{"--allow-keyed", "--broker-ca", "x"}, "--broker-url and --broker-ca need each other"},
       {{"--allow-keyed", "--broker-url", "http://b", "--broker-ca", "x"}, "begin with https://"},
       {{"--allow-digest", "sha256:1"}, "--allow-digest: "},
-      {{"--allow-keyed", "--allow-command", "/bin/ls"}, "no JSON array of strings"},
-      {{"--allow-keyed", "--allow-command", "[]"}, "no JSON array of strings"},
-      {{"--allow-keyed", "--allow-command", "[1]"}, "no JSON array of strings"},
-      {{"--allow-keyed", "--allow-env", "*"}, "lets the host set every variable"},
+      {{"--allow-keyed", "--allow-command", "/bin/ls"}, "not a JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", "[]"}, "not a JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", "[1]"}, "not a JSON array of strings"},
+      {{"--allow-keyed", "--allow-env", "*"}, "would let the host set every variable"},
       {{"--allow-keyed", "--allow-exec", "sha256:1=[]"}, "--allow-exec: "},
-      {{"--allow-keyed", "--allow-exec", digest_ + "=[]"}, "'[]' is no JSON array of strings"},
-      {{"--allow-keyed", "--allow-command", digest_}, "is no JSON array of strings"},
+      {{"--allow-keyed", "--allow-exec", digest_ + "=[]"}, "'[]' is not a JSON array of strings"},
+      {{"--allow-keyed", "--allow-command", digest_}, "is not a JSON array of strings"},
       {{"--allow-digest", "sha256:" + std::string(64, 'b'), "--allow-volume", digest_ + "=/x"},
        "image " + digest_ + " may not run"},
       {{"--allow-keyed", "--allow-volume", digest_ + "=x"}, "'x' is not an absolute path"},
-      {{"--allow-keyed", "--allow-exec", "/bin/sh"}, "--allow-exec: '/bin/sh' is no JSON array"}};
+      {{"--allow-keyed", "--allow-exec", "/bin/sh"},
+       "--allow-exec: '/bin/sh' is not a JSON array"}};
   for (const auto& [arguments, reason] : cases) {
     const auto made = Create(arguments);
     EXPECT_EQ(made.exit_code, 2) << reason;
@@ -137,7 +139,7 @@ TEST_F(InitdataTest, RefusesBadFiles) {
   const auto no_ca = Create(
       {"--allow-keyed", "--broker-url", "https://b", "--broker-ca", Write("ca.pem", "hello")});
   EXPECT_EQ(no_ca.exit_code, 1);
-  EXPECT_THAT(no_ca.err, HasSubstr("holds no PEM certificate"));
+  EXPECT_THAT(no_ca.err, HasSubstr("does not contain a PEM certificate"));
   for (const char* command : {"digest", "annotation"}) {
     const auto bad = cli_.Run({"initdata", command, Write("bad.toml", "x = 1")});
     EXPECT_EQ(bad.exit_code, 1);

@@ -139,7 +139,7 @@ TEST_F(CacheTest, PinAndUnpinTakeDigestsAndImages) {
   EXPECT_THAT(Cache({"pin", absent}).out, HasSubstr(absent + ", which is not in the cache\n"));
   const auto unknown = Cache({"pin", "nobody/app:1"});
   EXPECT_EQ(unknown.exit_code, 1);
-  EXPECT_THAT(unknown.err, HasSubstr("'nobody/app:1' is no digest, and no image of that name"));
+  EXPECT_THAT(unknown.err, HasSubstr("'nobody/app:1' is not a digest, and no image of that name"));
   EXPECT_EQ(Cache({"pin"}).exit_code, 2);
 }
 
@@ -152,12 +152,12 @@ TEST_F(CacheTest, WithoutAServerEachCommandSaysSo) {
     EXPECT_EQ(failed.exit_code, 1) << command[0];
     EXPECT_EQ(failed.out, "");
     EXPECT_THAT(failed.err,
-                HasSubstr("locket: no locket-snapshotter at '" + socket() + "': start"));
+                HasSubstr("locket: cannot reach locket-snapshotter at '" + socket() + "': start"));
   }
   service_.reset();
   auto listener = Listener::Listen(socket());
   auto older = snapshotter::SnapshotsServer::Start(snapshots(), std::move(listener).value());
-  EXPECT_THAT(Cache({"ls"}).err, HasSubstr("it is another version than this program"));
+  EXPECT_THAT(Cache({"ls"}).err, HasSubstr("its version differs from this program's"));
 }
 
 class ConversionsTest : public CacheTest {

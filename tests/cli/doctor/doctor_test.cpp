@@ -195,7 +195,7 @@ TEST_F(DoctorTest, TheDirectoryWhereTheKubeletMeasuresImagesIsThereOrALinkIsTheW
   image_space_ = std::vector<std::string>{"/run", named};
   const Check missing = Find("image-space");
   EXPECT_FALSE(missing.ok);
-  EXPECT_EQ(missing.detail, "containerd tells it to look in '" + named + "', which is not there");
+  EXPECT_EQ(missing.detail, "containerd tells it to look in '" + named + "', which does not exist");
   EXPECT_EQ(missing.way_out, "ln -s /var/lib/locket-snapshotter '" + named + "'");
   EXPECT_TRUE(CanRunPods(Examine(host_)));
   std::filesystem::create_directories(Path("var/lib/containerd"));
@@ -222,7 +222,7 @@ TEST_F(DoctorTest, ConversionIsExaminedWhereItIsWanted) {
   EXPECT_THAT(Find("conversion").detail, HasSubstr("only 1.0 GiB left in '/v/converting'"));
   EXPECT_THAT(Find("conversion").way_out, HasSubstr("more space"));
   conversions_->enabled = false;
-  EXPECT_EQ(Find("conversion").detail, "not wanted: convert = false");
+  EXPECT_EQ(Find("conversion").detail, "switched off: convert = false");
   EXPECT_TRUE(Find("conversion").ok);
 }
 
@@ -255,7 +255,7 @@ TEST_F(DoctorTest, KvmThatDoesNotWorkIsNotOk) {
   host_.probe_kvm = []() -> Status {
     return Error(ErrorCode::kFailedPrecondition, "does not run the guest");
   };
-  EXPECT_EQ(Find("kvm").detail, "/dev/kvm is there but does not run the guest");
+  EXPECT_EQ(Find("kvm").detail, "/dev/kvm exists but does not run the guest");
 }
 
 TEST_F(DoctorTest, ProgramThatCannotRunIsMissing) {
@@ -270,7 +270,7 @@ TEST_F(DoctorTest, GuestImageMustBeWhole) {
   Write("guest/guest-image.json", "{");
   EXPECT_EQ(Find("guest-image").detail, "guest-image.json is not JSON");
   Write("guest/guest-image.json", R"({"kernel":"vmlinuz"})");
-  EXPECT_EQ(Find("guest-image").detail, "guest-image.json names no initrd");
+  EXPECT_EQ(Find("guest-image").detail, "guest-image.json does not name the initrd");
 }
 
 TEST_F(DoctorTest, TdxThatIsSwitchedOffSaysSo) {
@@ -295,10 +295,10 @@ TEST_F(DoctorTest, PrintsForPeopleAndAsJson) {
   PrintChecks(checks, text);
   EXPECT_EQ(text.str(),
             "MISSING  qemu           none\n"
-            "                        for: pods\n"
-            "                        way out: install it\n"
+            "                        needed for: pods\n"
+            "                        what to do: install it\n"
             "ok       kvm            /dev/kvm\n"
-            "No pod can run here until what is MISSING is there.\n");
+            "No pod can run here until everything marked MISSING is there.\n");
   EXPECT_EQ(nlohmann::json::parse(ChecksAsJson(checks)), nlohmann::json::parse(R"({
     "can_run_pods": false,
     "checks": [
@@ -322,7 +322,7 @@ TEST_F(DoctorTest, CommandTakesItsPlacesFromTheEnvironment) {
   EXPECT_FALSE(nlohmann::json::parse(doctor.out)["can_run_pods"].get<bool>());
   const auto fixed = cli_.Run({"doctor", "--fix"});
   EXPECT_EQ(fixed.exit_code, 1);
-  EXPECT_THAT(fixed.out, HasSubstr("NOT FIXED snapshots      no locket-snapshotter at '" +
+  EXPECT_THAT(fixed.out, HasSubstr("NOT FIXED snapshots      cannot reach locket-snapshotter at '" +
                                    Path("other.sock")));
   EXPECT_THAT(fixed.out,
               HasSubstr("NOT FIXED garbage        ask containerd at '" + Path("none.sock")));
@@ -331,7 +331,7 @@ TEST_F(DoctorTest, CommandTakesItsPlacesFromTheEnvironment) {
 TEST(ProbeKvmTest, SaysWhatIsWrongWithAFileThatIsNoKvm) {
   const auto probed = ProbeKvm("/dev/null", std::chrono::seconds(5));
   ASSERT_FALSE(probed.ok());
-  EXPECT_EQ(probed.error().message(), "speaks another API version");
+  EXPECT_EQ(probed.error().message(), "has another API version");
   EXPECT_EQ(ProbeKvm("/dev/none", std::chrono::seconds(5)).error().message(),
             "cannot be opened (permission?)");
 }

@@ -105,7 +105,7 @@ TEST_F(CopySignaturesTest, ThoseOfTheTargetStay) {
       EXPECT_EQ(verify.exit_code, 0) << key << " round " << round << ": " << verify.err;
     }
   }
-  EXPECT_THAT(Verify(Sealed(), "other.pub").err, HasSubstr("1 signature(s), none good"));
+  EXPECT_THAT(Verify(Sealed(), "other.pub").err, HasSubstr("1 signature(s), none of them valid"));
 }
 
 TEST_F(CopySignaturesTest, AttestationsAndSbomsComeAlongToo) {

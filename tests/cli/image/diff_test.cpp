@@ -92,7 +92,7 @@ TEST_F(DiffTest, EveryKindOfDifferenceIsNamedWithBothValues) {
       Difference("/xattr", "xattr user.shape", "none", "0x726f756e64"),
       Difference("/link", "symlink target", "here", "there"),
       Difference("/device", "device", "259", "261"),
-      Difference("/second", "hard link", "a link to /first", "a file of its own"),
+      Difference("/second", "hard link", "a link to /first", "a separate file"),
       Difference("/type", "type", "file", "directory"),
       Difference("/gone", "only in A", "directory", ""),
       Difference("/new", "only in B", "", "whiteout")};
@@ -130,7 +130,7 @@ TEST_F(DiffTest, SealedAndOrdinaryImagesAreComparedByTheirFiles) {
   const auto diff = cli_.Run({"image", "diff", Source("app"), Sealed(), "--kek", kek_});
   EXPECT_EQ(diff.exit_code, 3) << diff.err;
   EXPECT_THAT(diff.out, AllOf(HasSubstr("layer 0: same\n"),
-                              HasSubstr("layer 1: the same files, but a root hash covers what is "
+                              HasSubstr("layer 1: the same files, but root hashes cover what is "
                                         "stored")));
   const auto no_key = cli_.Run({"image", "diff", Source("app"), Sealed()});
   EXPECT_EQ(no_key.exit_code, 1);

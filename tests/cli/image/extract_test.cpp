@@ -214,7 +214,7 @@ TEST_F(ExtractTest, DirectoryInUseIsRefusedAndLeftAlone) {
   Write("out/mine", "mine");
   const auto extract = Extract(Sealed(), {"--rootless"});
   EXPECT_EQ(extract.exit_code, 1);
-  EXPECT_THAT(extract.err, AllOf(HasSubstr(Path("out")), HasSubstr("no empty directory")));
+  EXPECT_THAT(extract.err, AllOf(HasSubstr(Path("out")), HasSubstr("not an empty directory")));
   EXPECT_EQ(Read(Path("out/mine")), "mine");
   fs::remove(Path("out/mine"));
   EXPECT_EQ(Extract(Sealed(), {"--rootless"}).exit_code, 0) << "an empty one is as good as new";
@@ -240,11 +240,11 @@ TEST_F(ExtractTest, DirectoriesThatCannotBeReplacedAreRefusedAtOnce) {
 
 TEST_F(ExtractTest, RefusesWrongUsage) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
-      {"say DIR for the whole image", {"image", "extract", Source("app")}},
-      {"--layer and -o go together", {"image", "extract", Source("app"), "--layer", "0"}},
-      {"--layer and -o go together", {"image", "extract", Source("app"), "-o", "x"}},
+      {"give DIR for the whole image", {"image", "extract", Source("app")}},
+      {"--layer and -o need each other", {"image", "extract", Source("app"), "--layer", "0"}},
+      {"--layer and -o need each other", {"image", "extract", Source("app"), "-o", "x"}},
       {"not both", {"image", "extract", Source("app"), "dir", "--layer", "0", "-o", "x"}},
-      {"--rootless and --layer exclude each other",
+      {"--rootless cannot be used with --layer",
        {"image", "extract", Source("app"), "--layer", "0", "-o", "x", "--rootless"}},
       {"IMAGE: ", {"image", "extract", "Not An Image", "dir"}}};
   for (const auto& [reason, arguments] : cases) {

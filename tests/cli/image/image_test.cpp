@@ -47,7 +47,7 @@ TEST_F(SealTest, SealedImageIsInspectedAndVerified) {
 
   const auto verify = cli_.Run({"image", "verify", Sealed(), "--kek", kek_});
   EXPECT_EQ(verify.exit_code, 0) << verify.err;
-  EXPECT_EQ(verify.err, "layer 1 of 2: sound\nlayer 2 of 2: sound, its key opens\n");
+  EXPECT_EQ(verify.err, "layer 1 of 2: sound\nlayer 2 of 2: sound, key opens it\n");
   EXPECT_EQ(verify.out, Sealed() + " is sound\n");
 }
 
@@ -80,7 +80,7 @@ TEST_F(SealTest, AllPlatformsOfAnIndexAreSealedAndTheIndexIsKept) {
   const auto one = cli_.Run({"image", "seal", Source("app"), "oci:" + Path("x") + ":y",
                              "--all-platforms", "--encrypt-layers", "none"});
   EXPECT_EQ(one.exit_code, 1);
-  EXPECT_THAT(one.err, HasSubstr("the name points at one image, not at an index"));
+  EXPECT_THAT(one.err, HasSubstr("the name points to one image, not to an index"));
 }
 
 TEST_F(SealTest, IndexWithOneBadImageLeavesNoImage) {
@@ -224,26 +224,26 @@ TEST_F(SealTest, BaseAloneNeedsKeysOnlyIfSomethingIsLeftToEncrypt) {
       cli_.Run({"image", "seal", Source("base"), Sealed(), "--base", Source("base")}).exit_code, 0);
   const auto app = cli_.Run({"image", "seal", Source("app"), Sealed(), "--base", Source("base")});
   EXPECT_EQ(app.exit_code, 1);
-  EXPECT_THAT(app.err, HasSubstr("a layer is to be encrypted: give --kek and --key-id"));
+  EXPECT_THAT(app.err, HasSubstr("encrypting a layer needs --kek and --key-id"));
 }
 
 TEST_F(SealTest, RefusesWrongUsage) {
   const std::string target = Sealed();
   const std::map<std::string, std::vector<std::string>> cases = {
       {"encrypting needs --kek and --key-id", {Source("app"), target}},
-      {"--kek and --key-id go together", {Source("app"), target, "--kek", kek_}},
+      {"--kek and --key-id need each other", {Source("app"), target, "--kek", kek_}},
       {"--key-id: ", {Source("app"), target, "--kek", kek_, "--key-id", "kbs:///a/b"}},
-      {"exclude each other",
+      {"--all-platforms cannot be used with --platform",
        {Source("app"), target, "--encrypt-layers", "none", "--all-platforms", "--platform",
         "linux/amd64"}},
       {"--key-mode 'weak'",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "weak"}},
-      {"--compress 'zip': say none or lz4",
+      {"--compress 'zip': must be none or lz4",
        {Source("app"), target, "--encrypt-layers", "none", "--compress", "zip"}},
-      {"--compress and --key-mode convergent do not go together",
+      {"--compress cannot be used with --key-mode convergent",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent",
         "--convergent-secret", "x", "--compress", "lz4"}},
-      {"--key-mode convergent and --convergent-secret go together",
+      {"--key-mode convergent and --convergent-secret need each other",
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent"}},
       {"--encrypt-layers none encrypts nothing",
        {Source("app"), target, "--encrypt-layers", "none", "--kek", kek_, "--key-id",
@@ -252,7 +252,8 @@ TEST_F(SealTest, RefusesWrongUsage) {
        {Source("app"), target, "--encrypt-layers", "none", "--key-mode", "convergent",
         "--convergent-secret", "x"}},
       {"--encrypt-layers: 'some'", {Source("app"), target, "--encrypt-layers", "some"}},
-      {"name a tag", {Source("app"), "oci:" + Path("x"), "--encrypt-layers", "none"}},
+      {"has no tag: write oci:DIR:TAG",
+       {Source("app"), "oci:" + Path("x"), "--encrypt-layers", "none"}},
       {"SOURCE: ", {"Not A Reference", target, "--encrypt-layers", "none"}},
       {"--platform: ", {Source("app"), target, "--encrypt-layers", "none", "--platform", "linux"}},
       {"TARGET is required", {Source("app")}}};

@@ -32,7 +32,8 @@ TEST(LayerSelectionTest, RefusesWhatIsNoSelection) {
        {"", "some", "1,", ",1", "..", "1...3", "1-3", "a..b", " 1", "99999999999999999999"}) {
     const auto selection = LayerSelection::FromText(text);
     ASSERT_FALSE(selection.ok()) << text;
-    EXPECT_THAT(selection.error().message(), HasSubstr("say all, none, or layer numbers")) << text;
+    EXPECT_THAT(selection.error().message(), HasSubstr("must be all, none, or layer numbers"))
+        << text;
   }
 }
 

@@ -100,7 +100,7 @@ TEST_F(OddImageTest, AnArtifactIsCopiedSignedAndVerified) {
   ASSERT_EQ(Sign(Target(), "mine.pem").exit_code, 0);
   const auto verify = Verify(Target(), "mine.pub");
   EXPECT_EQ(verify.exit_code, 0) << verify.err;
-  EXPECT_THAT(Verify(Target(), "other.pub").err, HasSubstr("signature(s), none good"));
+  EXPECT_THAT(Verify(Target(), "other.pub").err, HasSubstr("signature(s), none of them valid"));
   // Each of its blobs is looked at.
   for (const char* content : {"hello", "{}"}) {
     const std::string path = "target/blobs/sha256/" + image::Digest::Of(content).Hex();
@@ -234,7 +234,7 @@ TEST_F(OddImageTest, ForeignLayersStayWhereTheyAre) {
     }
     ASSERT_EQ(Sign(source, "mine.pem").exit_code, 0);
     EXPECT_THAT(Verify(source, "mine.pub").err,
-                HasSubstr("a foreign layer, which its source need not have"));
+                HasSubstr("a foreign layer, which the source does not have to have"));
   }
 }
 

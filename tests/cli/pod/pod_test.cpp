@@ -272,7 +272,7 @@ TEST_F(PodTest, ExecSaysWhyItCouldNot) {
   ASSERT_EQ(RunPod({"--name", "web", "--detach"}).exit_code, 0);
   EXPECT_THAT(cli_.Run({"pod", "exec", "none", "--", "/x"}).err, HasSubstr("no pod 'none'"));
   EXPECT_EQ(cli_.Run({"pod", "exec", "web"}).exit_code, 2);
-  EXPECT_THAT(cli_.Run({"pod", "exec", "web"}).err, HasSubstr("give the command behind '--'"));
+  EXPECT_THAT(cli_.Run({"pod", "exec", "web"}).err, HasSubstr("give the command after '--'"));
   server_.fail_method = "ExecSync";
   const auto failed = cli_.Run({"pod", "exec", "web", "--", "/x"});
   EXPECT_EQ(failed.exit_code, 1);
@@ -316,7 +316,7 @@ TEST_F(PodTest, StopTakesNamesIdsAndAll) {
   EXPECT_EQ(cli_.Run({"pod", "stop", "5a1"}).out, "two\n");
   const auto ambiguous = cli_.Run({"pod", "stop", "5a"});
   EXPECT_EQ(ambiguous.exit_code, 1);
-  EXPECT_THAT(ambiguous.err, HasSubstr("begins more than one pod's id"));
+  EXPECT_THAT(ambiguous.err, HasSubstr("is the beginning of more than one pod's ID"));
   EXPECT_EQ(cli_.Run({"pod", "stop", "--all"}).exit_code, 0);
   EXPECT_THAT(server_.sandboxes(), IsEmpty());
 }
@@ -349,7 +349,7 @@ TEST_F(PodTest, RefusesWrongUsage) {
   const std::map<std::string, std::vector<std::string>> cases = {
       {"use lower-case letters", {"--name", "Web"}},
       {"is not KEY=VALUE", {"--annotation", "key"}},
-      {"--detach and --rm do not go together", {"--detach", "--rm"}},
+      {"--detach cannot be used with --rm", {"--detach", "--rm"}},
       {"--timeout", {"--timeout", "0"}},
       {"--nonsense", {"--nonsense"}}};
   for (const auto& [reason, arguments] : cases) {
@@ -358,7 +358,7 @@ TEST_F(PodTest, RefusesWrongUsage) {
     EXPECT_THAT(run.err, HasSubstr(reason));
     EXPECT_THAT(run.err, HasSubstr("(see 'locket pod run --help')"));
   }
-  EXPECT_THAT(cli_.Run({"pod", "stop"}).err, HasSubstr("name pods to stop, or give --all"));
+  EXPECT_THAT(cli_.Run({"pod", "stop"}).err, HasSubstr("give the pods to stop, or --all"));
   EXPECT_EQ(cli_.Run({"pod", "stop", "--all", "web"}).exit_code, 2);
   EXPECT_THAT(server_.calls(), IsEmpty());
 }
