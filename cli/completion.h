@@ -11,7 +11,8 @@ class App;
 
 namespace locket::cli {
 
-// For "bash", "zsh" or "fish". kInvalidArgument: another shell.
+// Returns a script for "bash", "zsh" or "fish", to be sourced or installed, with the subcommands
+// and long options of `app` as they are when this is called. kInvalidArgument: another shell.
 Result<std::string> CompletionScript(const CLI::App& app, const std::string& shell);
 
 }  // namespace locket::cli

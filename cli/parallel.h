@@ -10,21 +10,25 @@
 
 namespace locket::cli {
 
-// Calls `work(i)` for every i below `count`, on up to `threads` threads. After the first error no
-// further call begins; it is returned when all have ended.
+// Calls `work(i)` once for every i below `count`, on up to `threads` threads, of which the caller's
+// is one, and returns when all calls have ended. After the first error no further call begins.
+// Returns that error. `work` is called from several threads at once.
 Status ForEachInParallel(size_t count, size_t threads, const std::function<Status(size_t)>& work);
 
-// Jobs that run beside the thread which makes them, a bounded number at a time.
+// Runs jobs beside the thread that makes them, at most `most` at a time, as `image seal` pushes one
+// layer while it seals the next. Used by one thread. A job refers to nothing that dies before this
+// object.
 class Background {
  public:
   explicit Background(size_t most) : most_(most) {}
   Background(const Background&) = delete;
-  ~Background();  // waits
+  // Waits for the jobs that run. Their errors are lost: call Finish() first.
+  ~Background();
 
-  // Starts `job`, first waiting until fewer than `most` run. The error of an earlier job, if there
-  // is one; then `job` was not started.
+  // Starts `job`. If `most` jobs run already, waits for the oldest of them first, and if that one
+  // failed returns its error and does not start `job`.
   Status Start(std::function<Status()> job);
-  // Waits for all; the first error.
+  // Waits for all jobs. Returns the error of the oldest one that failed.
   Status Finish();
 
  private:

@@ -9,10 +9,11 @@
 
 namespace locket::cli {
 
-// Writes `prompt` to `terminal` and reads one line from it with echo off; the terminal's settings
-// are as before whatever happens. The keys that would stop or quit the program there do nothing
-// meanwhile. kCancelled: `stop` was asked for. kInvalidArgument: nothing was typed, or more than
-// 4095 bytes. kFailedPrecondition: not a terminal.
+// Writes `prompt` to the descriptor `terminal` and reads one line from it, with echo off. Meanwhile
+// the keys that stop or quit a program have no effect. Returns the line without its line feed.
+// Afterwards, on failure too, the terminal's settings are as before.
+// kCancelled: `stop` was requested. kInvalidArgument: the user typed nothing, or more than 4095
+// bytes. kFailedPrecondition: `terminal` is not a terminal.
 Result<Secret> AskPassphrase(int terminal, const std::string& prompt, const std::stop_token& stop);
 
 }  // namespace locket::cli

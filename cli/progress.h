@@ -1,5 +1,5 @@
-// What a long command says on stderr while it works: a line that changes in place on a terminal,
-// one line for each finished step elsewhere.
+// What a long command prints on standard error while it works. On a terminal it is one line that is
+// redrawn. Elsewhere it is one line for each finished step, so that logs stay readable.
 #pragma once
 
 #include <chrono>
@@ -12,23 +12,25 @@
 
 namespace locket::cli {
 
-// "3.4 MiB"
+// Returns a size for people, in powers of 1024: "3.4 MiB".
 std::string HumanBytes(uint64_t bytes);
 
-// Thread-safe.
+// Used step by step: Start("layer 2 of 3", size), Update() or Add() while bytes move, and then
+// either Finish("sound"), which prints "layer 2 of 3: sound", or on failure Clear(), after which an
+// error message can be printed on a clean line. One step at a time. Thread-safe: the threads that
+// transfer blobs call Add().
 class Progress {
  public:
   Progress(std::ostream& err, bool terminal, const Clock& clock)
       : err_(err), terminal_(terminal), clock_(clock) {}
 
-  // `total` 0: not known.
+  // `total` is the number of bytes of this step, 0 if it is not known: then there is no bar.
   void Start(const std::string& step, uint64_t total);
+  // Sets the number of bytes done so far.
   void Update(uint64_t done);
-  // So much more than before.
+  // Adds to the number of bytes done so far.
   void Add(uint64_t more);
-  // Ends the step's line with `outcome`.
   void Finish(const std::string& outcome);
-  // Leaves a clean line for an error message.
   void Clear();
 
  private:

@@ -1,4 +1,4 @@
-// A release policy from what an operator has at hand.
+// A release policy, made from what `locket broker allow` was given: files and hex digits.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace locket::cli {
 
-// What the options say of the least patch levels; nothing: the option was not given.
+// The options --min-tcb-*. A field without value: the option was not given.
 struct MinTcbOptions {
   std::optional<uint8_t> boot_loader{};
   std::optional<uint8_t> tee{};
@@ -24,28 +24,33 @@ struct MinTcbOptions {
 
 struct AllowRequest {
   std::string uri;
-  std::vector<std::string> tees;                 // "snp", "emulated"
-  std::vector<std::string> guest_image_files{};  // guest-image.json: its measurement for each TEE
-  std::vector<std::string> measurements{};       // 96 hex digits
+  std::vector<std::string> tees;  // "snp", "emulated"
+  std::vector<std::string>
+      guest_image_files{};                  // guest-image.json, with a measurement for each TEE
+  std::vector<std::string> measurements{};  // 96 hex digits each
   std::vector<std::string> initdata_files{};
-  std::vector<std::string> host_data{};  // 64 hex digits
+  std::vector<std::string> host_data{};  // 64 hex digits each
   MinTcbOptions min_tcb{};
   std::vector<std::string> platform_required{};  // names of attest::PlatformBit
   std::vector<std::string> platform_refused{};
   bool allow_debug = false;
 };
 
-// What is wrong with the options themselves, before any file is read. kInvalidArgument, as below.
+// Checks what can be checked before any file is read: names of TEEs and platform settings, and that
+// the least patch levels are complete. kInvalidArgument otherwise.
 Status CheckOptions(const AllowRequest& request);
 
-// Reads the files. kInvalidArgument: something malformed, or nothing said about what may run,
-// which initdata, or, for snp, the least TCB; an empty list would release to no one.
+// Reads the files and returns the policy, each value in it once. kInvalidArgument: something is
+// malformed, or the policy lacks a measurement, a host data or, for snp, the least patch levels.
+// With an empty list no guest would ever match. kNotFound: a guest-image.json has no measurement
+// for a TEE.
 Result<attest::ReleasePolicy> MakeReleasePolicy(const AllowRequest& request);
 
-// The measurement that a guest-image.json (its text) states for `tee`. kNotFound: none.
+// Returns the measurement for `tee` from the text of a guest-image.json, in hex. kNotFound: it has
+// none. kInvalidArgument: not a guest-image.json.
 Result<std::string> MeasurementFor(std::string_view guest_image_json, attest::TeeKind tee);
 
-// One policy for people: several lines.
+// Returns a policy for people, in several lines that end with a line feed.
 std::string DescribePolicy(const attest::ReleasePolicy& policy);
 
 }  // namespace locket::cli

@@ -1,5 +1,5 @@
-// Why two layers have different root hashes: what stands in the one file system and not in the
-// other, or stands there otherwise.
+// Finds why two layers have different root hashes: what is in one file system and not in the other,
+// or differs between them.
 #pragma once
 
 #include <functional>
@@ -15,17 +15,17 @@ namespace locket::cli {
 struct LayerDifference {
   std::string path;
   std::string what;  // "only in A", "only in B", "type", "mode", "owner", "mtime", ...
-  std::string a{};   // the values, where they can be shown
-  std::string b{};
+  std::string a{};   // the value in A; empty if it cannot be shown
+  std::string b{};   // the value in B; empty if it cannot be shown
 
   bool operator==(const LayerDifference&) const = default;
 };
 
-// Every difference in the order of paths: names, types, modes, owners, mtimes, device numbers,
-// symlink targets, contents, xattrs, which names are links of one file. If there is none of these,
-// but contents lie in other places, the tars list their files in another order, and that is the one
-// difference. An error of `found` ends the walk. kDataLoss: an image is damaged. kCancelled: `stop`
-// was asked for.
+// Calls `found` for every difference, in the order of paths: names, types, modes, owners, mtimes,
+// device numbers, symlink targets, contents, xattrs, and which names are links of one file. If none
+// of these differs, but contents are stored at other places, the tars list their files in another
+// order, and that is the one difference. An error of `found` ends the walk and is returned.
+// kDataLoss: an image is damaged. kCancelled: `stop` was requested.
 Status DiffLayers(const erofs::ImageReader& a, const erofs::ImageReader& b,
                   const std::function<Status(const LayerDifference&)>& found,
                   const std::stop_token& stop = {});

@@ -1,4 +1,4 @@
-// One layer's file system laid over a directory, as overlayfs would show it.
+// Lays the file system of one layer over a directory, as overlayfs would show it.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,9 @@
 namespace locket::cli {
 
 struct ExtractLayerOptions {
-  // Without root: every file belongs to the caller, and what only root may make is left out.
+  // Work without root: every file belongs to the caller, and what only root may make is left out.
   bool rootless = false;
-  std::stop_token stop{};  // kCancelled once asked for
+  std::stop_token stop{};
 };
 
 struct ExtractReport {
@@ -24,15 +24,18 @@ struct ExtractReport {
   bool operator==(const ExtractReport&) const = default;
 };
 
-// Applies the layer to the directory open at `root`, which holds the layers below and is nobody
-// else's to change meanwhile: whiteouts remove, opaque directories hide, a directory keeps what it
-// holds and takes the layer's owner, mode, time and xattrs, anything else replaces. Nothing outside
-// `root` is touched, whatever the image says. Errors name the file. kDataLoss: the image is
-// damaged. Adds to `report`.
+// Applies a layer to the directory open at `root`, which holds the layers below. Nobody else may
+// change the directory meanwhile. A whiteout removes a name. An opaque directory hides what the
+// layers below have in it. A directory keeps its entries and gets the layer's owner, mode, time and
+// xattrs. Anything else replaces what was there. Nothing outside `root` is touched, whatever the
+// image says. Adds to `report`. kDataLoss: the image is damaged. kCancelled: `options.stop` was
+// requested. Other errors are the system's and name the file. On failure part of the layer is
+// applied.
 Status ExtractLayer(const erofs::ImageReader& image, int root, const ExtractLayerOptions& options,
                     ExtractReport& report);
 
-// Removes `name` in `directory` with all below it, whatever its modes. Absent is fine.
+// Removes `name` in the open `directory`, with everything below it, also where modes forbid it.
+// Succeeds if there is no such name.
 Status RemoveTree(int directory, const std::string& name);
 
 }  // namespace locket::cli

@@ -1,4 +1,4 @@
-// Images as the command line names them: on disk or in a registry.
+// Opens images by the names that the command line has for them: on disk or in a registry.
 #pragma once
 
 #include <cstdint>
@@ -24,46 +24,55 @@ class RegistryClient;
 namespace locket::cli {
 
 struct ImageAccessOptions {
-  std::string creds_file{};  // empty: where docker and podman keep them
+  std::string creds_file{};  // empty: the files of docker and podman
   std::filesystem::path hosts_dir = "/etc/containerd/certs.d";
   std::filesystem::path temporary_directory = image::DefaultTemporaryDirectory();
-  std::string platform{};  // "os/architecture[/variant]"; empty: this machine's
+  std::string platform{};  // "os/architecture[/variant]"; empty: Linux on this machine
 };
 
-// "linux/amd64", "linux/arm/v7". kInvalidArgument: anything else.
+// Reads "linux/amd64" or "linux/arm/v7". kInvalidArgument: a text of another form.
 Result<image::Platform> ParsePlatform(const std::string& text);
 
 struct TargetOptions {
-  // Its blobs need not be sent if the target is another repository of the same registry.
+  // Where the blobs come from. If that is another repository of the target's registry, the registry
+  // takes them over and they are not sent.
   const image::ImageLocation* mount_from = nullptr;
-  // Where an archive goes that is named "-".
+  // Gets the bytes of an archive that is named "-".
   image::ByteSink stream{};
-  bool show_progress = false;  // of uploads, in the Progress that Create was given
+  bool show_progress = false;  // show uploads in the Progress that Create was given
 };
 
-// Opens sources and targets, which must not outlive it.
+// Opens sources and targets of one command. These must not outlive it. Registries share one client,
+// with its connections and credentials. Thread-safe, and so are the sources and targets that
+// registry and layout give.
 class ImageAccess {
  public:
-  // `progress` (may be null) is told of what is downloaded.
+  // `stop` ends transfers. `progress`, if not null, shows the bytes downloaded, and outlives this.
+  // kInvalidArgument: the platform is malformed. kNotFound: creds_file does not exist. Nothing is
+  // connected to yet.
   static Result<std::unique_ptr<ImageAccess>> Create(const ImageAccessOptions& options,
                                                      std::stop_token stop,
                                                      Progress* progress = nullptr);
   ~ImageAccess();
 
+  // Opens what `location` names: an image, an index or an artifact. A registry is asked for the
+  // first time when the source is read.
   Result<std::unique_ptr<image::ImageSource>> OpenSource(const image::ImageLocation& location);
-  // The same for what is to be an image of the platform that was asked for, if one was. kNotFound:
-  // it stands alone, and is of another.
+  // As OpenSource, for commands that read one image. kNotFound: a platform was asked for, and the
+  // image is not in an index and is for another platform.
   Result<std::unique_ptr<image::ImageSource>> OpenImage(const image::ImageLocation& location);
-  // kInvalidArgument: a docker archive, or a layout without a tag.
+  // Opens a place to write an image to. kInvalidArgument: a docker archive, which can only be read,
+  // or a layout without a tag.
   Result<std::unique_ptr<image::ImageTarget>> OpenTarget(const image::ImageLocation& location,
                                                          const TargetOptions& options = {});
 
  private:
   ImageAccess(image::Platform platform, const ImageAccessOptions& options, std::stop_token stop,
               Progress* progress);
-  // Made for the first registry: what credentials files say is nothing to commands without one.
+  // Makes the client at the first registry, so that damaged credentials files do not matter to
+  // commands without one.
   Result<registry::RegistryClient*> Client();
-  // For the registry client: bytes moved, by whichever thread.
+  // Returns the function that the registry client calls with the bytes that its threads have moved.
   std::function<void(uint64_t done, uint64_t total)> Meter();
 
   const ImageAccessOptions options_;
@@ -72,7 +81,8 @@ class ImageAccess {
   Progress* progress_;
   Mutex mutex_;
   std::unique_ptr<registry::RegistryClient> client_ LOCKET_GUARDED_BY(mutex_);
-  std::map<std::thread::id, uint64_t> moved_ LOCKET_GUARDED_BY(mutex_);  // of each one's blob
+  std::map<std::thread::id, uint64_t> moved_
+      LOCKET_GUARDED_BY(mutex_);  // for the blob of each thread
 };
 
 }  // namespace locket::cli

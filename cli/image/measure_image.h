@@ -1,5 +1,6 @@
-// What a host arrives at that converts an ordinary image itself, verify-only
-// (docs/formats/sealed-layer.md): computed here, so that a policy can pin it.
+// Computes what a host produces when it converts an ordinary image itself
+// (docs/formats/converted-layer.md), so that a tenant can allow it in the initdata without trusting
+// the host.
 #pragma once
 
 #include <string>
@@ -22,15 +23,16 @@ struct LayerMeasurement {
 struct ImageMeasurement {
   image::Digest manifest;  // the ordinary image's
   std::string platform;
-  // Of the sealed image that comes out: what initdata allows.
+  // The sealed image that a host produces. Initdata allows its manifest digest.
   image::Digest sealed_manifest;
   image::Digest sealed_config;
   std::string user;
   std::vector<LayerMeasurement> layers;  // bottom first
 };
 
-// Pushes nothing. kFailedPrecondition: the image is sealed, so its root hashes stand in it; or its
-// user cannot be resolved.
+// Downloads the image and seals each layer, verify-only, without keeping it. Pushes nothing. The
+// temporary directory holds one layer at a time. kFailedPrecondition: the image is sealed already,
+// or its user cannot be resolved. kCancelled: `options.stop` was requested.
 Result<ImageMeasurement> MeasureImage(image::ImageSource& source, const LayerImageOptions& options,
                                       Progress& progress);
 

@@ -1,4 +1,5 @@
-// Layer keys under another key encryption key; the layers stay as they are.
+// Puts layer keys under another key encryption key. The layers stay as they are: only the key
+// packets in the manifest change (docs/formats/key-packet.md).
 #pragma once
 
 #include <optional>
@@ -14,17 +15,18 @@ namespace locket::cli {
 struct RotateOptions {
   const Secret& old_kek;
   const Secret& new_kek;
-  image::ResourceId key_id;                       // where the broker keeps the new one
-  std::optional<image::ResourceId> only_under{};  // packets under other keys stay
+  image::ResourceId key_id;                       // resource under which the broker has new_kek
+  std::optional<image::ResourceId> only_under{};  // if set, packets under other keys stay
 };
 
-// The manifest's text with every key packet opened and wrapped anew, for CopyImageOptions::rewrite.
-// kFailedPrecondition: not a sealed image, or nothing in it to wrap. kDataLoss, kPermissionDenied:
-// a packet that the old key does not open, naming the layer.
+// Returns the manifest's text with every key packet opened with the old key and made with the new
+// one. For CopyImageOptions::rewrite. kFailedPrecondition: the image is not sealed, or no layer is
+// encrypted under the key. kDataLoss, kPermissionDenied: the old key does not open a packet; the
+// message names the layer.
 Result<std::string> RotateManifest(const image::ManifestContent& manifest,
                                    const RotateOptions& options);
 
-// `annotation` for a layer key that came from elsewhere.
+// Returns the value of the annotation kKeyPacketAnnotation for a layer that another tool sealed.
 Result<std::string> WrapKey(const Secret& kek, const image::ResourceId& key_id,
                             const image::LayerKey& key);
 

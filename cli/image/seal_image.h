@@ -1,4 +1,5 @@
-// An ordinary image in, a sealed one out (docs/formats/image.md).
+// Seals ordinary images (docs/formats/image.md), and reads the documents of images for other
+// commands.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,11 @@ namespace locket::cli {
 
 struct SealImageOptions {
   LayerSelection encrypt;
-  std::set<image::Digest> base_diff_ids{};  // layers that are verify-only in any case
-  std::optional<Secret> kek{};              // with key_id, needed once a layer is encrypted
+  std::set<image::Digest> base_diff_ids{};  // these layers are verify-only in any case
+  std::optional<Secret> kek{};              // needed, with key_id, if a layer is encrypted
   std::optional<image::ResourceId> key_id{};
-  std::optional<Secret> convergent_secret{};  // layer keys follow from it instead of being random
-  bool compress = false;                      // files by LZ4
+  std::optional<Secret> convergent_secret{};  // if set, layer keys are derived from it, not random
+  bool compress = false;                      // compress files with LZ4
   std::filesystem::path temporary_directory;
   std::stop_token stop{};
 };
@@ -33,58 +34,61 @@ struct SealImageOptions {
 struct SealedLayerReport {
   image::Digest source_diff_id;
   image::Descriptor descriptor;
-  uint64_t ignored_xattrs;
+  uint64_t ignored_xattrs;  // number of xattrs that a sealed layer does not keep
 };
 
 struct SealImageReport {
   image::Descriptor manifest;
   image::Descriptor config;
-  std::string user;
+  std::string user;                       // the image's user, in numbers
   std::vector<SealedLayerReport> layers;  // bottom first
 };
 
-// Seals layer by layer, pushing each blob beside the sealing of the next (so two layers lie in the
-// temporary directory at most), then config and manifest: until then no image can be seen in the
-// target. On
-// failure blobs may be left in the target, which nothing refers to. kFailedPrecondition: already
-// sealed, or a user that cannot be resolved. kInvalidArgument: a layer to encrypt and no key.
-// kCancelled: `stop` was asked for.
+// Seals an image layer by layer. Each blob is pushed while the next layer is sealed, so the
+// temporary directory holds two layers at most. Config and manifest follow, and only then the
+// target shows the image. kFailedPrecondition: the image is sealed already, or its user cannot be
+// resolved. kInvalidArgument: a layer is to be encrypted and there is no key. kDataLoss: a layer is
+// not what the image's config says. kCancelled: `stop` was requested. On failure the target may be
+// left with blobs that no manifest refers to.
 Result<SealImageReport> SealImage(image::ImageSource& source, image::ImageTarget& target,
                                   const SealImageOptions& options, Progress& progress);
 
 struct SealIndexReport {
   image::Descriptor index;
-  std::vector<std::pair<std::string, SealImageReport>> images;  // by platform, in the index' order
+  std::vector<std::pair<std::string, SealImageReport>> images;  // with platform, in index order
 };
 
-// Seals every image of the index that the source's name points at, and puts an index of the same
-// platforms and annotations; images of an index inside it become its own. Entries that are no
-// images (artifacts, attestations of a build, which speak of the image before) are left out.
-// kInvalidArgument: no index, or none of images. Else as SealImage.
+// Seals every image of the index that the source names, and puts an index of the same platforms and
+// annotations. Images of an index inside the index become entries of the new one. Entries that are
+// not images are left out: artifacts, and attestations of the build, which describe the unsealed
+// images. kInvalidArgument: the source does not name an index, or the index has no images. Other
+// errors as SealImage.
 Result<SealIndexReport> SealIndex(image::ImageSource& source, image::ImageTarget& target,
                                   const SealImageOptions& options, Progress& progress);
 
-// The diff IDs of an image, for SealImageOptions::base_diff_ids, or of all images of an index.
+// Returns the diff IDs of an image's layers, for SealImageOptions::base_diff_ids.
 Result<std::set<image::Digest>> DiffIds(image::ImageSource& source);
+// Returns the diff IDs of the layers of all images of an index.
 Result<std::set<image::Digest>> DiffIdsOfAll(image::ImageSource& source);
 
-// Manifest and config of an image, their digests checked. kFailedPrecondition: an artifact, whose
-// config describes no image.
+// Manifest and config of an image. Their digests were checked.
 struct ImageDocuments {
-  image::ManifestContent content;
+  image::ManifestContent content;  // the manifest as its bytes
   image::Manifest manifest;
   image::ImageConfig config;
 };
+// Fetches and decodes both. kFailedPrecondition: an artifact, whose config does not describe an
+// image.
 Result<ImageDocuments> ReadDocuments(image::ImageSource& source);
-// Of a manifest that is at hand.
+// The same, for a manifest that was fetched before.
 Result<ImageDocuments> ReadDocuments(image::ImageSource& source, image::ManifestContent content);
 
-// SealImage for an image of an index, whose manifest goes without a name.
+// As SealImage, for an image of an index: its manifest is put without a name.
 Result<SealImageReport> SealNestedImage(image::ImageSource& source, const ImageDocuments& image,
                                         image::ImageTarget& target, const SealImageOptions& options,
                                         Progress& progress);
 
-// "linux/arm/v7"
+// Returns the platform of an image: "linux/arm/v7".
 std::string PlatformText(const image::ImageConfig& config);
 
 }  // namespace locket::cli

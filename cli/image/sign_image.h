@@ -1,5 +1,5 @@
-// Signatures of images, stored as cosign does: an image of their own beside the one they sign,
-// under the tag sha256-<hex of the manifest>.sig (docs/formats/signature.md).
+// Signs images and checks signatures, in cosign's format. The signatures of an image are an
+// attachment of it (attachment.h, docs/formats/signature.md).
 #pragma once
 
 #include <string>
@@ -15,25 +15,27 @@
 namespace locket::cli {
 
 struct SignImageOptions {
-  std::string docker_reference{};  // what the payload calls the image; empty: its own name
-  bool only_platform = false;      // of an index only the chosen image
+  std::string docker_reference{};  // name of the image in the payload; empty: its own name
+  bool only_platform = false;      // of an index, sign only the image of the platform
 };
 
 struct SignedDocument {
   image::Digest digest;
-  bool was_signed;  // by this key, before
+  bool was_signed;  // true: this key had signed it before, and nothing was written
 };
 
-// Signs what `location` names; of an index the index and every image in it, as guests see the
-// images only. What the key signed before is left alone, signatures of other keys stay.
-// kInvalidArgument: an archive, which has no place for a signature.
+// Signs what `location` names. Of an index it signs the index and every image in it, because a
+// guest sees only its own image. Signatures of other keys stay. Returns all documents that are
+// signed now. kInvalidArgument: an archive, which has no place for a signature. On failure some
+// documents may be signed; signing again completes it.
 Result<std::vector<SignedDocument>> SignImage(ImageAccess& access,
                                               const image::ImageLocation& location,
                                               const image::SigningKey& key,
                                               const SignImageOptions& options);
 
-// `key` signed the manifest that `source` (opened from `location`) gives, or the index that names
-// it. kPermissionDenied: it did not, and what there is instead.
+// Checks that `key` signed the manifest of `source`, or the index that names it. `source` was
+// opened from `location`. kPermissionDenied: it did not; the message says which signatures there
+// are.
 Status CheckSignedBy(ImageAccess& access, const image::ImageLocation& location,
                      image::ImageSource& source, const image::PublicKey& key);
 

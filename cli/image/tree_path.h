@@ -1,4 +1,4 @@
-// Where a walk through a file tree is, for messages and for a bound on its depth.
+// The position of a walk through a file tree.
 #pragma once
 
 #include <string>
@@ -9,9 +9,12 @@
 
 namespace locket::cli {
 
+// Names the current file in messages, and bounds how deep a walk recurses into an image that may be
+// hostile. Begins at the root. Enter() and Leave() come in pairs.
 class TreePath {
  public:
-  // kDataLoss: deeper than any path Linux takes, so a walk that recurses ends here.
+  // Goes down to `name`. kDataLoss: the path would be longer than any that Linux accepts; the
+  // position stays as it is.
   Status Enter(std::string_view name) {
     if (text_.size() + 1 + name.size() > kMaxBytes) {
       return Error(ErrorCode::kDataLoss, "the path is longer than 4095 bytes");
@@ -25,9 +28,9 @@ class TreePath {
     starts_.pop_back();
   }
 
-  // "/usr/bin"; "/" is the root.
+  // Returns the absolute path: "/usr/bin", or "/" at the root.
   std::string Text() const { return text_.empty() ? "/" : text_; }
-  // "usr/bin"; "." is the root.
+  // Returns the path from the root: "usr/bin", or "." at the root.
   std::string Relative() const { return text_.empty() ? "." : text_.substr(1); }
 
  private:

@@ -1,4 +1,9 @@
-// containerd's CRI, in our words. Blocking; each call is bounded and can be interrupted.
+// The part of containerd's CRI that `locket pod` and `locket doctor` use, without gRPC's types.
+//
+// A pod (CRI: sandbox) is one VM. The life of ours: RunPod boots the VM, PullImage fetches the
+// image, CreateContainer and StartContainer run it, GetContainer tells when it has ended, StopPod
+// ends the VM and RemovePod deletes the record. A pod that was stopped but not removed stays in
+// ListPods, so that its log can be read.
 #pragma once
 
 #include <chrono>
@@ -15,17 +20,20 @@
 namespace locket::cli {
 
 inline constexpr std::string_view kDefaultCriSocket = "/run/containerd/containerd.sock";
-// Pods of ours carry it, so that others' are never listed or stopped by name.
+// Label of every pod that RunPod makes. ListPods and ListContainers ask for it, so that pods of
+// Kubernetes are never listed, or stopped by name.
 inline constexpr std::string_view kPodLabel = "dev.locket.pod";
 
 struct PodSpec {
   std::string name;
-  std::string uid;  // unique: lets a name be used again
-  std::string log_directory;
+  std::string uid;  // unique; containerd reserves name and uid together, so a name can be reused
+  std::string log_directory;  // absolute
   std::map<std::string, std::string> annotations{};
   std::string runtime_handler;
-  std::string cgroup_parent{};  // empty: the host's choice
-  bool network = false;  // true: one of its own, from CNI; else the host's, which no guest gets
+  std::string cgroup_parent{};  // empty: containerd chooses
+  // true: CNI gives the pod a network. false: the pod has the host's network namespace, which needs
+  // no CNI configuration; the shim does not connect a guest to it.
+  bool network = false;
 
   bool operator==(const PodSpec&) const = default;
 };
@@ -39,12 +47,12 @@ struct BindMount {
 
 struct ContainerSpec {
   std::string name;
-  std::string image;                   // as PullImage answered
-  std::string image_reference;         // as the user named it; comes back in lists
-  std::string log_path;                // below the pod's log directory
+  std::string image;                   // what PullImage returned
+  std::string image_reference;         // the user's name for it; ContainerInfo has it
+  std::string log_path;                // relative to the pod's log directory
   std::vector<std::string> command{};  // empty: the image's own
   std::vector<BindMount> mounts{};
-  int64_t memory_limit_bytes = 0;  // 0: none
+  int64_t memory_limit_bytes = 0;  // 0: no limit
 
   bool operator==(const ContainerSpec&) const = default;
 };
@@ -57,16 +65,16 @@ struct ContainerInfo {
   std::string name;
   std::string image_reference;
   ContainerState state;
-  int64_t created_ns;
+  int64_t created_ns;  // since 1970
 
   bool operator==(const ContainerInfo&) const = default;
 };
 
 struct ContainerStatus {
   ContainerState state;
-  int exit_code;         // of an exited one
-  std::string reason;    // containerd's, may be empty
-  std::string message;   // containerd's, may be empty
+  int exit_code;         // only for kExited
+  std::string reason;    // containerd's word, such as "OOMKilled"; may be empty
+  std::string message;   // containerd's; may be empty
   std::string log_path;  // absolute
 };
 
@@ -79,47 +87,58 @@ struct ExecOutput {
 struct PodInfo {
   std::string id;
   std::string name;
-  bool ready;
-  int64_t created_ns;
+  bool ready;          // false: its VM has ended
+  int64_t created_ns;  // since 1970
   std::string runtime_handler;
 
   bool operator==(const PodInfo&) const = default;
 };
 
+// Every call blocks, for at most `timeout`. Errors have containerd's code and text. kUnavailable:
+// there is no containerd at the socket. kDeadlineExceeded: no answer within `timeout`; containerd
+// may still carry out the request. kCancelled: interrupted. Used by one thread.
 class CriClient {
  public:
-  // Connects at the first call. Once `interrupt_fd` is readable every running and later call
-  // answers kCancelled; -1: never. The descriptor is borrowed.
+  // Connects at the first call. Once `interrupt_fd` is readable, the running call and all later
+  // ones return kCancelled; -1: calls are not interrupted. The descriptor stays the caller's.
   CriClient(const std::string& socket, int interrupt_fd);
   CriClient(const CriClient&) = delete;
   CriClient& operator=(const CriClient&) = delete;
   ~CriClient();
 
-  // Lets calls work again after an interruption, to clean up.
+  // Lets calls work again after an interruption, so that the caller can clean up.
   void IgnoreInterruption();
 
   using Timeout = std::chrono::milliseconds;
-  // Error codes are containerd's; kDeadlineExceeded: no answer within `timeout`.
+  // Returns name and version: "containerd 1.6.20".
   Result<std::string> Version(Timeout timeout);
-  // What it says of its own configuration: JSON, or nothing if it says nothing.
+  // Returns the configuration of the CRI plugin as JSON, or an empty string if containerd does not
+  // tell it.
   Result<std::string> Config(Timeout timeout);
-  // The directories whose file systems it says hold images.
+  // Returns the directories in which containerd says that images take space (CRI's ImageFsInfo).
   Result<std::vector<std::string>> ImageDirectories(Timeout timeout);
-  Result<std::string> RunPod(const PodSpec& pod, Timeout timeout);  // the pod's id
+  // Makes a pod and boots its VM. Returns the ID of the pod.
+  Result<std::string> RunPod(const PodSpec& pod, Timeout timeout);
+  // Pulls an image for the runtime of `pod`, whose snapshotter gets it. Returns containerd's ID of
+  // the image.
   Result<std::string> PullImage(const std::string& image, const PodSpec& pod, Timeout timeout);
+  // Makes a container in the pod, which must be ready. Returns the container's ID.
   Result<std::string> CreateContainer(const std::string& pod_id, const PodSpec& pod,
                                       const ContainerSpec& container, Timeout timeout);
   Status StartContainer(const std::string& container_id, Timeout timeout);
-  // Asks it to end, and kills it after `grace`.
+  // Sends the container its stop signal, and SIGKILL if it has not ended after `grace`. Returns
+  // once it has ended.
   Status StopContainer(const std::string& container_id, std::chrono::seconds grace,
                        Timeout timeout);
-  // Runs `command` in a running container to its end. `limit`: containerd kills it then, and the
-  // call fails; 0: none.
+  // Runs `command` in a running container and returns what it printed once it has ended. After
+  // `limit` containerd kills the command and the call fails; 0: no limit.
   Result<ExecOutput> Exec(const std::string& container_id, const std::vector<std::string>& command,
                           std::chrono::seconds limit, Timeout timeout);
   Result<ContainerStatus> GetContainer(const std::string& container_id, Timeout timeout);
-  Result<std::vector<ContainerInfo>> ListContainers(Timeout timeout);  // of our pods
-  Result<std::vector<PodInfo>> ListPods(Timeout timeout);              // ours
+  Result<std::vector<ContainerInfo>> ListContainers(Timeout timeout);  // of pods with kPodLabel
+  Result<std::vector<PodInfo>> ListPods(Timeout timeout);              // pods with kPodLabel
+  // StopPod ends the containers and the VM. RemovePod deletes a stopped pod with its containers.
+  // Both succeed if that is done already.
   Status StopPod(const std::string& pod_id, Timeout timeout);
   Status RemovePod(const std::string& pod_id, Timeout timeout);
 

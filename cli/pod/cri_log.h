@@ -1,5 +1,5 @@
-// A container's log file as CRI writes it: `TIME stdout|stderr P|F text` lines, P for a part whose
-// rest follows.
+// The log file of a container, as CRI has it: lines `TIME stdout|stderr P|F text`. P marks a part
+// of a longer line, whose rest is in the next one.
 #pragma once
 
 #include <filesystem>
@@ -12,16 +12,19 @@
 
 namespace locket::cli {
 
-// Copies what is in the file, and later what was added, to two streams.
+// Copies a log to two streams while it grows. `pod run` calls Copy() every 100 ms and, once the
+// container has ended, CopyRest(). `path` may not exist yet. Used by one thread.
 class CriLogReader {
  public:
   CriLogReader(std::filesystem::path path, std::ostream& out, std::ostream& err)
       : path_(std::move(path)), out_(out), err_(err) {}
 
-  // Copies every whole line there is since the last call. A file that does not exist yet is empty.
+  // Copies the whole lines that were added since the last call, each to its stream. A line that is
+  // not in CRI's format is copied as it is, to `out`. A file that does not exist is like an empty
+  // one. kDataLoss: a line of more than 1 MiB, so this is not a CRI log.
   Status Copy();
 
-  // Also copies a last line without its line feed.
+  // As Copy(), and also copies a last line that has no line feed.
   Status CopyRest();
 
  private:
