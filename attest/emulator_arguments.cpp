@@ -10,14 +10,24 @@ namespace locket::attest {
 namespace {
 
 constexpr std::string_view kUsage =
+    "locket-tee-emulator: pretends to be a TEE, for tests, and PROTECTS NOTHING.\n"
+    "\n"
     "usage: locket-tee-emulator init --dir DIR\n"
-    "       locket-tee-emulator launch --dir DIR --socket PATH --host-data HEX64 [--policy HEX]\n"
+    "       locket-tee-emulator launch --dir DIR --socket PATH --host-data HEX [--policy HEX]\n"
     "           -- qemu-system-x86_64 ARGS...\n"
     "       locket-tee-emulator --help | --version\n"
     "\n"
-    "init makes a test root in DIR. launch measures the files after -kernel and -initrd and the\n"
-    "text after -append, starts QEMU, and answers its guest's report requests on the unix socket\n"
-    "PATH. Reports have SEV-SNP's format and the test root's signature. PROTECTS NOTHING.\n";
+    "  init    Make a test root in DIR\n"
+    "  launch  Measure the files after -kernel and -initrd and the text after -append, start\n"
+    "          QEMU, and answer the report requests of its guest on the unix socket PATH\n"
+    "\n"
+    "  --dir DIR        Directory of the test root\n"
+    "  --socket PATH    Unix socket to answer report requests on\n"
+    "  --host-data HEX  Host data of the guest, 64 hex digits\n"
+    "  --policy HEX     Guest policy in the reports, as in SEV-SNP (default: debugging is not\n"
+    "                   allowed)\n"
+    "\n"
+    "Reports have SEV-SNP's format and the signature of the test root.\n";
 
 Error Usage(const std::string& message) {
   return {ErrorCode::kInvalidArgument, message + "; see --help"};

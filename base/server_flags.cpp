@@ -17,8 +17,12 @@ Result<std::optional<std::string>> ParseArguments(CLI::App& app, int argc,
 }
 
 void LogFlags::AddTo(CLI::App& app) {
-  app.add_option("--log-level", level_, "debug, info, warning or error");
-  app.add_option("--log-format", format_, "text or json");
+  app.add_option("--log-level", level_,
+                 "Log messages of this level and above: debug, info,\n"
+                 "warning or error (default: info)")
+      ->type_name("LEVEL");
+  app.add_option("--log-format", format_, "Format of log messages: text or json (default: text)")
+      ->type_name("FORMAT");
 }
 
 Status LogFlags::Apply(log::Level* level, log::Format* format) const {

@@ -17,13 +17,13 @@ constexpr size_t kMaxNameBytes = 63;
 constexpr int64_t kMost = kMaxGuests;
 constexpr int64_t kMaxSeconds = 24 * 3600;
 
-constexpr const char* kExamples = R"(
-What this node would announce, and why not more:
-  locket-device-plugin --list
-  locket-device-plugin --list --json | jq '.[] | select(.devices > 0)'
-Serve the kubelet (as the systemd unit does):
-  locket-device-plugin --config /etc/locket/device-plugin.toml
-)";
+constexpr const char* kExamples =
+    "Exits 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n"
+    "\n"
+    "Examples:\n"
+    "  locket-device-plugin --list\n"
+    "  locket-device-plugin --list --json | jq '.[] | select(.devices > 0)'\n"
+    "  locket-device-plugin --config /etc/locket/device-plugin.toml";
 
 bool IsAlphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -83,13 +83,23 @@ struct Flags {
 };
 
 void Declare(CLI::App& app, Flags& flags) {
-  app.add_option("--config", flags.config, "TOML file; see deploy/device-plugin.toml");
-  app.add_option("--kubelet-dir", flags.kubelet_dir, "the kubelet's directory of device plugins");
-  app.add_option("--root", flags.root, "where the kernel's /sys is, for tests");
+  app.add_option("--config", flags.config,
+                 "Configuration file in TOML. Options given here win over it.\n"
+                 "/etc/locket/device-plugin.toml explains every key")
+      ->type_name("FILE");
+  app.add_option("--kubelet-dir", flags.kubelet_dir,
+                 "The kubelet's directory of device plugins\n"
+                 "(default: /var/lib/kubelet/device-plugins)")
+      ->type_name("DIR");
+  app.add_option("--root", flags.root,
+                 "Directory below which the kernel's /sys is, for tests\n(default: /)")
+      ->type_name("DIR");
   flags.log.AddTo(app);
-  auto* list = app.add_flag("--list", flags.list, "print what would be announced, then exit");
-  app.add_flag("--json", flags.json, "print it as JSON")->needs(list);
-  app.add_flag("--check-config", flags.check_config, "read the configuration, then exit")
+  auto* list = app.add_flag("--list", flags.list,
+                            "Print the guests that this node would announce, and why\n"
+                            "not more, then exit");
+  app.add_flag("--json", flags.json, "Print the output of --list as JSON")->needs(list);
+  app.add_flag("--check-config", flags.check_config, "Check the configuration, then exit")
       ->excludes(list);
   app.set_version_flag("--version", "locket-device-plugin " + std::string(kVersion));
   app.footer(kExamples);

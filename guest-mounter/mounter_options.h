@@ -27,17 +27,21 @@ struct MounterOptions {
 };
 
 inline constexpr char kMounterHelp[] =
-    "locket-mounter: opens a sealed image by hand, inside a guest, for debugging\n"
-    "usage: locket-mounter --manifest FILE --config FILE [--key kbs:///REPO/TYPE/TAG=FILE]...\n"
-    "                      [--directory DIR]\n"
-    "Finds the layers' disks by serial, prints the root directory, and takes it down at SIGTERM "
-    "or\n"
-    "SIGINT. The image given is the image allowed: there is no other policy.\n"
-    "  --manifest FILE   the image's manifest, exact bytes\n"
-    "  --config FILE     its config, exact bytes\n"
-    "  --key ID=FILE     a key encryption key, 32 raw bytes, for encrypted layers\n"
-    "  --directory DIR   where to mount (default /run/locket-mounter)\n"
-    "  --help, --version\n";
+    "locket-mounter: opens a sealed image by hand, inside a guest, for debugging.\n"
+    "\n"
+    "usage: locket-mounter --manifest FILE --config FILE [--key ID=FILE]... [--directory DIR]\n"
+    "\n"
+    "Finds the disks of the layers by their serial numbers and mounts the image. Prints the root\n"
+    "directory, and unmounts everything at SIGTERM or SIGINT. The image that is given is allowed:\n"
+    "there is no other policy.\n"
+    "\n"
+    "  --manifest FILE   Manifest of the image, byte for byte\n"
+    "  --config FILE     Config of the image, byte for byte\n"
+    "  --key ID=FILE     Key encryption key for encrypted layers: its name\n"
+    "                    kbs:///REPO/TYPE/TAG and a file of 32 bytes; repeatable\n"
+    "  --directory DIR   Directory to mount in (default: /run/locket-mounter)\n"
+    "  --help            Print this help, then exit\n"
+    "  --version         Print the version, then exit\n";
 
 // Returns the options of `arguments`, which leave out the program's name. An option that comes
 // twice has its last value; a key with another ID is one more key. No file is opened here.

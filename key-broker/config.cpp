@@ -9,17 +9,24 @@ namespace locket::key_broker {
 namespace {
 
 constexpr std::string_view kUsage =
+    "locket-broker: releases keys and other resources to attested guests, over HTTPS.\n"
+    "\n"
     "usage: locket-broker --config FILE [--check-config] [--log-level LEVEL]\n"
     "       locket-broker --help | --version\n"
     "\n"
-    "Releases resources (keys) to attested guests, over HTTPS. LEVEL is debug, info, warning or\n"
-    "error. --check-config reads everything FILE names, says what is wrong, and ends.\n"
+    "  --config FILE      Configuration file in TOML; /etc/locket/broker.toml explains every key\n"
+    "  --check-config     Read all that FILE names, print what is wrong, then exit\n"
+    "  --log-level LEVEL  Log messages of this level and above, on standard error: debug, info,\n"
+    "                     warning or error (default: info). No message contains a secret\n"
+    "  --help             Print this help, then exit\n"
+    "  --version          Print the version, then exit\n"
+    "\n"
+    "SIGHUP opens the audit log again, after it was moved away.\n"
+    "Exits 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n"
     "\n"
     "Examples:\n"
     "  locket-broker --check-config --config /etc/locket/broker.toml\n"
-    "  locket-broker --config /etc/locket/broker.toml --log-level debug\n"
-    "\n"
-    "Exit status: 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n";
+    "  locket-broker --config /etc/locket/broker.toml --log-level debug\n";
 
 constexpr off_t kLeastAuditBytes = 64 << 10;
 

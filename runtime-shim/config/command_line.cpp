@@ -9,6 +9,36 @@ namespace {
 
 constexpr size_t kMaxIdentifier = 76;
 
+constexpr std::string_view kHelp =
+    "containerd-shim-locket-v2: runs the pods of containerd, each in a confidential VM.\n"
+    "\n"
+    "containerd starts it, for runtime_type = \"io.containerd.locket.v2\". Nobody needs to\n"
+    "start it by hand.\n"
+    "\n"
+    "usage: containerd-shim-locket-v2 -namespace NS -id ID -address SOCKET\n"
+    "           [-publish-binary PATH] [-bundle DIR] [-debug] start|delete\n"
+    "       containerd-shim-locket-v2 -info < OPTIONS\n"
+    "       containerd-shim-locket-v2 --help | --version\n"
+    "\n"
+    "  start    Serve the pod, or join the shim that serves it already. Prints the address of\n"
+    "           the shim's ttrpc socket. Standard input holds the runtime options (containerd\n"
+    "           up to 2.2), or BootstrapParams (since 2.3), which win over the flags; the\n"
+    "           answer to these is a BootstrapResult\n"
+    "  delete   Clean up after a shim that died. Prints a DeleteResponse\n"
+    "  -info    Print name, version and the given runtime options, as a RuntimeInfo\n"
+    "\n"
+    "  -namespace NS         containerd's namespace\n"
+    "  -id ID                ID of the container\n"
+    "  -address SOCKET       containerd's socket\n"
+    "  -publish-binary PATH  Accepted and not used\n"
+    "  -bundle DIR           Directory of the container's bundle\n"
+    "  -debug                Log debug messages\n"
+    "\n"
+    "ConfigPath in the runtime options names the configuration file. The default is\n"
+    "/etc/locket/runtime-shim.toml, which explains every key. The environment variable\n"
+    "TTRPC_ADDRESS says where task events go, if standard input does not.\n"
+    "Exits 0 if it did its work, 1 for a failure, 2 for a wrong command line.\n";
+
 Error Bad(const std::string& why) { return {ErrorCode::kInvalidArgument, why + " (see --help)"}; }
 
 // The place a flag's value goes, or null.
@@ -110,28 +140,6 @@ Result<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) 
   return line;
 }
 
-std::string_view HelpText() {
-  return "containerd-shim-locket-v2: runs the pods of containerd as confidential VMs.\n"
-         "\n"
-         "Started by containerd (runtime_type = \"io.containerd.locket.v2\"), not by hand:\n"
-         "  containerd-shim-locket-v2 -namespace NS -id ID -address SOCKET [-publish-binary PATH]\n"
-         "                            [-bundle DIR] [-debug] start|delete\n"
-         "  containerd-shim-locket-v2 -info < OPTIONS\n"
-         "  containerd-shim-locket-v2 --help | --version\n"
-         "\n"
-         "start   begins serving the pod, or joins the shim that serves it already, and prints "
-         "the\n"
-         "        address of its ttrpc socket. Standard input holds what containerd writes there:\n"
-         "        the runtime options (up to 2.2), or BootstrapParams (since 2.3), which go "
-         "before\n"
-         "        the flags and which are answered by a BootstrapResult. ConfigPath of the "
-         "options\n"
-         "        names the configuration, else /etc/locket/runtime-shim.toml.\n"
-         "delete  cleans up after a shim that died, and prints a DeleteResponse.\n"
-         "-info   prints a RuntimeInfo (protobuf): name, version, the runtime options as given.\n"
-         "\n"
-         "Environment: TTRPC_ADDRESS (where task events go, if standard input does not say).\n"
-         "Exit status: 0, 1 for a failure, 2 for a wrong command line.\n";
-}
+std::string_view HelpText() { return kHelp; }
 
 }  // namespace locket::runtime_shim

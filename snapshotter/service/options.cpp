@@ -105,15 +105,31 @@ struct Flags {
 };
 
 void Declare(CLI::App& app, Flags& flags, bool& check_config) {
-  app.add_option("--config", flags.config, "TOML file; see deploy/snapshotter.toml");
-  app.add_option("--root", flags.root, "directory for everything it keeps");
-  app.add_option("--address", flags.address, "unix socket to listen on");
-  app.add_option("--containerd", flags.containerd, "containerd's own socket");
+  app.add_option("--config", flags.config,
+                 "Configuration file in TOML. Options given here win over it.\n"
+                 "/etc/locket/snapshotter.toml explains every key")
+      ->type_name("FILE");
+  app.add_option("--root", flags.root,
+                 "Directory for everything that the snapshotter keeps\n"
+                 "(default: /var/lib/locket-snapshotter)")
+      ->type_name("DIR");
+  app.add_option("--address", flags.address,
+                 "Unix socket to listen on\n(default: /run/locket/snapshotter.sock)")
+      ->type_name("PATH");
+  app.add_option("--containerd", flags.containerd,
+                 "containerd's own socket\n(default: /run/containerd/containerd.sock)")
+      ->type_name("PATH");
   flags.log.AddTo(app);
-  app.add_option("--hosts-dir", flags.hosts_dir, "containerd's certs.d, for mirrors and CAs");
+  app.add_option("--hosts-dir", flags.hosts_dir,
+                 "Directory of containerd's hosts.toml files, with\n"
+                 "mirrors and CAs of registries\n(default: /etc/containerd/certs.d)")
+      ->type_name("DIR");
   app.add_option("--credentials", flags.credentials,
-                 "docker's config.json, for private registries");
-  app.add_flag("--check-config", check_config, "read configuration and credentials, then exit");
+                 "Credentials for private registries, in the format of\n"
+                 "docker's config.json (default: none)")
+      ->type_name("FILE");
+  app.add_flag("--check-config", check_config,
+               "Check the configuration and the credentials, then exit");
   app.set_version_flag("--version", "locket-snapshotter " + std::string(kVersion));
 }
 
@@ -144,8 +160,13 @@ Result<Options> ParseConfig(std::string_view text, const Options& defaults) {
 Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CommandLine line{.options = {}};
   Flags flags;
-  CLI::App app("Keeps sealed container images for containerd: its snapshots service.",
+  CLI::App app("Pulls, keeps and mounts sealed container images for containerd.",
                "locket-snapshotter");
+  app.footer(
+      "Exits 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n\n"
+      "Examples:\n"
+      "  locket-snapshotter --check-config --config /etc/locket/snapshotter.toml\n"
+      "  locket-snapshotter --config /etc/locket/snapshotter.toml --log-level debug");
   Declare(app, flags, line.check_config);
   LOCKET_TRY_ASSIGN(line.print, ParseArguments(app, argc, argv));
   if (line.print) return line;
