@@ -53,6 +53,24 @@ for shell in bash zsh fish; do
 done
 echo 'ok: the guest image is the one that was built, programs start, shells complete'
 
+# Every program and every group of commands has a man page, which man renders without a warning and apropos can index.
+groups=$("$root/usr/bin/locket" --help | sed '1,/^Subcommands:/d' | sed -n '/^$/q; s/^  \([a-z]\+\) .*/1 locket-\1/p' |
+  grep -v version)
+[ "$(wc -l <<< "$groups")" -ge 8 ] || fail "too few groups of commands: $groups"
+programs=$(find "$root/usr/bin" -name '*locket*' -printf '8 %f\n' | sed 's/^8 locket$/1 locket/')
+while read -r section name; do
+  page=$root/usr/share/man/man$section/$name.$section.gz
+  [ "$(man -M "$root/usr/share/man" -w "$section" "$name")" = "$page" ] || fail "no man page $name($section)"
+  lexgrog "$page" | grep -q ": \"$name - " || fail "$page has no name and summary: $(lexgrog "$page")"
+  warnings=$(man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 > /dev/null)
+  [ -z "$warnings" ] || fail "$page: $warnings"
+  for file in $(zgrep -oh '/usr/share/doc/locket[a-zA-Z/._-]*[a-z]' "$page"); do
+    [ -e "$root$file" ] || fail "$name($section) names $file, which no package holds"
+  done
+done <<< "$groups
+$programs"
+echo 'ok: programs and groups of commands have man pages'
+
 enabled=$(find "$root/etc/systemd" -type l -printf '%f\n' | sort | tr '\n' ' ')
 [ "$enabled" = 'locket-device-plugin.service locket-snapshotter.service locket-snapshotter.socket ' ] ||
   fail "enabled: $enabled"
