@@ -24,6 +24,9 @@ class App;
 
 namespace locket::cli {
 
+// Returns an error for a mistake in the command line.
+inline Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
+
 struct Selected {
   // Checks the options, alone and together, and touches nothing outside. An error is a mistake in
   // the command line: `Run` prints it with a hint to --help and exits 2. May be empty.

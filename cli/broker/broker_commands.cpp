@@ -27,8 +27,6 @@ struct Connection {
   std::string admin_key_file;
 };
 
-Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
-
 std::shared_ptr<Connection> AddConnection(CLI::App& command, const Context& context) {
   const auto& env = context.environment;
   auto connection = std::make_shared<Connection>(

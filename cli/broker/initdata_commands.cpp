@@ -25,8 +25,6 @@ struct CreateOptions {
   std::string output;
 };
 
-Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
-
 // A JSON array of at least one string.
 Result<std::vector<std::string>> ParseCommand(const std::string& json) {
   const auto parsed = nlohmann::json::parse(json, nullptr, /*allow_exceptions=*/false);

@@ -14,9 +14,6 @@
 
 namespace locket::cli {
 
-// Returns an error for a mistake in the command line (kInvalidArgument).
-Error Usage(const std::string& message);
-
 // Adds a required positional argument `name` for an image to read.
 void AddSource(CLI::App& command, const char* name, std::string& image);
 // Adds the required positional argument TARGET.

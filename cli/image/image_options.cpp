@@ -7,8 +7,6 @@
 
 namespace locket::cli {
 
-Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
-
 void AddSource(CLI::App& command, const char* name, std::string& image) {
   command
       .add_option(name, image,

@@ -20,8 +20,6 @@ struct RunOptions {
   int timeout_seconds = 300;
 };
 
-Error Usage(const std::string& message) { return {ErrorCode::kInvalidArgument, message}; }
-
 void AddSocket(CLI::App& command, std::string& socket) {
   command.add_option("--socket", socket, "containerd's socket (LOCKET_CRI_SOCKET)")
       ->type_name("PATH")
@@ -104,11 +102,6 @@ void AddRunOptions(CLI::App& run, RunOptions& options) {
                  "Directory in which containerd writes the container's output")
       ->type_name("DIR")
       ->capture_default_str();
-  run.add_option("--timeout", options.timeout_seconds,
-                 "Time limit for each step until the container runs, 1 to 86400 seconds")
-      ->type_name("SECONDS")
-      ->capture_default_str()
-      ->check(CLI::Range(1, kMaxTimeoutSeconds).description(""));
   run.add_option("--annotation", options.annotations, "Add an annotation to the pod; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
@@ -117,6 +110,15 @@ void AddRunOptions(CLI::App& run, RunOptions& options) {
                  "if the initdata allows it; repeatable")
       ->type_name("PATH")
       ->allow_extra_args(false);
+}
+
+void AddRunLimits(CLI::App& run, RunOptions& options) {
+  RunPodRequest& request = options.request;
+  run.add_option("--timeout", options.timeout_seconds,
+                 "Time limit for each step until the container runs, 1 to 86400 seconds")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMaxTimeoutSeconds).description(""));
   run.add_option("--memory", request.memory_limit_mib,
                  "Memory limit of the container inside the VM, in MiB (default: none)")
       ->type_name("MIB")
@@ -145,6 +147,7 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
       ->type_name("")
       ->required();
   AddRunOptions(*run, *options);
+  AddRunLimits(*run, *options);
   AddSocket(*run, *socket);
   run->callback([&context, &selected, &after_dashes, options, socket] {
     options->request.command = after_dashes;
