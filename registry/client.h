@@ -25,12 +25,14 @@
 
 namespace locket::registry {
 
-// How often a request is tried, and how long it waits in between. Retried are connection troubles,
-// stalls, 408, 429 and those 5xx that pass by themselves.
+// How often a request is tried, and how long the client waits in between. Retried are connection
+// troubles, stalls, and the statuses 408, 429, 500, 502, 503 and 504.
 struct RetryPolicy {
-  int max_attempts = 5;  // of one request; a blob counts from the last byte that got through
-  std::chrono::milliseconds first_delay{500};   // doubles, plus up to a quarter at random
-  std::chrono::milliseconds max_delay{30'000};  // bounds Retry-After too
+  // How often one request is sent, at least 1. When bytes of a blob get through, the count starts
+  // anew. An endpoint gets one attempt as long as another endpoint comes after it.
+  int max_attempts = 5;
+  std::chrono::milliseconds first_delay{500};   // doubles each time, plus up to a quarter at random
+  std::chrono::milliseconds max_delay{30'000};  // whatever a Retry-After header asks for
   // Waits; tests put their own here. Unset: sleeps until `stop` is asked for.
   std::function<void(std::chrono::milliseconds, const std::stop_token& stop)> wait{};
 };
@@ -64,30 +66,34 @@ using BlobSink = std::function<Status(std::span<const std::byte>)>;
 // Pulls ask the endpoints of hosts.toml in turn until one succeeds; pushes go to the first that
 // takes them.
 //
-// Messages name the host, the image, the HTTP status, the registry's own code and what the reader
-// can do. If several endpoints failed, the message has the reason of each, and the code is that of
-// the last. Codes:
+// hosts.toml is read anew for each call. Messages name the host, the image, the HTTP status, the
+// registry's own code and what the reader can do. If several endpoints failed, the message has the
+// reason of each, and the code is that of the last. Codes:
 //   kNotFound           there is no such image or blob
 //   kPermissionDenied   401 or 403: log in, or ask for the right
 //   kUnavailable        unreachable, or 5xx or 429 until the last attempt: try again later
 //   kDeadlineExceeded   a transfer stalled until the last attempt
 //   kFailedPrecondition TLS or its files, a credential helper, an endpoint that cannot be asked
 //   kDataLoss           size or digest is wrong; the same server is not asked again
+//   kInvalidArgument    another 4xx, a malformed hosts.toml, or a document that is no manifest
+//   kResourceExhausted  a manifest or index is larger than image::kMaxManifestBytes
 //   kCancelled          `CallOptions::stop` was asked for
 class RegistryClient {
  public:
+  // Makes a client; connects to nothing. kInvalidArgument: max_attempts is less than 1.
   static Result<std::unique_ptr<RegistryClient>> Create(ClientOptions options);
   ~RegistryClient();
   RegistryClient(const RegistryClient&) = delete;
 
-  // Returns the manifest or index that the reference names. Its digest is checked
-  // against that of the reference and what the registry states, as far as there is one.
+  // Returns the manifest or index that the reference names. Its digest is checked against that of
+  // the reference or, if the reference has none, against what the registry states, if anything.
   Result<image::ManifestContent> FetchManifest(const image::Reference& image,
                                                const CallOptions& call = {});
 
   // Gives the blob's bytes to `sink`, in order and each once, also when the transfer is resumed.
-  // They are to be trusted only after this has succeeded, as the digest is known at the end. An
-  // error of `sink` ends the transfer and is returned.
+  // The bytes are to be trusted only after this has succeeded, as the digest is known at the end.
+  // After a failure `sink` has got the first part of them. An error of `sink` ends the transfer and
+  // is returned.
   Status FetchBlob(const image::Reference& image, const image::Descriptor& blob,
                    const BlobSink& sink, const CallOptions& call = {});
 
@@ -104,14 +110,15 @@ class RegistryClient {
                          const std::string& mount_from, const CallOptions& call = {});
 
   // Upload the first `blob.size` bytes of `fd`, or `bytes`, unless the registry has the blob. They
-  // are read again for each attempt.
+  // are read again for each attempt. kInvalidArgument: `bytes` has another size than `blob`.
   Status PushBlob(const image::Reference& image, const image::Descriptor& blob, int fd,
                   const CallOptions& call = {});
   Status PushBlobBytes(const image::Reference& image, const image::Descriptor& blob,
                        std::string_view bytes, const CallOptions& call = {});
 
   // Stores `bytes` under the tag of the reference, or under its digest if it has no tag. Returns
-  // the document's descriptor. kInvalidArgument: the bytes do not match the reference's digest.
+  // the document's descriptor. kDataLoss: the reference or the registry's answer has another digest
+  // than `bytes`; in the second case the registry has stored something.
   Result<image::Descriptor> PushManifest(const image::Reference& image, std::string_view media_type,
                                          std::string_view bytes, const CallOptions& call = {});
 

@@ -20,7 +20,12 @@ namespace locket::image {
 // memory never grows.
 //
 // One thread calls Fill. Each reader has a thread of its own, which alone calls Next, ForEach and
-// Leave with that reader's number. An example, with two readers, of which the second gives up:
+// Leave with that reader's number. The ring outlives all these calls.
+//
+// Everybody waits for everybody. A reader that stops calling Next before the end has to call Leave,
+// on every way out, or Fill never returns. Without a call of Fill, Next never returns.
+//
+// An example, with two readers, of which the second gives up:
 //
 //   producer          reader 0              reader 1
 //   Fill(...)         Next(0) -> chunk 0    Next(1) -> chunk 0
@@ -40,8 +45,8 @@ class ChunkRing {
   // two buffers the producer and the readers work at the same time; more even out their speeds.
   ChunkRing(size_t num_readers, size_t num_chunks, size_t chunk_bytes);
 
-  // Writes the next bytes of the stream into the buffer and returns how many, at most its size.
-  // Returns 0 at the end of the stream.
+  // Writes the next bytes of the stream into the buffer and returns how many: at most the buffer's
+  // size, and any chunk may be shorter. Returns 0 at the end of the stream.
   using Producer = std::function<Result<size_t>(std::span<std::byte>)>;
 
   // Calls `producer` for one buffer after the other until the stream ends. Returns the producer's
@@ -56,8 +61,8 @@ class ChunkRing {
   // producer's error, without reporting it: the thread that calls Fill gets the same error.
   void ForEach(size_t reader, const std::function<void(std::span<const std::byte>)>& use);
 
-  // Ends the stream for everybody, because this reader cannot go on. Its chunk must not be used
-  // afterwards.
+  // Ends the stream for everybody, because this reader cannot go on. The reader's chunk must not be
+  // used afterwards. Does nothing if the stream has ended already.
   void Leave(size_t reader);
 
  private:

@@ -1,6 +1,6 @@
-// The blobs of this host: each is downloaded once however many ask, checked before it gets its
-// name, and kept while something needs it; after that for the next pull, until the cache is larger
-// than it may be.
+// The blobs of this host. Each is downloaded once, however many callers ask for it, and is checked
+// before it gets its name. It is kept while something needs it, and after that for the next pull,
+// as long as the limits of the cache allow.
 #pragma once
 
 #include <atomic>
@@ -25,14 +25,14 @@
 
 namespace locket::snapshotter {
 
-// Since the process started, but for the first.
+// All but the first count since the process started.
 struct CacheFigures {
-  uint64_t downloads_running = 0;  // now
-  uint64_t hits = 0;               // somebody wanted a blob that was there
-  uint64_t misses = 0;  // it was not; those who wait for a download under way do not count
+  uint64_t downloads_running = 0;  // at this moment
+  uint64_t hits = 0;               // calls of Ensure that found the blob at once
+  uint64_t misses = 0;             // those that downloaded it; waiting for a download is neither
   uint64_t failed_downloads = 0;
-  uint64_t downloaded_bytes = 0;  // also of downloads that failed
-  uint64_t evicted_blobs = 0;
+  uint64_t downloaded_bytes = 0;  // also of downloads that failed, unless the bytes were wrong
+  uint64_t evicted_blobs = 0;     // by Trim, TrimTo and MakeRoom
   uint64_t evicted_bytes = 0;
 };
 
@@ -71,8 +71,8 @@ enum class Verdict {
 // lock is held while a registry is waited for.
 class BlobCache {
  public:
-  // Keeps blobs from being removed while it lives, whether they are there yet or not. Waits for a
-  // removal under way.
+  // Keeps blobs from being removed while it lives, whether they are there yet or not. Its
+  // constructor waits until a removal of one of them is over. The cache outlives its pins.
   class Pin {
    public:
     Pin(BlobCache& cache, std::vector<std::string> digests);
@@ -95,10 +95,11 @@ class BlobCache {
   // threads use the cache.
   void SetUsedBy(IsUsed is_used) { eviction_.SetUsedBy(std::move(is_used)); }
 
-  // Gets a blob. It is complete, checked and durable in blobs() when this returns Ok. Callers that
-  // come while another one downloads it wait for that download; if it fails, only the failure of
-  // the own image's registry counts. kDataLoss: the registry's bytes are not the digest's; nothing
-  // of them is kept. kResourceExhausted: it does not fit on the disk. kCancelled: Stop was called.
+  // Gets a blob. It is complete, checked and durable in blobs() when this returns Ok. A caller that
+  // comes while another one downloads the blob waits for that download. If the download fails, a
+  // caller for the same image gets its error, and one for another image downloads the blob itself.
+  // kDataLoss: the registry's bytes are not the digest's; nothing of them is kept.
+  // kResourceExhausted: the blob does not fit on the disk. kCancelled: Stop was called.
   // On other failures (the Fetcher's, or the disk's) what has come is kept for the next try.
   Status Ensure(const std::string& reference, const image::Descriptor& blob);
 
@@ -115,25 +116,26 @@ class BlobCache {
   }
 
   // Makes the file at `path` (on the same file system) the blob, durably. Its maker has hashed its
-  // bytes. The file is gone from `path` afterwards, unless this failed.
+  // bytes. On success the file is gone from `path`; after a failure it is at either place.
   Status Adopt(const std::string& digest, const std::filesystem::path& path) {
     return files_.Adopt(digest, path);
   }
 
-  // Removes the blob at once, however much room there is, unless something needs it.
+  // Removes the blob at once, however much room there is. Succeeds and leaves the blob if something
+  // needs it; succeeds also if there is none.
   Status Discard(const std::string& digest) { return eviction_.Discard(digest); }
 
   // Returns the bytes of a small blob, checked; fetches it if it is missing or damaged. Errors as
   // those of Ensure.
   Result<std::string> EnsureContent(const std::string& reference, const image::Descriptor& blob);
 
-  // Returns a blob's bytes, checked, and asks no registry. kFailedPrecondition: it is missing or
-  // damaged, or larger than `max_bytes`.
+  // Returns a blob's bytes, checked, and asks no registry. kFailedPrecondition: the blob is
+  // missing, damaged, unreadable or larger than `max_bytes`; there are no other errors.
   Result<std::string> Read(const std::string& digest, size_t max_bytes) const {
     return files_.Read(digest, max_bytes);
   }
 
-  // Whether there is a blob of that size. Its bytes are not looked at.
+  // Returns true if there is a blob of that size. Its bytes are not looked at.
   bool Has(std::string_view digest, uint64_t size_bytes) const {
     return files_.Has(digest, size_bytes);
   }
@@ -145,7 +147,8 @@ class BlobCache {
   Result<TrimResult> TrimTo(const CacheLimits& limits) { return eviction_.TrimTo(limits); }
 
   // Removes blobs that nothing needs, and no more than it takes, so that `wanted_bytes` more fit on
-  // the disk. Returns false if nothing was removed: they would not fit either way.
+  // the disk. Returns false if nothing was removed: they would not fit either way. True is no
+  // promise that they fit, because others write to the disk, too.
   Result<bool> MakeRoom(uint64_t wanted_bytes) { return eviction_.MakeRoom(wanted_bytes); }
 
   // Says that the blob was used just now, so that it is not the next to be removed.
@@ -163,8 +166,9 @@ class BlobCache {
   // Hears after each piece how many bytes were read; false ends it.
   using OnProgress = std::function<bool(uint64_t done_bytes)>;
 
-  // Reads a blob again. One that is damaged is removed, so that its next use fetches it; a VM that
-  // has it open keeps its file. kNotFound: there is no such blob. kCancelled: `progress` said so.
+  // Reads the whole blob again. A damaged one is removed, so that its next use fetches it; a VM
+  // that has it open keeps its file. kNotFound: there is no such blob. kCancelled: `progress` said
+  // so.
   Result<Verdict> Verify(const std::string& digest, const OnProgress& progress = nullptr);
 
   // Returns what happened since the process started.
@@ -178,7 +182,7 @@ class BlobCache {
     return downloads_.RemoveStale(age, claims_);
   }
 
-  // Ends running downloads and refuses new ones.
+  // Ends running downloads with kCancelled and refuses new ones, for good. Does not wait for them.
   void Stop() { stop_.request_stop(); }
 
  private:

@@ -107,16 +107,17 @@ struct RepairReport {
 class Snapshots {
  public:
   // Loads the store, and removes or remakes the directories that do not fit it. From now on the
-  // blob cache asks this object which blobs are used; both end together. kDataLoss: the store's
-  // records are damaged.
+  // blob cache asks this object which blobs are used, so nobody may use the cache after this object
+  // has ended, or after Open has failed. kDataLoss: the store's records are damaged.
   static Result<std::unique_ptr<Snapshots>> Open(const SnapshotsDeps& deps);
 
-  // Stops the converter, whose threads ask the blob cache, which asks this object.
+  // Stops the converter first: its threads use the blob cache, and the cache asks this object.
   ~Snapshots();
 
   // Makes an active snapshot and returns its mounts. With a ref it may be a layer of a sealed
   // image, or of an ordinary one that is to be converted: then it gets the layer's blob and commits
-  // the layer. kAlreadyExists: that was done or had been done before, or there is a snapshot `key`.
+  // the layer. kAlreadyExists: that was done now or earlier, or there is a snapshot `key`; which of
+  // them, containerd finds out by a List for the ref.
   // A layer that is sealed or to be converted but cannot be had is an error (the registry's code),
   // never an ordinary snapshot. kFailedPrecondition: containerd would unpack onto a sealed layer,
   // or mount a sealed image on the host; the message says what to change. kCancelled: the caller
@@ -126,12 +127,12 @@ class Snapshots {
   // Makes a view and returns its mounts. Errors as Prepare's without a ref.
   Result<std::vector<Mount>> View(const CreateRequest& request);
 
-  // Returns the mounts of an active snapshot or a view. For a container on sealed layers it gets
-  // back what the cache has lost, and finds out of which image the container is as soon as
-  // containerd has a record of the container, which is before its task is created; only then is
-  // there a rootfs.json for the shim. kFailedPrecondition: the snapshot is committed, so it has no
-  // mounts, or the container's image cannot be told or does not fit. kUnavailable: containerd does
-  // not answer. Errors of fetching are the registry's.
+  // Returns the mounts of an active snapshot or a view. For a container on sealed layers it first
+  // fetches what the cache has lost. Then, if containerd has a record of the container, it finds
+  // out of which image the container is, and writes rootfs.json for the shim. containerd writes
+  // that record before it creates the task. kFailedPrecondition: the snapshot is committed, so it
+  // has no mounts, or the container's image cannot be told or does not fit. kUnavailable:
+  // containerd does not answer. Errors of fetching are the registry's.
   Result<std::vector<Mount>> Mounts(const std::string& key, const Converter::GaveUp& gave_up = {});
 
   // Makes the active snapshot `key` a committed one called `name`, with these labels instead of its
