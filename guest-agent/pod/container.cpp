@@ -73,11 +73,11 @@ Result<GuestConfig> Container::MakeConfig(HostRequest host, const initdata::Gues
   LOCKET_TRY_ASSIGN(GuestConfig config, ApplyPolicy(process, host, policy));
   LOCKET_TRY(CheckHostname(config.hostname));
   AddHostname(config);
-  LOCKET_TRY(CheckWorkingDirectory(root, config.process.working_directory, config.volumes));
   LOCKET_TRY(CheckExecutable(root, config.process, config.volumes));
   for (VolumeMount& volume : config.volumes) {
     LOCKET_TRY_ASSIGN(volume.directory, seams_.volumes.Open(volume.name));
   }
+  LOCKET_TRY(CheckWorkingDirectory(root, config.process.working_directory, config.volumes));
   return config;
 }
 

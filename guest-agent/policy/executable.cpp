@@ -191,23 +191,14 @@ Status CheckExecutable(const RootDirectory& root, const ImageProcess& process,
 
 Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory,
                              const std::vector<VolumeMount>& volumes) {
-  std::vector<std::string> shared;
+  std::vector<DirectoryMount> mounts;
   for (const VolumeMount& volume : volumes) {
-    LOCKET_TRY_ASSIGN(std::string at, root.Resolve(volume.destination).While("volume"));
-    shared.push_back(std::move(at));
+    LOCKET_TRY_ASSIGN(std::string at, root.Resolve(volume.destination, mounts).While("volume"));
+    LOCKET_TRY_ASSIGN(RootDirectory inside, RootDirectory::Open(volume.directory));
+    mounts.push_back({.at = std::move(at), .directory = std::move(inside)});
   }
-  const auto enter = [&](const std::string& place) -> Status {
-    const auto below = std::ranges::find_if(shared, [&](const std::string& volume) {
-      return place != volume && IsBelow(place, volume);
-    });
-    if (below == shared.end()) return Ok();
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + directory + "' lies below volume '" + *below +
-                     "', where containers can change it: set the volume itself, or a "
-                     "directory outside it");
-  };
   LOCKET_TRY_ASSIGN(const std::string resolved,
-                    root.Resolve(directory, enter).While("working directory"));
+                    root.Resolve(directory, mounts).While("working directory"));
   if (!IsBelow(resolved, "/proc")) return Ok();
   return Error(ErrorCode::kInvalidArgument,
                "working directory '" + directory + "' leads into /proc: set another one");

@@ -19,11 +19,14 @@ namespace locket::guest_agent {
 Status CheckExecutable(const RootDirectory& root, const ImageProcess& process,
                        const std::vector<VolumeMount>& volumes);
 
-// Checks the working directory of a process. kInvalidArgument: it leads into /proc, where a link
-// may lead out of the container (CVE-2024-21626; crun 1.8 does not check), or it leads through
-// something below a directory of `volumes`, where another container can put such a link. A volume's
-// own directory is allowed. The container's own processes can still change its directories after
-// this check.
+// Checks the working directory of a process, as the image and `volumes` are now; each volume has
+// its directory. Steps that do not exist are taken as they are written: crun makes them for a
+// container, inside its root directory, and fails an exec. kInvalidArgument: the directory leads
+// into /proc, where a link may lead out of the container (CVE-2024-21626; crun before 1.14.1 does
+// not check).
+//
+// Containers can change links after this check. Where the first process of a container really is
+// gets checked before it starts (process/process_directory.h). For an exec this check is the last.
 Status CheckWorkingDirectory(const RootDirectory& root, const std::string& directory,
                              const std::vector<VolumeMount>& volumes);
 

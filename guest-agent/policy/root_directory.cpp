@@ -9,7 +9,8 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <vector>
+#include <ranges>
+#include <utility>
 
 #include "base/file.h"
 
@@ -36,6 +37,19 @@ Result<std::string> ReadLink(int link) {
 mode_t ModeOf(int fd) {
   struct stat found {};
   return ::fstat(fd, &found) == 0 ? found.st_mode : 0;
+}
+
+// What lies at the absolute `path`, and where in that directory.
+std::pair<const RootDirectory*, std::string> Locate(const RootDirectory& root,
+                                                    const std::vector<DirectoryMount>& mounts,
+                                                    const std::string& path) {
+  for (const DirectoryMount& mount : mounts | std::views::reverse) {
+    if (path == mount.at) return {&mount.directory, "/"};
+    if (path.starts_with(mount.at + "/")) {
+      return {&mount.directory, path.substr(mount.at.size())};
+    }
+  }
+  return {&root, path};
 }
 
 }  // namespace
@@ -72,8 +86,12 @@ Result<std::string> RootDirectory::ReadFile(const std::string& path, size_t max_
       .While("read '" + path + "' of the image");
 }
 
-Result<std::string> RootDirectory::Resolve(
-    const std::string& path, const std::function<Status(const std::string&)>& enter) const {
+Result<std::string> RootDirectory::Resolve(const std::string& path) const {
+  return Resolve(path, {});
+}
+
+Result<std::string> RootDirectory::Resolve(const std::string& path,
+                                           const std::vector<DirectoryMount>& mounts) const {
   std::vector<std::string> steps;
   PushSteps(path, steps);
   std::filesystem::path resolved = "/";
@@ -87,8 +105,8 @@ Result<std::string> RootDirectory::Resolve(
       continue;
     }
     const auto next = resolved / step;
-    if (enter) LOCKET_TRY(enter(next.string()));
-    const auto found = Look(next, O_NOFOLLOW);
+    const auto [directory, inside] = Locate(*this, mounts, next.string());
+    const auto found = directory->Look(inside, O_NOFOLLOW);
     if (!found.ok() && found.error().code() != ErrorCode::kNotFound) return found.error();
     const bool is_link = found.ok() && S_ISLNK(ModeOf(found->get()));
     if (!is_link) {

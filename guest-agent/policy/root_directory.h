@@ -3,13 +3,15 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 
 namespace locket::guest_agent {
+
+struct DirectoryMount;
 
 // Paths are the container's, with or without a slash in front. Thread-safe.
 class RootDirectory {
@@ -25,17 +27,24 @@ class RootDirectory {
   Result<std::string> ReadFile(const std::string& path, size_t max_bytes) const;
 
   // Returns where the absolute `path` leads: absolute, in normal form, without links. Steps that do
-  // not exist stay as they are written. `enter` is called with each place on the way, links too, in
-  // normal form, before the place is looked at; an error of it ends the call and is returned.
-  // kInvalidArgument: the path goes through more than 40 links.
+  // not exist stay as they are written. kInvalidArgument: the path goes through more than 40 links.
+  Result<std::string> Resolve(const std::string& path) const;
+  // As Resolve, with `mounts` in place. Where two cover each other, the later one is seen. A link
+  // in a mounted directory leads to places of the whole, as it does in a container.
   Result<std::string> Resolve(const std::string& path,
-                              const std::function<Status(const std::string&)>& enter = {}) const;
+                              const std::vector<DirectoryMount>& mounts) const;
 
  private:
   explicit RootDirectory(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<UniqueFd> Look(const std::string& path, uint64_t flags) const;
 
   UniqueFd fd_;
+};
+
+// A directory that is seen at a place of another one.
+struct DirectoryMount {
+  std::string at;  // the place, as Resolve returns it
+  RootDirectory directory;
 };
 
 }  // namespace locket::guest_agent

@@ -53,7 +53,9 @@ class ContainerRuntime {
   virtual ~ContainerRuntime() = default;
 
   // Creates a container. Returns its first process, which waits for Start and is a child of PID 1.
-  // On failure there is no such container.
+  // On failure there is no such container. The working directory is made if it is absent.
+  // kFailedPrecondition: the working directory turned out to lie outside the container, or in a
+  // /proc; the image or a volume has a link on the way to it.
   virtual Result<StartedProcess> Create(const CreateOptions& options) = 0;
   // Lets the first process run the container's program. kNotFound: there is no such container.
   virtual Status Start(const std::string& id) = 0;

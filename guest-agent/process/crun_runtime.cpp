@@ -11,6 +11,7 @@
 #include "base/subprocess.h"
 #include "guest-agent/process/console_socket.h"
 #include "guest-agent/process/oom.h"
+#include "guest-agent/process/process_directory.h"
 
 namespace locket::guest_agent {
 namespace {
@@ -117,6 +118,11 @@ Result<StartedProcess> CrunRuntime::Create(const CreateOptions& options) {
                                .log = LogPath(paths_, options.id),
                                .pid_file = options.bundle / "pid"},
                               options.streams);
+  if (started.ok()) {
+    // It waits for Start by now, in its working directory.
+    Status inside = CheckProcessDirectory(started->pid);
+    if (!inside.ok()) started = std::move(inside).error();
+  }
   if (!started.ok()) (void)Delete(options.id);  // what it had made before it failed
   return started;
 }

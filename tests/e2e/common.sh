@@ -132,15 +132,16 @@ seal_demo_image() {
   proof="uid 1000, secret proof: $(openssl dgst -sha256 -hmac locket-demo "$RUN/secret" | sed 's/.* //')"
 }
 
-# seal TARGET: seals the demo's application image as TARGET, and writes initdata that allows it and lets pods run what
-# the tests need.
+# seal TARGET [NAME]: seals the layout's image NAME (default: app, the demo's) as TARGET, and writes initdata
+# $RUN/NAME.toml that allows it and lets pods run what the tests need.
 seal() {
-  "$locket" image seal "oci:$RUN/oci:app" "$1" --base "oci:$RUN/oci:base" --kek "$RUN/kek" \
+  local name=${2:-app}
+  "$locket" image seal "oci:$RUN/oci:$name" "$1" --base "oci:$RUN/oci:base" --kek "$RUN/kek" \
     --key-id kbs:///demo/key/app --json > "$RUN/sealed.json"
   "$locket" initdata create --broker-url "$LOCKET_BROKER_URL" --broker-ca "$LOCKET_BROKER_CA" \
     --allow-digest "$(jq -r .manifest_digest "$RUN/sealed.json")" \
     --allow-command '["/bin/sh","-c","exit 7"]' --allow-command '["/bin/sh","-c","echo out; echo err >&2"]' \
-    --allow-command '["/bin/sleep","1000"]' "${allowed[@]}" -o "$RUN/app.toml"
+    --allow-command '["/bin/sleep","1000"]' "${allowed[@]}" -o "$RUN/$name.toml"
 }
 
 # relative NAME FROM [OPTION...]: the layout's image FROM as NAME, its config changed by the options of `umoci config`.

@@ -9,7 +9,7 @@ write_much="yes $needle | head -c 524288 > /tmp/a; i=0; while [ \$i -lt 700 ]; d
 cat /tmp/a || exit 1; i=\$((i+1)); done > /tmp/big; stat -c %s /tmp/big; exec sleep 1000"
 write_little="echo $needle > /tmp/a && cat /tmp/a"
 argv() { jq -cn --arg script "$1" '["/bin/sh", "-c", $script]'; }
-use_volume="ls -A /data; echo $needle > /data/file && cat /data/file; ls /elsewhere"
+use_volume="pwd; ls -A /data; echo $needle > /data/file && cat /data/file; ls /elsewhere"
 take_memory='a=0123456789abcdef; while :; do a=$a$a; done'
 allowed=(--allow-volume /data --allow-command "$(argv "$use_volume")" --allow-command "$(argv "$take_memory")" \
   --allow-command "$(argv "$write_much")" --allow-command "$(argv "$write_little")")
@@ -83,8 +83,13 @@ want_of_room_is_said() {
 }
 volume_is_the_guests_own() {
   local output
-  output=$(run_pod --name volume --empty-volume /data --empty-volume /elsewhere -- /bin/sh -c "$use_volume" 2>&1) ||
-    true
+  relative work app --config.workingdir /data/src
+  seal "$REGISTRY/work:1" work
+  "$locket" broker allow kbs:///demo/key/app --tee emulated --guest-image "$GUEST/guest-image.json" \
+    --initdata "$RUN/app.toml" --initdata "$RUN/work.toml"
+  "$locket" pod run "$REGISTRY/work:1" --initdata "$RUN/work.toml" --name volume --empty-volume /data \
+    --empty-volume /elsewhere -- /bin/sh -c "$use_volume" > "$RUN/volume" 2>&1 || true
+  output=$(cat "$RUN/volume")
   grep -qx "$needle" <<< "$output" && grep -q "'/elsewhere': No such file" <<< "$output" || { say "$output"; return 1; }
   grep -q 'elsewhere.*allow_volumes' "$RUN"/log/containerd.log || { say 'what was left out is not named'; return 1; }
   ! grep -rqaF "$needle" "$RUN/scratch" "$RUN/shim"
@@ -99,6 +104,8 @@ claim 'a pod writes more than its memory holds, and the host sees ciphertext in 
   writes_more_than_memory
 claim 'nothing is left of a scratch when shim and VM are killed' nothing_is_left_when_all_are_killed
 claim "an empty volume is the guest's, where the tenant lists it" volume_is_the_guests_own
+claim 'a container whose WORKDIR lies below an empty volume starts there, and the directory is made' \
+  prints $'/data/src\nsrc' head -n 2 "$RUN/volume"
 claim 'a container over its memory limit is OOMKilled' memory_limit_is_the_reason
 claim 'a scratch there is no room for refuses the pod and says so' want_of_room_is_said
 exit $failed

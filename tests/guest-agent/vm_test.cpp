@@ -312,7 +312,7 @@ TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
        .disks = {DiskOf(*secret), {.serial = "locket-scratch", .file = scratch, .writable = true}},
        .initrd = initrd});
   ASSERT_TRUE(vm.ok()) << vm.error().message();
-  const auto off = (*vm)->AwaitPowerOff(std::chrono::seconds(120));
+  const auto off = (*vm)->AwaitPowerOff(std::chrono::seconds(240));
   EXPECT_TRUE(off.ok());
   EXPECT_THAT((*vm)->Console(), AllOf(HasSubstr("inside-vm: status 0"), HasSubstr("[  PASSED  ]")));
 }

@@ -26,8 +26,8 @@ TEST(CrunCommandTest, PutsOurOptionsBeforeTheVerb) {
 
 class CrunRuntimeTest : public ::testing::Test {
  protected:
-  // `kill` says that it waits by reading the pipe `begun`, and fails once `go` is written to. Every
-  // other verb succeeds at once.
+  // `kill` says that it waits by reading the pipe `begun`, and fails once `go` is written to.
+  // `create` leaves a process in /proc, which `delete` ends. Every other verb succeeds at once.
   void SetUp() override {
     ASSERT_EQ(::mkfifo((temp_.path() / "begun").c_str(), 0600), 0);
     ASSERT_EQ(::mkfifo((temp_.path() / "go").c_str(), 0600), 0);
@@ -40,6 +40,14 @@ case "$*" in *kill*)
   read -r _ < )" + (temp_.path() / "go").string() +
                                R"(
   exit 1;;
+*create*)
+  cd /proc
+  sleep 60 &
+  echo $! > "$9"
+  cp "$9" "${log%/*/*}/first";;
+*delete*)
+  read -r first < "${log%/*/*}/first" || exit 0
+  kill "$first" && mv "${log%/*/*}/first" "${log%/*/*}/deleted";;
 esac
 )";
     ASSERT_TRUE(ReplaceFileDurably(temp_.path() / "crun", script).ok());
@@ -63,6 +71,20 @@ TEST_F(CrunRuntimeTest, ASignalFailsInItsOwnWordsWhileTheContainerIsDeleted) {
   ASSERT_FALSE(killed.ok());
   EXPECT_EQ(killed.error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(killed.error().message(), HasSubstr("crun kill: container not running"));
+}
+
+TEST_F(CrunRuntimeTest, AContainerWhoseFirstProcessIsInProcIsDeletedBeforeItStarts) {
+  const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const auto created = runtime_.Create({.id = "web",
+                                        .bundle = temp_.path(),
+                                        .streams = {.terminal = false,
+                                                    .stdin_fd = null.get(),
+                                                    .stdout_fd = null.get(),
+                                                    .stderr_fd = null.get()}});
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(created.error().message(), HasSubstr("leads into /proc"));
+  EXPECT_TRUE(fs::exists(temp_.path() / "deleted"));
 }
 
 TEST_F(CrunRuntimeTest, LeavesNoLogsBehind) {
