@@ -1,7 +1,8 @@
 // What a container that crun made of our config is like, in a guest whose PID 1 this is: where it
-// is.
+// is, which system calls it may make, how its root directory is mounted.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::Eq;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kName[] = "probe";
 
@@ -43,9 +45,9 @@ class ContainerInsideVmTest : public ::testing::Test {
   }
 
   Result<StartedProcess> Create(const fs::path& rootfs = "/test/rootfs") {
-    Write("config.json", EncodeGuestConfig(config_, {.container_id = kName,
-                                                     .rootfs = "/test/rootfs",
-                                                     .etc = directory_.path()}));
+    Write("config.json",
+          EncodeGuestConfig(config_,
+                            {.container_id = kName, .rootfs = rootfs, .etc = directory_.path()}));
     output_ = OpenFile(directory_.path() / "output", O_RDWR | O_CREAT | O_TRUNC).value();
     return crun_.Create({.id = kName, .bundle = directory_.path(), .streams = Streams()});
   }
@@ -82,6 +84,17 @@ class ContainerInsideVmTest : public ::testing::Test {
     std::vector<std::string> ways = {"/proc/self/cwd", "/proc/1/root"};
     for (int fd = 3; fd < 10; ++fd) ways.push_back("/proc/self/fd/" + std::to_string(fd));
     return ways;
+  }
+
+  // The options of the mount at `at`, as the container's first process sees it.
+  static std::string MountOptions(pid_t pid, const std::string& at) {
+    const std::string mounts =
+        ReadFile("/proc/" + std::to_string(pid) + "/mountinfo", 1 << 20).value();
+    // ID, parent, device, root, mount point, options (proc(5)).
+    const auto begin = mounts.find(" " + at + " ");
+    if (begin == std::string::npos) return "no mount";
+    const auto options = begin + at.size() + 2;
+    return mounts.substr(options, mounts.find(' ', options) - options);
   }
 
   CrunRuntime crun_{CrunPaths{}};
@@ -151,6 +164,36 @@ TEST_F(ContainerInsideVmTest, CrunLeavesAnExecNoDescriptorThatLeadsOut) {
     EXPECT_EQ(::waitpid(exec->pid, nullptr, 0), exec->pid);
     EXPECT_THAT(Output(), AnyOf(Eq("/\n"), HasSubstr("chdir"))) << target;
   }
+}
+
+TEST_F(ContainerInsideVmTest, TheProfileRefusesAndLetsThroughAsItSays) {
+  config_.process.argv = {"/bin/system-calls"};
+  config_.process.working_directory = "/";
+  EXPECT_EQ(Run(),
+            "unshare EPERM\nkeyctl EPERM\nio_uring_setup EPERM\n"
+            "clone3 ENOSYS\nsocket-vsock ENOSYS\npersonality-bits ENOSYS\n"
+            "getppid ok\nsocket-unix ok\npersonality ok\nfork ok\n");
+  // Without it the kernel has other answers to each: the test can fail.
+  config_.all_syscalls = true;
+  EXPECT_THAT(Run(), AllOf(Not(HasSubstr("EPERM")), Not(HasSubstr("ENOSYS")),
+                           HasSubstr("clone3 EINVAL"), HasSubstr("fork ok")));
+}
+
+// Why containers' root directories are kept from devices by device_guard.h: crun binds the root
+// directory over itself and remounts that bind with flags of its own.
+TEST_F(ContainerInsideVmTest, CrunDropsNodevOfARootDirectory) {
+  const auto root = directory_.path() / "root";
+  fs::create_directory(root);
+  ASSERT_EQ(::mount("/test/rootfs", root.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(::mount(nullptr, root.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_NODEV, nullptr), 0);
+  EXPECT_THAT(MountOptions(::getpid(), root), HasSubstr("nodev"));
+  config_.process.working_directory = "/";
+  const auto created = Create(root);
+  ASSERT_TRUE(created.ok()) << created.error().message();
+  EXPECT_THAT(MountOptions(created->pid, "/"), Not(HasSubstr("nodev")));
+  EXPECT_THAT(MountOptions(created->pid, "/vol"), HasSubstr("nodev"));
+  EXPECT_TRUE(crun_.Delete(kName).ok());
+  EXPECT_EQ(::umount2(root.c_str(), MNT_DETACH), 0);
 }
 
 }  // namespace

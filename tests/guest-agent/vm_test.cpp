@@ -297,6 +297,7 @@ TEST_F(VmTest, TheKernelKeepsThePromisesOfOurFakes) {
   // For crun to run something in.
   std::filesystem::copy(root / "base", tree / "test/rootfs",
                         std::filesystem::copy_options::recursive);
+  std::filesystem::copy_file(LOCKET_SYSTEM_CALLS, tree / "test/rootfs/bin/system-calls");
   std::ofstream(tree / "test/manifest") << image.manifest;
   std::ofstream(tree / "test/config") << image.config;
   std::ofstream(tree / "test/kek") << std::string(32, '\x42');
