@@ -73,23 +73,23 @@ Result<BrokerAdminClient> BrokerAdminClient::Create(BrokerAdminOptions options,
                                   .clock = clock}));
 }
 
-Status BrokerAdminClient::SetResource(const ResourcePath& path,
+Status BrokerAdminClient::SetResource(const ResourceName& path,
                                       std::span<const std::byte> content) {
-  LOCKET_TRY(impl_->Call("POST", "/kbs/v0/resource/" + path.ToText(), content));
+  LOCKET_TRY(impl_->Call("POST", "/kbs/v0/resource/" + path.ToPath(), content));
   return Ok();
 }
 
-Status BrokerAdminClient::DeleteResource(const ResourcePath& path) {
-  LOCKET_TRY(impl_->Call("DELETE", "/kbs/v0/resource/" + path.ToText(), {}));
+Status BrokerAdminClient::DeleteResource(const ResourceName& path) {
+  LOCKET_TRY(impl_->Call("DELETE", "/kbs/v0/resource/" + path.ToPath(), {}));
   return Ok();
 }
 
-Result<std::vector<ResourcePath>> BrokerAdminClient::ListResources() {
+Result<std::vector<ResourceName>> BrokerAdminClient::ListResources() {
   LOCKET_TRY_ASSIGN(const auto list, impl_->List("/kbs/v0/resources"));
-  std::vector<ResourcePath> out;
+  std::vector<ResourceName> out;
   for (const auto& item : list) {
     LOCKET_TRY_ASSIGN(auto path,
-                      ParseResourcePath(item.is_string() ? item.get<std::string>() : ""));
+                      ResourceName::FromPath(item.is_string() ? item.get<std::string>() : ""));
     out.push_back(std::move(path));
   }
   return out;
@@ -100,8 +100,8 @@ Status BrokerAdminClient::SetReleasePolicy(const ReleasePolicy& policy) {
   return Ok();
 }
 
-Status BrokerAdminClient::DeleteReleasePolicy(const ResourcePath& path) {
-  LOCKET_TRY(impl_->Call("DELETE", "/kbs/v0/release-policy/" + path.ToText(), {}));
+Status BrokerAdminClient::DeleteReleasePolicy(const ResourceName& path) {
+  LOCKET_TRY(impl_->Call("DELETE", "/kbs/v0/release-policy/" + path.ToPath(), {}));
   return Ok();
 }
 

@@ -35,13 +35,13 @@ class BrokerAdminClient {
   ~BrokerAdminClient();
 
   // Replaces what is there.
-  Status SetResource(const ResourcePath& path, std::span<const std::byte> content);
-  Status DeleteResource(const ResourcePath& path);  // kNotFound: it was not there
-  Result<std::vector<ResourcePath>> ListResources();
+  Status SetResource(const ResourceName& path, std::span<const std::byte> content);
+  Status DeleteResource(const ResourceName& path);  // kNotFound: it was not there
+  Result<std::vector<ResourceName>> ListResources();
 
   // Replaces the resource's policy. The resource need not exist yet.
   Status SetReleasePolicy(const ReleasePolicy& policy);
-  Status DeleteReleasePolicy(const ResourcePath& path);  // kNotFound: there was none
+  Status DeleteReleasePolicy(const ResourceName& path);  // kNotFound: there was none
   Result<std::vector<ReleasePolicy>> ListReleasePolicies();
 
  private:

@@ -110,14 +110,14 @@ struct KbsClient::Impl {
     return Session{.cookie = *cookie, .token = std::move(token), .key = std::move(key)};
   }
 
-  Result<HttpResponse> Fetch(const ResourcePath& path) const {
+  Result<HttpResponse> Fetch(const ResourceName& path) const {
     return http.Exchange(
         {.method = "GET",
-         .path = "/kbs/v0/resource/" + path.ToText(),
+         .path = "/kbs/v0/resource/" + path.ToPath(),
          .headers = {{"Cookie", session->cookie}, {"Authorization", "Bearer " + session->token}}});
   }
 
-  Result<Secret> Get(const ResourcePath& path) {
+  Result<Secret> Get(const ResourceName& path) {
     for (bool reused = session.has_value();; reused = false) {
       if (!session) {
         LOCKET_TRY_ASSIGN(auto fresh, Attest());
@@ -155,10 +155,9 @@ Result<std::unique_ptr<KbsClient>> KbsClient::Create(KbsClientOptions options,
   return std::unique_ptr<KbsClient>(new KbsClient(std::move(impl)));
 }
 
-Result<Secret> KbsClient::GetResource(std::string_view uri) {
-  LOCKET_TRY_ASSIGN(const auto path, ParseResourceUri(uri));
+Result<Secret> KbsClient::FetchSecret(const ResourceName& name) {
   const MutexLock lock(impl_->mutex);
-  return impl_->Get(path).While("resource '" + path.ToUri() + "'");
+  return impl_->Get(name).While("resource '" + name.ToUri() + "'");
 }
 
 }  // namespace locket::attest

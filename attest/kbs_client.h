@@ -11,18 +11,9 @@
 #include "attest/dialer.h"
 #include "attest/tee.h"
 #include "base/result.h"
-#include "base/secret.h"
+#include "base/secret_source.h"
 
 namespace locket::attest {
-
-// Where secrets come from by name: what the mounter needs of a broker.
-class ResourceSource {
- public:
-  virtual ~ResourceSource() = default;
-  // `uri` is kbs:///<repo>/<type>/<tag>. kPermissionDenied: the broker refused, with its reason.
-  // kNotFound: it has no such resource. kUnavailable, kDeadlineExceeded: not reached, or too slow.
-  virtual Result<Secret> GetResource(std::string_view uri) = 0;
-};
 
 struct KbsClientOptions {
   std::string url;     // https://host[:port]
@@ -33,7 +24,7 @@ struct KbsClientOptions {
 };
 
 // Thread-safe: calls wait for one another. `evidence` outlives the client.
-class KbsClient final : public ResourceSource {
+class KbsClient final : public SecretSource {
  public:
   // kInvalidArgument: a URL that is not https, or a CA that is no certificate.
   static Result<std::unique_ptr<KbsClient>> Create(KbsClientOptions options,
@@ -42,7 +33,7 @@ class KbsClient final : public ResourceSource {
 
   // The first call attests; later ones reuse the token. When the broker says that the token or the
   // session has ended, attests once more, and never twice in one call.
-  Result<Secret> GetResource(std::string_view uri) override;
+  Result<Secret> FetchSecret(const ResourceName& name) override;
 
  private:
   struct Impl;

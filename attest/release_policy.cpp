@@ -154,7 +154,7 @@ Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json) {
   LOCKET_TRY(CheckKeys(object, {"resource", "tee", "measurements", "host_data", "min_tcb",
                                 "platform_info", "allow_debug"}));
   LOCKET_TRY_ASSIGN(const auto resource_text, JsonText(object, "resource"));
-  LOCKET_TRY_ASSIGN(auto resource, ParseResourcePath(resource_text));
+  LOCKET_TRY_ASSIGN(auto resource, ResourceName::FromPath(resource_text));
   LOCKET_TRY_ASSIGN(const auto tee_list, ShortList(object, "tee"));
   std::vector<TeeKind> tee;
   for (const auto& item : tee_list) {
@@ -190,7 +190,7 @@ Result<ReleasePolicy> DecodeReleasePolicy(std::string_view json) {
 std::string EncodeReleasePolicy(const ReleasePolicy& policy) {
   auto tee = nlohmann::json::array();
   for (const auto kind : policy.tee) tee.push_back(TeeKindName(kind));
-  nlohmann::json out{{"resource", policy.resource.ToText()},
+  nlohmann::json out{{"resource", policy.resource.ToPath()},
                      {"tee", tee},
                      {"measurements", HexArray(policy.measurements)},
                      {"host_data", HexArray(policy.host_data)},

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "attest/resource_path.h"
 #include "attest/snp_report.h"
 #include "attest/snp_verify.h"
+#include "base/resource_name.h"
 #include "base/result.h"
 
 namespace locket::attest {
@@ -20,7 +20,7 @@ namespace locket::attest {
 Result<uint64_t> PlatformBit(std::string_view name);
 
 struct ReleasePolicy {
-  ResourcePath resource;
+  ResourceName resource;
   std::vector<TeeKind> tee;                             // any of these
   std::vector<std::array<std::byte, 48>> measurements;  // any of these
   std::vector<std::array<std::byte, 32>> host_data;     // any of these

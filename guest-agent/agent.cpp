@@ -13,7 +13,6 @@
 #include "device/kernel_network_control.h"
 #include "device/sysfs_block_devices.h"
 #include "guest-agent/broker/broker_link.h"
-#include "guest-agent/broker/kbs_key_source.h"
 #include "guest-agent/broker/virtio_ports.h"
 #include "guest-agent/clock_follower.h"
 #include "guest-agent/hardening/device_guard.h"
@@ -60,7 +59,6 @@ struct Tenant {
   std::optional<Error> refusal;  // why no image is opened here
   std::unique_ptr<Relay> relay;
   std::unique_ptr<attest::KbsClient> broker;
-  std::unique_ptr<KbsKeySource> keys;
   std::unique_ptr<guest_mounter::ImageOpener> opener;
 };
 
@@ -90,7 +88,6 @@ Status SetUpBroker(Tenant& tenant, GuestTee& tee) {
   tenant.relay = Relay::Create(std::move(*port));
   LOCKET_TRY_ASSIGN(tenant.broker,
                     ConnectBroker(*tenant.initdata, *tee.evidence, *tenant.relay).While("broker"));
-  tenant.keys = std::make_unique<KbsKeySource>(*tenant.broker);
   return Ok();
 }
 
@@ -105,7 +102,7 @@ Status SetUpTenant(Tenant& tenant, GuestTee& tee, Devices& devices) {
   }
   LOCKET_TRY(SetUpBroker(tenant, tee));
   tenant.opener = std::make_unique<guest_mounter::ImageOpener>(
-      devices.seams(), tenant.initdata->policy, tenant.keys.get(),
+      devices.seams(), tenant.initdata->policy, tenant.broker.get(),
       guest_mounter::OpenerOptions{.directory = kLayerDirectory});
   return Ok();
 }

@@ -6,11 +6,12 @@
 #include <cerrno>
 
 #include "base/file.h"
+#include "image/sealed/key_packet.h"
 
 namespace locket::guest_mounter {
 
-Result<Secret> FileKeySource::FetchKek(const image::ResourceId& id) {
-  const auto it = files_.find(id.ToText());
+Result<Secret> FileKeySource::FetchSecret(const ResourceName& name) {
+  const auto it = files_.find(name.ToUri());
   if (it == files_.end()) return Error(ErrorCode::kNotFound, "no --key was given for it");
   LOCKET_TRY_ASSIGN(const UniqueFd file, OpenFile(it->second, O_RDONLY));
   struct stat status {};

@@ -44,7 +44,7 @@ std::string Base36(uint64_t number) {
 // One request to the broker for each key, however many layers it wraps.
 class LayerKeys {
  public:
-  explicit LayerKeys(KeySource* source) : source_(source) {}
+  explicit LayerKeys(SecretSource* source) : source_(source) {}
 
   // Nothing for a layer that is not encrypted.
   Result<std::optional<Secret>> For(const AcceptedLayer& layer) {
@@ -54,10 +54,10 @@ class LayerKeys {
                    "it is encrypted and initdata names no [broker]");
     }
     LOCKET_TRY_ASSIGN(const auto packet, image::DecodeKeyPacket(layer.info.key_packet));
-    const std::string id = packet.kid.ToText();
+    const std::string id = packet.kid.ToUri();
     auto it = keks_.find(id);
     if (it == keks_.end()) {
-      LOCKET_TRY_ASSIGN(auto kek, source_->FetchKek(packet.kid).While("key '" + id + "'"));
+      LOCKET_TRY_ASSIGN(auto kek, source_->FetchSecret(packet.kid).While("key '" + id + "'"));
       it = keks_.emplace(id, std::move(kek)).first;
     }
     LOCKET_TRY_ASSIGN(auto key, image::UnwrapLayerKeyFor(it->second, packet, layer.info.identity));
@@ -65,7 +65,7 @@ class LayerKeys {
   }
 
  private:
-  KeySource* source_;
+  SecretSource* source_;
   std::map<std::string, Secret> keks_;
 };
 

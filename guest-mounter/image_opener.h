@@ -41,9 +41,9 @@
 #include "base/file.h"
 #include "base/mutex.h"
 #include "base/result.h"
+#include "base/secret_source.h"
 #include "device/mounted.h"
 #include "guest-mounter/image_policy.h"
-#include "guest-mounter/key_source.h"
 #include "guest-mounter/open_layer.h"
 
 namespace locket::guest_mounter {
@@ -113,7 +113,7 @@ class ImageOpener {
  public:
   // What `seams` refers to outlives the opener and its images. `keys` may be null: encrypted layers
   // are then refused.
-  ImageOpener(const Seams& seams, initdata::GuestPolicy policy, KeySource* keys,
+  ImageOpener(const Seams& seams, initdata::GuestPolicy policy, SecretSource* keys,
               OpenerOptions options)
       : seams_(seams), policy_(std::move(policy)), keys_(keys), options_(std::move(options)) {}
 
@@ -148,7 +148,7 @@ class ImageOpener {
 
   const Seams seams_;
   const initdata::GuestPolicy policy_;
-  KeySource* const keys_;
+  SecretSource* const keys_;
   const OpenerOptions options_;
   Mutex mutex_;
   // The layers that are open, by everything that decides what a layer shows.

@@ -12,8 +12,8 @@ Error Wrong(const std::string& what) {
 Status AddKey(const std::string& value, MounterOptions& options) {
   const auto equals = value.find('=');
   if (equals == std::string::npos) return Wrong("--key takes ID=FILE");
-  LOCKET_TRY_ASSIGN(const auto id, image::ResourceId::FromText(value.substr(0, equals)));
-  options.keys[id.ToText()] = value.substr(equals + 1);
+  LOCKET_TRY_ASSIGN(const auto id, ResourceName::FromUri(value.substr(0, equals)));
+  options.keys[id.ToUri()] = value.substr(equals + 1);
   return Ok();
 }
 

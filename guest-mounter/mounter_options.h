@@ -18,7 +18,7 @@ struct MounterOptions {
   std::filesystem::path config{};
   // For mount points. Made if it is absent; another mounter or agent must not use it.
   std::filesystem::path directory = "/run/locket-mounter";
-  // Files of 32 raw bytes, by the key's ID in its normal form (image::ResourceId::ToText).
+  // Files of 32 raw bytes, by the key's ID in its normal form (ResourceName::ToText).
   std::map<std::string, std::filesystem::path> keys{};
   // --help and --version end the parsing: what comes after them is not looked at, and the paths
   // above may be empty.

@@ -245,24 +245,24 @@ Result<Broker::Guest> Broker::GuestOf(const std::string& token) const {
 }
 
 // The JWE, if the policy says yes. Whether a resource exists is told only to those it is for.
-Result<std::string> Broker::Release(const attest::ResourcePath& path, const Guest& guest) {
-  const auto stored = store_.Get(Table::kPolicy, path.ToText());
+Result<std::string> Broker::Release(const ResourceName& path, const Guest& guest) {
+  const auto stored = store_.Get(Table::kPolicy, path.ToPath());
   if (!stored.ok() && stored.error().code() == ErrorCode::kNotFound) {
-    return Error(ErrorCode::kPermissionDenied, "no release policy for " + path.ToText());
+    return Error(ErrorCode::kPermissionDenied, "no release policy for " + path.ToPath());
   }
   if (!stored.ok()) return stored.error();
   const auto policy = attest::DecodeReleasePolicy(AsText(stored->Reveal()));
   if (!policy.ok()) {
     return Error(ErrorCode::kDataLoss,
-                 "release policy for " + path.ToText() + ": " + policy.error().message());
+                 "release policy for " + path.ToPath() + ": " + policy.error().message());
   }
   LOCKET_TRY(attest::Evaluate(*policy, guest.evidence));
-  LOCKET_TRY_ASSIGN(const auto secret, store_.Get(Table::kResource, path.ToText()));
+  LOCKET_TRY_ASSIGN(const auto secret, store_.Get(Table::kResource, path.ToPath()));
   return attest::EncryptJwe(guest.tee_pubkey, secret.Reveal());
 }
 
 Response Broker::GetResource(const Request& request, const std::string& path_text) {
-  const auto path = attest::ParseResourcePath(path_text);
+  const auto path = ResourceName::FromPath(path_text);
   if (!path.ok()) return Refuse(attest::kInvalidRequestPath, path.error());
   const auto token = TokenOf(request);
   if (!token.ok()) return Refuse(attest::kInvalidCookie, token.error());
@@ -271,7 +271,7 @@ Response Broker::GetResource(const Request& request, const std::string& path_tex
   auto released = Release(*path, *guest);
   AuditEntry entry{.action = "get-resource",
                    .allowed = released.ok(),
-                   .resource = path->ToText(),
+                   .resource = path->ToPath(),
                    .reason = {},
                    .peer = request.peer,
                    .details = DetailsOf(guest->evidence)};

@@ -83,7 +83,7 @@ class Broker {
                                 const std::string& tee_pubkey) const;
   Result<std::string> TokenOf(const Request& request);
   Result<Guest> GuestOf(const std::string& token) const;
-  Result<std::string> Release(const attest::ResourcePath& path, const Guest& guest);
+  Result<std::string> Release(const ResourceName& path, const Guest& guest);
   Status CheckAdmin(const Request& request) const;
   void NoteRefusal(AuditEntry entry, const Error& why);
   Answer AdminCall(const Request& request);

@@ -79,20 +79,20 @@ Broker::Answer Broker::AdminCall(const Request& request) {
     LOCKET_TRY_ASSIGN(const auto policy,
                       attest::DecodeReleasePolicy(AsText(request.body.Reveal())));
     LOCKET_TRY(attest::CheckReleasePolicy(policy).While("release policy"));
-    LOCKET_TRY(store_.Put(Table::kPolicy, policy.resource.ToText(),
+    LOCKET_TRY(store_.Put(Table::kPolicy, policy.resource.ToPath(),
                           AsBytes(attest::EncodeReleasePolicy(policy))));
     return Done();
   }
-  LOCKET_TRY_ASSIGN(const auto path, attest::ParseResourcePath(route->resource));
+  LOCKET_TRY_ASSIGN(const auto path, ResourceName::FromPath(route->resource));
   if (route->action == "set-resource") {
     if (request.body.Reveal().empty()) {
       return Error(ErrorCode::kInvalidArgument, "the resource is empty");
     }
-    LOCKET_TRY(store_.Put(Table::kResource, path.ToText(), request.body.Reveal()));
+    LOCKET_TRY(store_.Put(Table::kResource, path.ToPath(), request.body.Reveal()));
     return Done();
   }
   LOCKET_TRY(store_.Delete(route->action == "delete-resource" ? Table::kResource : Table::kPolicy,
-                           path.ToText()));
+                           path.ToPath()));
   return Done();
 }
 

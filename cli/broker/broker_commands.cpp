@@ -86,7 +86,7 @@ void Select(Selected& selected, const std::shared_ptr<Connection>& connection,
 }
 
 Status CheckUri(const std::string& uri) {
-  LOCKET_TRY(attest::ParseResourceUri(uri).While("URI"));
+  LOCKET_TRY(ResourceName::FromUri(uri).While("URI"));
   return Ok();
 }
 
@@ -115,7 +115,7 @@ void AddSetResource(CLI::App& group, Context& context, Selected& selected) {
         selected, connection, [uri] { return CheckUri(*uri); }, "set resource '" + *uri + "'",
         [&context, uri, file](BrokerAdminClient& client) -> Status {
           LOCKET_TRY_ASSIGN(const Secret content, ReadSecretFile(*file, kMaxResourceFile));
-          LOCKET_TRY_ASSIGN(const auto path, attest::ParseResourceUri(*uri));
+          LOCKET_TRY_ASSIGN(const auto path, ResourceName::FromUri(*uri));
           LOCKET_TRY(client.SetResource(path, content.Reveal()));
           context.out << "stored " << *uri << "\n";
           return Ok();
@@ -123,7 +123,7 @@ void AddSetResource(CLI::App& group, Context& context, Selected& selected) {
   });
 }
 
-using UriAction = Status (BrokerAdminClient::*)(const attest::ResourcePath&);
+using UriAction = Status (BrokerAdminClient::*)(const ResourceName&);
 
 void AddUriCommand(CLI::App& group, const std::string& name, const std::string& description,
                    const std::string& done, UriAction action, Context& context,
@@ -137,7 +137,7 @@ void AddUriCommand(CLI::App& group, const std::string& name, const std::string& 
     Select(
         selected, connection, [uri] { return CheckUri(*uri); }, name + " '" + *uri + "'",
         [&context, uri, done, action](BrokerAdminClient& client) -> Status {
-          LOCKET_TRY_ASSIGN(const auto path, attest::ParseResourceUri(*uri));
+          LOCKET_TRY_ASSIGN(const auto path, ResourceName::FromUri(*uri));
           LOCKET_TRY((client.*action)(path));
           context.out << done << " " << *uri << "\n";
           return Ok();

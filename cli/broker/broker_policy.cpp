@@ -150,7 +150,7 @@ Status CheckOptions(const AllowRequest& request) {
 }
 
 Result<attest::ReleasePolicy> MakeReleasePolicy(const AllowRequest& request) {
-  LOCKET_TRY_ASSIGN(auto resource, attest::ParseResourceUri(request.uri));
+  LOCKET_TRY_ASSIGN(auto resource, ResourceName::FromUri(request.uri));
   attest::ReleasePolicy policy{.resource = std::move(resource),
                                .tee = {},
                                .measurements = {},

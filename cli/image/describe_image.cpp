@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 // The key's name if the packet can be read at all; only the guest's and `verify`'s opinion counts.
 std::string KeyId(const image::SealedLayerInfo& info) {
   const auto packet = image::DecodeKeyPacket(info.key_packet);
-  return packet.ok() ? packet->kid.ToText() : "";
+  return packet.ok() ? packet->kid.ToUri() : "";
 }
 
 void AddSealedFields(const image::SealedLayerInfo& info, Json& layer) {

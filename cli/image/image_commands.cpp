@@ -75,7 +75,7 @@ Status CheckSeal(const SealOptions& options) {
     return Usage("--kek and --key-id need each other: the key, and the broker's resource for it");
   }
   if (!options.key_id.empty()) {
-    LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
+    LOCKET_TRY(ResourceName::FromUri(options.key_id).While("--key-id"));
   }
   LOCKET_TRY(CheckKeyMode(options));
   LOCKET_TRY(CheckCompress(options));
@@ -110,7 +110,7 @@ Result<SealImageOptions> ReadSealOptions(const SealOptions& options, std::stop_t
   if (!options.kek_file.empty()) {
     LOCKET_TRY_ASSIGN(Secret kek, ReadKeyFile(options.kek_file));
     seal.kek.emplace(std::move(kek));
-    LOCKET_TRY_ASSIGN(seal.key_id, image::ResourceId::FromText(options.key_id));
+    LOCKET_TRY_ASSIGN(seal.key_id, ResourceName::FromUri(options.key_id));
   }
   if (!options.convergent_secret_file.empty()) {
     LOCKET_TRY_ASSIGN(Secret secret,

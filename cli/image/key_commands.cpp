@@ -57,7 +57,7 @@ Result<verity::LayerIdentity> IdentityOf(const WrapOptions& options) {
 }
 
 Status CheckWrap(const WrapOptions& options) {
-  LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
+  LOCKET_TRY(ResourceName::FromUri(options.key_id).While("--key-id"));
   LOCKET_TRY(IdentityOf(options));
   return Ok();
 }
@@ -65,7 +65,7 @@ Status CheckWrap(const WrapOptions& options) {
 Result<int> Wrap(const WrapOptions& options, Context& context) {
   LOCKET_TRY_ASSIGN(const Secret kek, ReadKeyFile(options.kek_file));
   LOCKET_TRY_ASSIGN(Secret key, ReadSecretFile(options.key_file, image::kLayerKeyBytes));
-  LOCKET_TRY_ASSIGN(const auto id, image::ResourceId::FromText(options.key_id));
+  LOCKET_TRY_ASSIGN(const auto id, ResourceName::FromUri(options.key_id));
   LOCKET_TRY_ASSIGN(const auto identity, IdentityOf(options));
   LOCKET_TRY_ASSIGN(const std::string packet,
                     WrapKey(kek, id, {.key = std::move(key), .identity = identity})
@@ -82,9 +82,9 @@ Result<int> Wrap(const WrapOptions& options, Context& context) {
 Status CheckRotate(const RotateCommandOptions& options) {
   LOCKET_TRY(CheckImageName(options.image, "IMAGE"));
   LOCKET_TRY(CheckTargetName(options.target));
-  LOCKET_TRY(image::ResourceId::FromText(options.key_id).While("--key-id"));
+  LOCKET_TRY(ResourceName::FromUri(options.key_id).While("--key-id"));
   if (!options.old_key_id.empty()) {
-    LOCKET_TRY(image::ResourceId::FromText(options.old_key_id).While("--old-key-id"));
+    LOCKET_TRY(ResourceName::FromUri(options.old_key_id).While("--old-key-id"));
   }
   return CheckAccess(options.access);
 }
@@ -93,10 +93,10 @@ Result<CopyReport> RotateImage(const RotateCommandOptions& options, Context& con
   LOCKET_TRY_ASSIGN(const auto stop, StopOnSignal::Start(context));
   LOCKET_TRY_ASSIGN(const Secret old_kek, ReadKeyFile(options.old_kek_file));
   LOCKET_TRY_ASSIGN(const Secret new_kek, ReadKeyFile(options.new_kek_file));
-  LOCKET_TRY_ASSIGN(const auto id, image::ResourceId::FromText(options.key_id));
+  LOCKET_TRY_ASSIGN(const auto id, ResourceName::FromUri(options.key_id));
   RotateOptions rotate{.old_kek = old_kek, .new_kek = new_kek, .key_id = id};
   if (!options.old_key_id.empty()) {
-    LOCKET_TRY_ASSIGN(rotate.only_under, image::ResourceId::FromText(options.old_key_id));
+    LOCKET_TRY_ASSIGN(rotate.only_under, ResourceName::FromUri(options.old_key_id));
   }
   const SystemClock clock;
   Progress progress(context.err, context.err_is_terminal, clock);

@@ -27,7 +27,7 @@ Result<LayerImage> OpenSealed(image::ImageSource& source, const image::Descripto
                       image::DecodeKeyPacket(info.key_packet).While("its key packet"));
     if (options.kek == nullptr) {
       return Error(ErrorCode::kFailedPrecondition,
-                   "it is encrypted under '" + packet.kid.ToText() + "': give that key with --kek");
+                   "it is encrypted under '" + packet.kid.ToUri() + "': give that key with --kek");
     }
     // First, as it costs no download.
     LOCKET_TRY_ASSIGN(

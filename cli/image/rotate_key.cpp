@@ -17,7 +17,7 @@ Result<std::optional<std::string>> Rotate(const image::Descriptor& layer,
   if (options.only_under && packet.kid != *options.only_under) return std::optional<std::string>();
   LOCKET_TRY_ASSIGN(Secret key,
                     image::UnwrapLayerKeyFor(options.old_kek, packet, info.identity)
-                        .While("open its key packet, under '" + packet.kid.ToText() + "'"));
+                        .While("open its key packet, under '" + packet.kid.ToUri() + "'"));
   LOCKET_TRY_ASSIGN(
       std::string wrapped,
       WrapKey(options.new_kek, options.key_id, {.key = std::move(key), .identity = info.identity}));
@@ -45,11 +45,11 @@ Result<std::string> RotateManifest(const image::ManifestContent& content,
   if (rotated > 0) return image::EncodeManifest(manifest);
   return Error(ErrorCode::kFailedPrecondition,
                options.only_under
-                   ? "no layer is encrypted under '" + options.only_under->ToText() + "'"
+                   ? "no layer is encrypted under '" + options.only_under->ToUri() + "'"
                    : "no layer is encrypted, so there is no key to rotate");
 }
 
-Result<std::string> WrapKey(const Secret& kek, const image::ResourceId& key_id,
+Result<std::string> WrapKey(const Secret& kek, const ResourceName& key_id,
                             const image::LayerKey& key) {
   LOCKET_TRY_ASSIGN(const auto packet, image::WrapLayerKey(kek, key_id, key));
   return image::EncodeKeyPacket(packet);

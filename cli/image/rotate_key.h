@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/resource_name.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "image/oci/image_source.h"
@@ -15,8 +16,8 @@ namespace locket::cli {
 struct RotateOptions {
   const Secret& old_kek;
   const Secret& new_kek;
-  image::ResourceId key_id;                       // resource under which the broker has new_kek
-  std::optional<image::ResourceId> only_under{};  // if set, packets under other keys stay
+  ResourceName key_id;                       // resource under which the broker has new_kek
+  std::optional<ResourceName> only_under{};  // if set, packets under other keys stay
 };
 
 // Returns the manifest's text with every key packet opened with the old key and made with the new
@@ -27,7 +28,7 @@ Result<std::string> RotateManifest(const image::ManifestContent& manifest,
                                    const RotateOptions& options);
 
 // Returns the value of the annotation kKeyPacketAnnotation for a layer that another tool sealed.
-Result<std::string> WrapKey(const Secret& kek, const image::ResourceId& key_id,
+Result<std::string> WrapKey(const Secret& kek, const ResourceName& key_id,
                             const image::LayerKey& key);
 
 }  // namespace locket::cli

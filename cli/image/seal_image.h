@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/resource_name.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "cli/image/layer_selection.h"
@@ -24,7 +25,7 @@ struct SealImageOptions {
   LayerSelection encrypt;
   std::set<image::Digest> base_diff_ids{};  // these layers are verify-only in any case
   std::optional<Secret> kek{};              // needed, with key_id, if a layer is encrypted
-  std::optional<image::ResourceId> key_id{};
+  std::optional<ResourceName> key_id{};
   std::optional<Secret> convergent_secret{};  // if set, layer keys are derived from it, not random
   bool compress = false;                      // compress files with LZ4
   std::filesystem::path temporary_directory;

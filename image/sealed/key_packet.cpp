@@ -14,19 +14,7 @@ using nlohmann::json;
 constexpr std::string_view kPacketVersion = "0.1.0";
 constexpr std::string_view kProvider = "kbs";
 constexpr std::string_view kWrapType = "A256GCM";
-constexpr std::string_view kScheme = "kbs:///";
 constexpr size_t kTagBytes = 16;
-constexpr size_t kMaxSegmentBytes = 128;
-
-bool IsWord(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
-}
-
-bool IsSegment(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxSegmentBytes && IsWord(text.front()) &&
-         std::ranges::all_of(text, [](char c) { return IsWord(c) || c == '.'; });
-}
 
 void ExpectText(FieldReader& reader, std::string_view name, std::string_view expected) {
   const std::string text = reader.RequiredText(name);
@@ -47,27 +35,6 @@ std::vector<std::byte> ReadBase64(FieldReader& reader, std::string_view name) {
 }
 
 }  // namespace
-
-Result<ResourceId> ResourceId::FromText(std::string_view text) {
-  const auto bad = [&] {
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + std::string(text.substr(0, 256)) +
-                     "' is not a key id: expected kbs:///REPOSITORY/TYPE/TAG of letters, digits, "
-                     "'_', '-' and '.'");
-  };
-  if (!text.starts_with(kScheme)) return bad();
-  const auto path = text.substr(kScheme.size());
-  const size_t first = path.find('/');
-  const size_t second = first == std::string_view::npos ? first : path.find('/', first + 1);
-  if (second == std::string_view::npos) return bad();
-  const ResourceId id{.repository = std::string(path.substr(0, first)),
-                      .type = std::string(path.substr(first + 1, second - first - 1)),
-                      .tag = std::string(path.substr(second + 1))};
-  if (!IsSegment(id.repository) || !IsSegment(id.type) || !IsSegment(id.tag)) return bad();
-  return id;
-}
-
-std::string ResourceId::ToText() const { return std::string(kScheme) + Path(); }
 
 Result<KeyPacket> DecodeKeyPacket(std::string_view annotation) {
   constexpr std::string_view kDoing = "read key packet";
@@ -91,14 +58,14 @@ Result<KeyPacket> DecodeKeyPacket(std::string_view annotation) {
   if (packet.wrapped_data.size() <= kTagBytes) reader.Fail("wrapped_data", "too short");
   LOCKET_TRY(reader.FinishStrict().While(kDoing));
   std::ranges::copy(iv, packet.iv.begin());
-  LOCKET_TRY_ASSIGN(packet.kid, ResourceId::FromText(kid_text).While(kDoing));
+  LOCKET_TRY_ASSIGN(packet.kid, ResourceName::FromUri(kid_text).While(kDoing));
   return packet;
 }
 
 std::string EncodeKeyPacket(const KeyPacket& packet) {
   const json document{
       {"version", kPacketVersion},           {"provider", kProvider},
-      {"kid", packet.kid.ToText()},          {"wrapped_data", Base64Encode(packet.wrapped_data)},
+      {"kid", packet.kid.ToUri()},           {"wrapped_data", Base64Encode(packet.wrapped_data)},
       {"iv", Base64Encode(packet.iv)},       {"wrap_type", kWrapType},
       {"provider_settings", json::object()}, {"annotations", json::object()}};
   return Base64Encode(AsBytes(DumpJson(document)));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/resource_name.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "verity/verify_layer.h"
@@ -17,22 +18,8 @@ inline constexpr size_t kKekBytes = 32;
 inline constexpr size_t kLayerKeyBytes = 64;
 inline constexpr size_t kMaxKeyPacketBytes = 16U << 10;  // of the annotation
 
-// Where a broker keeps a resource: "kbs:///repo/type/tag".
-struct ResourceId {
-  std::string repository;
-  std::string type;
-  std::string tag;
-
-  // kInvalidArgument: not exactly three segments of the broker's alphabet.
-  static Result<ResourceId> FromText(std::string_view text);
-  std::string ToText() const;
-  std::string Path() const { return repository + "/" + type + "/" + tag; }
-
-  bool operator==(const ResourceId&) const = default;
-};
-
 struct KeyPacket {
-  ResourceId kid;
+  ResourceName kid;
   std::array<std::byte, 12> iv;
   std::vector<std::byte> wrapped_data;  // ciphertext and 16-byte tag
 
@@ -50,7 +37,7 @@ struct LayerKey {
 };
 
 // Wraps under `kek` (kKekBytes) with a fresh random nonce.
-Result<KeyPacket> WrapLayerKey(const Secret& kek, const ResourceId& kid, const LayerKey& key);
+Result<KeyPacket> WrapLayerKey(const Secret& kek, const ResourceName& kid, const LayerKey& key);
 
 // kDataLoss: the tag does not fit (other key, or changed). kInvalidArgument: the payload is not one
 // of ours. Never says anything of the payload's content.

@@ -95,9 +95,9 @@ Result<Secret> Open(const Secret& kek, std::span<const std::byte> iv,
 
 }  // namespace
 
-Result<KeyPacket> WrapLayerKey(const Secret& kek, const ResourceId& kid, const LayerKey& key) {
+Result<KeyPacket> WrapLayerKey(const Secret& kek, const ResourceName& kid, const LayerKey& key) {
   LOCKET_TRY(CheckKek(kek));
-  LOCKET_TRY(ResourceId::FromText(kid.ToText()));
+  LOCKET_TRY(ResourceName::FromUri(kid.ToUri()));
   if (key.key.Reveal().size() != kLayerKeyBytes) {
     return Error(ErrorCode::kInvalidArgument, "wrap layer key: the layer key is not 64 bytes");
   }

@@ -39,7 +39,7 @@ class KbsClientTest : public ::testing::Test {
                                            .timeout = 30s},
                                           source)
                             .value();
-    auto secret = client->GetResource("kbs:///a/b/c");
+    auto secret = client->FetchSecret(ResourceName::FromUri("kbs:///a/b/c").value());
     requests_ = server.requests();
     return secret;
   }
@@ -149,7 +149,8 @@ TEST(BrokerAdminClientTest, NamesWhatIsWrongWithAnAnswer) {
   };
   EXPECT_EQ(list(HttpAnswer(200, R"(["a/b/c"])")), "listed");
   EXPECT_THAT(list(HttpAnswer(200, "{}")), HasSubstr("its answer is no list"));
-  EXPECT_THAT(list(HttpAnswer(200, "[7]")), HasSubstr("'' is not <repository>/<type>/<tag>"));
+  EXPECT_THAT(list(HttpAnswer(200, "[7]")),
+              HasSubstr("'' is not a resource name, REPOSITORY/TYPE/TAG"));
   EXPECT_THAT(list(HttpAnswer(200, R"(["../../etc"])")), HasSubstr("'../../etc' is not"));
   EXPECT_THAT(list(HttpAnswer(200, "[")), HasSubstr("not JSON"));
   EXPECT_THAT(list(HttpAnswer(500, "")), HasSubstr("it answered 500 without saying why"));

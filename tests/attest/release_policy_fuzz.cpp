@@ -10,8 +10,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace locket::attest;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (const auto& path : {ParseResourcePath(text), ParseResourceUri(text)}) {
-    if (path.ok() && ParseResourceUri(path->ToUri()).value() != *path) std::abort();
+  for (const auto& path :
+       {locket::ResourceName::FromPath(text), locket::ResourceName::FromUri(text)}) {
+    if (path.ok() && locket::ResourceName::FromUri(path->ToUri()).value() != *path) std::abort();
   }
   const auto policy = DecodeReleasePolicy(text);
   if (!policy.ok()) return 0;

@@ -14,17 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(ResourcePathTest, HasThreeSegments) {
-  EXPECT_EQ(ParseResourceUri("kbs:///a/b/c.d")->ToText(), "a/b/c.d");
-  EXPECT_EQ(ParseResourceUri("kbs://host:1/a/b/c")->ToUri(), "kbs:///a/b/c");
-  for (const char* uri : {"kbs:///a/b", "kbs:///a/b/c/d", "kbs:///a//c", "kbs:///.a/b/c", "a/b/c",
-                          "kbs:///a/b/sha256:c", "kbs:///a/b/c?x=y", "kbs:///a/../c", "kbs:///",
-                          "kbs://", "kbs:///a/b/c "}) {
-    EXPECT_FALSE(ParseResourceUri(uri).ok()) << uri;
-  }
-  EXPECT_FALSE(ParseResourcePath(std::string(129, 'a') + "/b/c").ok());
-}
-
 constexpr SnpTcb kMinTcb{.fmc = 1, .boot_loader = 3, .tee = 2, .snp = 8, .microcode = 115};
 constexpr auto kTcbJson = R"("min_tcb":{"boot_loader":3,"fmc":1,"microcode":115,"snp":8,"tee":2})";
 

@@ -46,7 +46,7 @@ class InsideVmTest : public ::testing::Test {
     return {{"kbs:///test/key/one", file}};
   }
 
-  ImageOpener Opener(KeySource& keys) {
+  ImageOpener Opener(SecretSource& keys) {
     return ImageOpener({.dm = *dm_, .mounts = mounts_, .disks = *disks_, .clock = clock_},
                        {.allowed_digests = {image::Digest::Of(request_.manifest)}}, &keys,
                        {.directory = "/run/layers"});

@@ -69,7 +69,7 @@ Result<FixtureLayer> SealTree(const std::filesystem::path& tree, const std::file
                                            .salt = sealed.salt,
                                            .data_size = sealed.data_size}};
   if (kek != nullptr) {
-    LOCKET_TRY_ASSIGN(const auto kid, image::ResourceId::FromText("kbs:///test/key/one"));
+    LOCKET_TRY_ASSIGN(const auto kid, ResourceName::FromUri("kbs:///test/key/one"));
     LOCKET_TRY_ASSIGN(
         const auto packet,
         image::WrapLayerKey(*kek, kid, {.key = std::move(*sealed.key), .identity = info.identity}));

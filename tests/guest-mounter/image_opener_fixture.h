@@ -18,7 +18,7 @@ class ImageOpenerTest : public ::testing::Test {
  protected:
   ImageOpenerTest() {
     for (const auto& layer : {plain_, encrypted_}) Plug(layer);
-    keys_.Put(image::ResourceId::FromText(kTestKeyId).value(), kek_);
+    keys_.Put(ResourceName::FromUri(kTestKeyId).value(), kek_);
     disks_.OnAwait([this](std::chrono::milliseconds at_most) { clock_.Advance(at_most); });
   }
 

@@ -47,7 +47,7 @@ TEST(FileKeySourceTest, GivesTheBytesOfTheRightFileOnly) {
                       {"kbs:///a/b/short", directory->path() / "short"},
                       {"kbs:///a/b/absent", directory->path() / "absent"}});
   const auto fetch = [&](const char* id) {
-    return keys.FetchKek(image::ResourceId::FromText(id).value());
+    return keys.FetchSecret(ResourceName::FromUri(id).value());
   };
   const auto good = fetch("kbs:///a/b/good");
   ASSERT_TRUE(good.ok()) << good.error().message();

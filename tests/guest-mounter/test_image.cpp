@@ -15,7 +15,7 @@ image::Descriptor TestLayer(size_t seed, const std::vector<std::byte>* kek) {
     Secret wrapping(kek->size());
     std::copy(kek->begin(), kek->end(), wrapping.Reveal().begin());
     const auto packet =
-        image::WrapLayerKey(wrapping, image::ResourceId::FromText(kTestKeyId).value(),
+        image::WrapLayerKey(wrapping, ResourceName::FromUri(kTestKeyId).value(),
                             {.key = Secret(image::kLayerKeyBytes), .identity = info.identity});
     info.key_packet = image::EncodeKeyPacket(packet.value());
   }

@@ -57,7 +57,7 @@ class EndToEndTest : public ::testing::Test {
   Result<Secret> Get(attest::KbsClientOptions options, const std::string& uri) {
     auto client = attest::KbsClient::Create(std::move(options), source_);
     EXPECT_TRUE(client.ok()) << client.error().message();
-    return (*client)->GetResource(uri);
+    return (*client)->FetchSecret(ResourceName::FromUri(uri).value());
   }
   attest::BrokerAdminClient Admin(const std::string& key = "admin.key",
                                   const std::string& ca = "ca.pem") const {
@@ -70,7 +70,7 @@ class EndToEndTest : public ::testing::Test {
   }
   void Provide(const std::string& path, const std::string& value) {
     auto admin = Admin();
-    ASSERT_TRUE(admin.SetResource(*attest::ParseResourcePath(path), AsBytes(value)).ok());
+    ASSERT_TRUE(admin.SetResource(*ResourceName::FromPath(path), AsBytes(value)).ok());
     ASSERT_TRUE(admin.SetReleasePolicy(TestPolicy(path)).ok());
   }
   Result<attest::HttpResponse> Raw(const attest::HttpRequest& request) const {
@@ -97,11 +97,12 @@ TEST_F(EndToEndTest, AGuestGetsItsSecretsWithOneAttestation) {
   auto client = attest::KbsClient::Create(Options(), source_);
   ASSERT_TRUE(client.ok()) << client.error().message();
   for (int i = 0; i < 2; ++i) {
-    const auto first = (*client)->GetResource("kbs:///a/b/c");
+    const auto first = (*client)->FetchSecret(ResourceName::FromUri("kbs:///a/b/c").value());
     ASSERT_TRUE(first.ok()) << first.error().message();
     EXPECT_EQ(AsText(first->Reveal()), "first");
   }
-  EXPECT_EQ((*client)->GetResource("kbs:///a/b/d")->Reveal().size(), 200000U);
+  EXPECT_EQ((*client)->FetchSecret(ResourceName::FromUri("kbs:///a/b/d").value())->Reveal().size(),
+            200000U);
   EXPECT_EQ(source_.calls(), 1);
 }
 
@@ -116,9 +117,9 @@ TEST_F(EndToEndTest, AGuestAttestsAgainOnceWhenItsSessionHasEnded) {
              return attest::TcpDialerTo(address_)(host, timeout);
            }},
       source_);
-  ASSERT_TRUE((*client)->GetResource("kbs:///a/b/c").ok());
+  ASSERT_TRUE((*client)->FetchSecret(ResourceName::FromUri("kbs:///a/b/c").value()).ok());
   StartServer("server.pem");  // knows no session and signs with another key
-  const auto again = (*client)->GetResource("kbs:///a/b/c");
+  const auto again = (*client)->FetchSecret(ResourceName::FromUri("kbs:///a/b/c").value());
   ASSERT_TRUE(again.ok()) << again.error().message();
   EXPECT_EQ(source_.calls(), 2);
 }
@@ -216,9 +217,9 @@ TEST_F(EndToEndTest, AnAdministratorManagesResourcesAndPolicies) {
   auto admin = Admin();
   Provide("a/b/c", "secret");
   EXPECT_THAT(admin.ListResources().value(),
-              ::testing::ElementsAre(*attest::ParseResourcePath("a/b/c")));
+              ::testing::ElementsAre(*ResourceName::FromPath("a/b/c")));
   EXPECT_THAT(admin.ListReleasePolicies().value(), ::testing::ElementsAre(TestPolicy("a/b/c")));
-  const auto path = *attest::ParseResourcePath("a/b/c");
+  const auto path = *ResourceName::FromPath("a/b/c");
   EXPECT_TRUE(admin.DeleteReleasePolicy(path).ok());
   EXPECT_EQ(admin.DeleteReleasePolicy(path).error().code(), ErrorCode::kNotFound);
   EXPECT_TRUE(admin.DeleteResource(path).ok());

@@ -40,9 +40,9 @@ class FloodTest : public ::testing::Test {
   FloodTest() {
     program_.Start("[audit]\nmax_bytes = " + std::to_string(kAuditBytes) + "\nkeep = 1\n");
     auto admin = program_.Admin();
-    const auto path = *attest::ParseResourceUri(kUri);
+    const auto path = *ResourceName::FromUri(kUri);
     EXPECT_TRUE(admin.SetResource(path, AsBytes("the secret")).ok());
-    EXPECT_TRUE(admin.SetReleasePolicy(TestPolicy(path.ToText())).ok());
+    EXPECT_TRUE(admin.SetReleasePolicy(TestPolicy(path.ToPath())).ok());
   }
 
   std::string Url() const { return "https://127.0.0.1:" + std::to_string(program_.port()); }
@@ -103,7 +103,7 @@ class FloodTest : public ::testing::Test {
                                                    .initdata_toml = std::string(kInitdata),
                                                    .timeout = 10s},
                                                   source);
-    const auto secret = (*client)->GetResource(kUri);
+    const auto secret = (*client)->FetchSecret(ResourceName::FromUri(kUri).value());
     EXPECT_TRUE(secret.ok()) << secret.error().message();
     if (secret.ok()) ++served_;
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -

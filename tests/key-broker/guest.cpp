@@ -31,7 +31,7 @@ attest::FakeEvidenceSource SourceFor(const attest::EmulatedTee::Launch& launch) 
 }
 
 attest::ReleasePolicy TestPolicy(const std::string& resource) {
-  return {.resource = attest::ParseResourcePath(resource).value(),
+  return {.resource = ResourceName::FromPath(resource).value(),
           .tee = {attest::TeeKind::kEmulated},
           .measurements = {TestMeasurement()},
           .host_data = {TestHostData()}};

@@ -25,7 +25,7 @@ TEST_F(ProgramTest, ServesKeepsWhatItWasToldAndStopsOnSigterm) {
   for (int round = 0; round < 2; ++round) {
     EXPECT_THAT(program_.Start(), HasSubstr("EMULATED TEE ALLOWED"));
     auto admin = program_.Admin();
-    const auto path = *attest::ParseResourcePath("a/b/c");
+    const auto path = *ResourceName::FromPath("a/b/c");
     if (round == 0) {
       ASSERT_TRUE(admin.SetResource(path, AsBytes("kept secret")).ok());
     }
@@ -45,7 +45,7 @@ TEST_F(ProgramTest, OpensItsAuditLogAgainOnSighup) {
   std::filesystem::rename(program_.audit_log(), moved);
   ASSERT_TRUE(program_.process().Kill(SIGHUP).ok());
   program_.WaitForLog("audit log opened again");
-  ASSERT_TRUE(admin.SetResource(*attest::ParseResourcePath("a/b/c"), AsBytes("x")).ok());
+  ASSERT_TRUE(admin.SetResource(*ResourceName::FromPath("a/b/c"), AsBytes("x")).ok());
   EXPECT_EQ(program_.Stop(), 0) << "SIGHUP ends nothing";
   EXPECT_THAT(attest::ReadText(moved),
               AllOf(HasSubstr("list-resources"), Not(HasSubstr("set-resource"))));

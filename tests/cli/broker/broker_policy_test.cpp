@@ -39,7 +39,7 @@ TEST_F(BrokerPolicyTest, TakesValuesAsTheyAre) {
                                          .platform_required = {"alias_check_complete"},
                                          .platform_refused = {"smt"}});
   ASSERT_TRUE(policy.ok()) << policy.error().message();
-  EXPECT_EQ(policy->resource.ToText(), "team/key/app");
+  EXPECT_EQ(policy->resource.ToPath(), "team/key/app");
   EXPECT_THAT(policy->tee, SizeIs(1));
   ASSERT_THAT(policy->measurements, SizeIs(1));
   EXPECT_EQ(HexEncode(policy->measurements[0]), kMeasurement);
