@@ -12,8 +12,8 @@ class SecretSource {
  public:
   virtual ~SecretSource() = default;
 
-  // Returns the secret that is kept under `name`. It may take as long as a broker does, and is asked
-  // again each time.
+  // Returns the secret that is kept under `name`. It may take as long as a broker does, and is
+  // asked again each time.
   // kPermissionDenied: this caller may not have it; the message has the broker's reason, and
   // asking again does not help. kNotFound: nothing is kept under that name. kUnavailable,
   // kDeadlineExceeded: the broker was not reached, or was too slow; a later call may succeed.

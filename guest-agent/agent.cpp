@@ -65,7 +65,7 @@ struct Tenant {
 // What the launch binds initdata to; nothing where it may lack a TEE and does.
 Result<HostData> LaunchedWith(GuestTee& tee) {
   if (tee.name != "none") {
-    LOCKET_TRY_ASSIGN(const auto host_data, OwnHostData(*tee.evidence).While("own report"));
+    LOCKET_TRY_ASSIGN(const auto host_data, tee.evidence->OwnHostData().While("own report"));
     return HostData(host_data);
   }
   LOCKET_TRY_ASSIGN(const auto command_line, ReadFile("/proc/cmdline", kMaxCommandLineBytes));

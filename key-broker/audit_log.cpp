@@ -5,7 +5,8 @@
 #include <ctime>
 #include <optional>
 
-#include "attest/json.h"
+#include "attest/common/json.h"
+#include "base/mutex.h"
 
 namespace locket::key_broker {
 namespace {

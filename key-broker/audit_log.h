@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/mutex.h"
 #include "base/result.h"
 #include "key-broker/audit_file.h"
 
@@ -27,17 +26,20 @@ struct AuditEntry {
 class AuditLog {
  public:
   virtual ~AuditLog() = default;
-  // Thread-safe. What was allowed is durable once it returns, and a broker that cannot write it
-  // down releases nothing. What was refused is written and not waited for.
+  // Writes one entry. Thread-safe. An entry that was allowed is durable once this returns, and a
+  // broker that gets an error releases nothing. An entry that was refused is written and not waited
+  // for.
   virtual Status Record(const AuditEntry& entry) = 0;
-  // After somebody moved the files away.
+  // Opens the files by their names again, after somebody moved them away. On failure the former
+  // files take the entries.
   virtual Status Reopen() = 0;
 };
 
-// How the file of refusals is called.
+// Returns the name of the file of refusals: `path` and ".refused".
 std::string RefusalLogPath(const std::filesystem::path& path);
 
-// Appends to `path` and RefusalLogPath(path), made with mode 0600. `clock` outlives the object.
+// Opens `path` and RefusalLogPath(path) for appending; they are made with mode 0600. `clock`
+// outlives the object. Fails, with the file's name, if one cannot be opened.
 Result<std::unique_ptr<AuditLog>> OpenAuditLog(const std::filesystem::path& path,
                                                const Clock& clock,
                                                const AuditFileOptions& options = {});
@@ -45,31 +47,8 @@ Result<std::unique_ptr<AuditLog>> OpenAuditLog(const std::filesystem::path& path
 // The longest line there is, however long what strangers say.
 inline constexpr size_t kMaxAuditLineBytes = 4096;
 
-// The line for an entry, with its line feed. Texts are cut, and written in printable characters.
+// Returns the line for an entry, with its line feed: at most kMaxAuditLineBytes. Texts are cut, and
+// written in printable characters, so no stranger's words make a second line.
 std::string AuditLine(const AuditEntry& entry, std::chrono::system_clock::time_point now);
-
-class FakeAuditLog final : public AuditLog {
- public:
-  Status Record(const AuditEntry& entry) override {
-    const MutexLock lock(mutex_);
-    if (broken_) return Error(ErrorCode::kResourceExhausted, "the audit log is full");
-    entries_.push_back(entry);
-    return Ok();
-  }
-  Status Reopen() override { return Ok(); }
-  void Break() {
-    const MutexLock lock(mutex_);
-    broken_ = true;
-  }
-  std::vector<AuditEntry> entries() const {
-    const MutexLock lock(mutex_);
-    return entries_;
-  }
-
- private:
-  mutable Mutex mutex_;
-  bool broken_ LOCKET_GUARDED_BY(mutex_) = false;
-  std::vector<AuditEntry> entries_ LOCKET_GUARDED_BY(mutex_);
-};
 
 }  // namespace locket::key_broker

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 
-#include "attest/admin_token.h"
-#include "attest/json.h"
-#include "attest/jwe.h"
-#include "attest/kbs_messages.h"
+#include "attest/common/json.h"
+#include "attest/evidence/claims_json.h"
+#include "attest/jose/jwe.h"
+#include "attest/kbs/admin_token.h"
+#include "attest/kbs/kbs_messages.h"
 #include "base/encoding.h"
 #include "base/log.h"
 #include "initdata/initdata.h"
@@ -42,10 +43,10 @@ std::optional<std::string> SessionIdOf(const Request& request) {
   return std::nullopt;
 }
 
-std::vector<std::pair<std::string, std::string>> DetailsOf(const attest::VerifiedSnp& guest) {
-  return {{"tee", std::string(attest::TeeKindName(guest.kind))},
-          {"measurement", HexEncode(guest.report.measurement)},
-          {"host_data", HexEncode(guest.report.host_data)}};
+std::vector<std::pair<std::string, std::string>> DetailsOf(const attest::Claims& guest) {
+  return {{"tee", std::string(attest::TeeKindName(guest.tee))},
+          {"measurement", HexEncode(guest.measurement)},
+          {"host_data", HexEncode(guest.host_data)}};
 }
 
 // The guest's first choice that is long enough for anybody; sha384 if it names none.
@@ -59,20 +60,35 @@ attest::HashAlgorithm ChooseHash(const attest::AuthRequest& request) {
 }
 
 // What the guest says it was launched with has to be what it was launched with.
-Status CheckInitdata(const std::string& toml, const attest::SnpReport& report) {
+Status CheckInitdata(const std::string& toml, const attest::HostData& host_data) {
   LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml).While("initdata"));
   const auto expected = initdata::HostDataFor(initdata.algorithm, toml);
-  if (expected == report.host_data) return Ok();
-  return Error(ErrorCode::kPermissionDenied, "host_data " + HexEncode(report.host_data) +
+  if (expected == host_data) return Ok();
+  return Error(ErrorCode::kPermissionDenied, "host_data " + HexEncode(host_data) +
                                                  " is not the digest of the initdata sent, " +
                                                  HexEncode(expected));
+}
+
+// The evidence was made for this session and by the holder of the key that resources are encrypted
+// for.
+Status CheckBinding(const attest::VerifiedEvidence& verified, const attest::Challenge& challenge,
+                    const attest::AttestRequest& attest) {
+  LOCKET_TRY_ASSIGN(const auto expected,
+                    attest::ReportDataFor(challenge.hash, attest.nonce, attest.tee_pubkey,
+                                          attest.additional_evidence));
+  if (verified.report_data != expected) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "report_data does not bind this session's nonce and the guest's key");
+  }
+  if (attest.initdata) LOCKET_TRY(CheckInitdata(*attest.initdata, verified.claims.host_data));
+  return Ok();
 }
 
 }  // namespace
 
 struct Broker::Guest {
-  attest::VerifiedSnp evidence;
-  std::string tee_pubkey;
+  attest::Claims claims;
+  std::string tee_pubkey;  // JWK
 };
 
 Broker::Broker(BrokerOptions options, Store& store, AuditLog& audit, const Clock& clock,
@@ -149,77 +165,84 @@ void Broker::NoteRefusal(AuditEntry entry, const Error& why) {
 Response Broker::Auth(const Request& request) {
   const auto auth = attest::DecodeAuthRequest(AsText(request.body.Reveal()));
   if (!auth.ok()) return Refuse(attest::kInvalidRequest, auth.error());
-  if (auth->tee != "snp") {
-    return Refuse(
-        attest::kAttestationError,
-        Error(ErrorCode::kPermissionDenied,
-              "TEE '" + Shortened(auth->tee) + "' is not supported by this broker; 'snp' is"));
+  if (VerifierOf(auth->tee) == nullptr) {
+    return Refuse(attest::kAttestationError,
+                  Error(ErrorCode::kPermissionDenied, "TEE '" + Shortened(auth->tee) +
+                                                          "' is not supported by this broker; " +
+                                                          KnownTees()));
   }
   std::array<std::byte, kNonceBytes> nonce{};
   attest::FillRandom(nonce);
   const attest::Challenge challenge{.nonce = Base64Encode(nonce), .hash = ChooseHash(*auth)};
-  const std::string session = sessions_.Begin(challenge);
+  const std::string session = sessions_.Begin({.challenge = challenge, .tee = auth->tee});
   return {.body = attest::EncodeChallenge(challenge),
           .set_cookie = std::string(attest::kKbsSessionCookie) + "=" + session +
                         "; Path=/kbs; HttpOnly; Secure; SameSite=Strict"};
 }
 
-Result<attest::VerifiedSnp> Broker::CheckEvidence(const attest::Challenge& challenge,
-                                                  const attest::AttestRequest& attest) const {
-  if (attest.nonce != challenge.nonce) {
-    return Error(ErrorCode::kPermissionDenied, "the nonce is not this session's");
+const attest::Verifier* Broker::VerifierOf(std::string_view tee) const {
+  for (const auto& verifier : options_.verifiers) {
+    if (verifier->tee() == tee) return verifier.get();
   }
-  LOCKET_TRY_ASSIGN(const auto guest, attest::VerifySnp(attest.evidence, options_.roots,
-                                                        clock_.Now(), options_.crls));
-  if (guest.kind == attest::TeeKind::kEmulated && !options_.allow_emulated) {
-    return Error(ErrorCode::kPermissionDenied, "emulated TEE is not allowed by this broker");
-  }
-  LOCKET_TRY_ASSIGN(const auto expected,
-                    attest::ReportDataFor(challenge.hash, attest.nonce, attest.tee_pubkey,
-                                          attest.additional_evidence));
-  if (guest.report.report_data != expected) {
-    return Error(ErrorCode::kPermissionDenied,
-                 "report_data does not bind this session's nonce and the guest's key");
-  }
-  if (attest.initdata) LOCKET_TRY(CheckInitdata(*attest.initdata, guest.report));
-  return guest;
+  return nullptr;
 }
 
-Result<std::string> Broker::MakeToken(const attest::VerifiedSnp& guest,
+std::string Broker::KnownTees() const {
+  std::string names;
+  for (const auto& verifier : options_.verifiers) {
+    names += (names.empty() ? "'" : "', '") + std::string(verifier->tee());
+  }
+  if (names.empty()) return "none is";
+  return names + (options_.verifiers.size() == 1 ? "' is" : "' are");
+}
+
+Result<attest::VerifiedEvidence> Broker::CheckEvidence(const Challenged& challenged,
+                                                       const attest::AttestRequest& attest) const {
+  if (attest.nonce != challenged.challenge.nonce) {
+    return Error(ErrorCode::kPermissionDenied, "the nonce is not this session's");
+  }
+  // Auth began no session for a TEE that has no verifier.
+  return VerifierOf(challenged.tee)->Verify(attest.evidence, clock_.Now());
+}
+
+Result<std::string> Broker::MakeToken(const attest::Claims& guest,
                                       const std::string& tee_pubkey) const {
   const int64_t now =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
   LOCKET_TRY_ASSIGN(const auto key, attest::ParseJsonObject(tee_pubkey));
-  return signing_key_.Sign(
-      DumpJson({{"iss", "locket-broker"},
-                {"iat", now},
-                {"exp", now + options_.token_lifetime.count()},
-                {"tee", attest::TeeKindName(guest.kind)},
-                {"report", Base64Encode(attest::EncodeSnpReport(guest.report))},
-                {"tee-pubkey", key}}));
+  return signing_key_.Sign(DumpJson({{"iss", "locket-broker"},
+                                     {"iat", now},
+                                     {"exp", now + options_.token_lifetime.count()},
+                                     {"claims", attest::ClaimsToJson(guest)},
+                                     {"tee-pubkey", key}}));
 }
 
 Response Broker::Attest(const Request& request) {
   const auto id = SessionIdOf(request);
-  const auto challenge =
+  const auto challenged =
       id ? sessions_.TakeChallenge(*id) : Error(ErrorCode::kPermissionDenied, "no session cookie");
-  if (!challenge.ok()) return Refuse(attest::kInvalidCookie, challenge.error());
+  if (!challenged.ok()) return Refuse(attest::kInvalidCookie, challenged.error());
   const auto attest = attest::DecodeAttestRequest(AsText(request.body.Reveal()));
   if (!attest.ok()) return Refuse(attest::kInvalidRequest, attest.error());
-  const auto guest = CheckEvidence(*challenge, *attest);
+  const auto verified = CheckEvidence(*challenged, *attest);
+  if (!verified.ok() && verified.error().code() == ErrorCode::kInvalidArgument) {
+    return Refuse(attest::kInvalidRequest, verified.error());
+  }
+  const Status bound =
+      verified.ok() ? CheckBinding(*verified, challenged->challenge, *attest) : verified.error();
   AuditEntry entry{.action = "attest",
-                   .allowed = guest.ok(),
+                   .allowed = bound.ok(),
                    .resource = {},
                    .reason = {},
                    .peer = request.peer};
-  if (!guest.ok()) {
-    NoteRefusal(std::move(entry), guest.error());
-    return Refuse(attest::kAttestationError, guest.error());
+  if (!bound.ok()) {
+    NoteRefusal(std::move(entry), bound.error());
+    return Refuse(attest::kAttestationError, bound.error());
   }
-  entry.details = DetailsOf(*guest);
+  entry.details = DetailsOf(verified->claims);
   const auto written = audit_.Record(entry);
   if (!written.ok()) return Broken(written.error());
-  const auto token = MakeToken(*guest, attest->tee_pubkey);
+  const auto token = MakeToken(verified->claims, attest->tee_pubkey);
   if (!token.ok()) return Broken(token.error());
   sessions_.Complete(*id, *token);
   return {.body = attest::EncodeAttestAnswer(*token)};
@@ -234,14 +257,11 @@ Result<std::string> Broker::TokenOf(const Request& request) {
 
 Result<Broker::Guest> Broker::GuestOf(const std::string& token) const {
   LOCKET_TRY_ASSIGN(const auto text, verification_key_.Verify(token, clock_.Now()));
-  LOCKET_TRY_ASSIGN(const auto claims, attest::ParseJsonObject(text));
-  LOCKET_TRY_ASSIGN(const auto kind_name, attest::JsonText(claims, "tee"));
-  LOCKET_TRY_ASSIGN(const auto kind, attest::ParseTeeKind(kind_name));
-  LOCKET_TRY_ASSIGN(const auto report_text, attest::JsonText(claims, "report"));
-  LOCKET_TRY_ASSIGN(const auto bytes, Base64Decode(report_text));
-  LOCKET_TRY_ASSIGN(const auto report, attest::DecodeSnpReport(bytes));
-  return Guest{.evidence = {.report = report, .kind = kind},
-               .tee_pubkey = DumpJson(claims.value("tee-pubkey", nlohmann::json()))};
+  LOCKET_TRY_ASSIGN(const auto token_claims, attest::ParseJsonObject(text));
+  LOCKET_TRY_ASSIGN(auto claims,
+                    attest::ClaimsFromJson(token_claims.value("claims", nlohmann::json())));
+  return Guest{.claims = std::move(claims),
+               .tee_pubkey = DumpJson(token_claims.value("tee-pubkey", nlohmann::json()))};
 }
 
 // The JWE, if the policy says yes. Whether a resource exists is told only to those it is for.
@@ -256,7 +276,7 @@ Result<std::string> Broker::Release(const ResourceName& path, const Guest& guest
     return Error(ErrorCode::kDataLoss,
                  "release policy for " + path.ToPath() + ": " + policy.error().message());
   }
-  LOCKET_TRY(attest::Evaluate(*policy, guest.evidence));
+  LOCKET_TRY(attest::Evaluate(*policy, guest.claims));
   LOCKET_TRY_ASSIGN(const auto secret, store_.Get(Table::kResource, path.ToPath()));
   return attest::EncryptJwe(guest.tee_pubkey, secret.Reveal());
 }
@@ -274,7 +294,7 @@ Response Broker::GetResource(const Request& request, const std::string& path_tex
                    .resource = path->ToPath(),
                    .reason = {},
                    .peer = request.peer,
-                   .details = DetailsOf(guest->evidence)};
+                   .details = DetailsOf(guest->claims)};
   if (released.ok()) {
     // What nobody wrote down does not leave.
     const auto written = audit_.Record(entry);

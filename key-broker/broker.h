@@ -1,5 +1,19 @@
 // The broker without its network: requests in, answers out. KBS protocol 0.4.0 for guests, and a
 // few calls for the administrator (README.md).
+//
+// The life of one release, for resource "a/b/c":
+//   1. The administrator stores the resource, and a release policy that names the measurements and
+//      the initdata of the guests that may have it.
+//   2. POST auth: the guest names its TEE. It gets a nonce and the cookie of a new session.
+//   3. POST attest: the guest sends evidence. The TEE's verifier turns it into claims; report_data
+//      has to bind the session's nonce and the guest's key. The nonce is used up, whether or not
+//      that succeeds. The guest gets a token that holds the claims and its key, signed by a key
+//      that exists only in this object.
+//   4. GET resource/a/b/c with cookie or token: the policy of a/b/c is evaluated on the token's
+//      claims. If it allows them, the audit log is written, and then the resource is sent as a JWE
+//      for the guest's key. Whoever stole the token cannot read it.
+// Steps 3 and 4 are repeated when the token or the session has expired. A policy that changes holds
+// from the next request on; a restart of the broker ends all tokens.
 #pragma once
 
 #include <chrono>
@@ -8,9 +22,9 @@
 #include <string>
 #include <vector>
 
-#include "attest/jwt.h"
-#include "attest/release_policy.h"
-#include "attest/snp_verify.h"
+#include "attest/evidence/release_policy.h"
+#include "attest/evidence/verifier.h"
+#include "attest/jose/jwt.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "key-broker/audit_log.h"
@@ -21,46 +35,57 @@
 namespace locket::key_broker {
 
 struct BrokerOptions {
-  std::vector<attest::SnpRoot> roots;
-  std::vector<attest::SnpCrl> crls{};             // none: revocation is not looked at
-  bool allow_emulated = false;                    // else reports under an emulated root are refused
-  std::optional<std::string> admin_public_pem{};  // none: every administrator is refused
+  // One for each TEE whose guests may attest, with different names. Without any, no guest may.
+  std::vector<std::unique_ptr<attest::Verifier>> verifiers;
+  // Ed25519, in PEM. Without it every administrator's call is refused.
+  std::optional<std::string> admin_public_pem{};
   SessionLimits sessions{};
+  // For how long a guest may fetch resources after it attested. A guest that the host replaced or
+  // changed in that time still passes.
   std::chrono::seconds token_lifetime{300};
-  size_t refusals_per_minute = 60;  // written to audit log and journal
+  // How many refusals are written to audit log and journal; the others are counted (refusals.h).
+  size_t refusals_per_minute = 60;
 };
 
+// One HTTP request, as far as the broker looks at it.
 struct Request {
   std::string method;
-  std::string path;
-  std::string authorization{};  // header values; empty: none
-  std::string cookie{};
+  std::string path;             // from "/kbs/v0/" on, without a query
+  std::string authorization{};  // the header's value; empty: none
+  std::string cookie{};         // the header's value; empty: none
   Secret body = Secret(0);
-  std::string peer{};  // address, for the audit log
+  std::string peer{};  // the client's address, for the audit log
 };
 
 struct Response {
   int status = 200;
-  std::string body{};  // JSON
-  std::string set_cookie{};
+  std::string body{};        // JSON
+  std::string set_cookie{};  // the header's value; empty: none
 };
 
 // What a request's head decides before any of its body is read.
 struct Admission {
-  size_t max_body_bytes = 0;
+  size_t max_body_bytes = 0;          // a longer body is refused; 0: it may have none
   std::optional<Response> refusal{};  // what Handle would answer whatever the body is
 };
 
-// Thread-safe. The references outlive the broker.
+// Thread-safe: the server calls it from all its threads. Store, audit log and clock outlive it.
 class Broker {
  public:
+  // Makes the key that signs this broker's tokens. kInvalidArgument: the administrator's key is not
+  // an Ed25519 public key.
   static Result<std::unique_ptr<Broker>> Create(BrokerOptions options, Store& store,
                                                 AuditLog& audit, const Clock& clock);
 
-  // Every failure is an answer, too: RFC 7807, with the status codes of Trustee.
+  // Answers one request. Every failure is an answer, too: RFC 7807, with the status codes of
+  // Trustee (problems.h). Blocks for the store, and for the disk of the audit log before a release
+  // or an administrator's change.
   Response Handle(const Request& request);
 
-  // `head` is a request without its body. Only who may send a large body is let.
+  // Says how long the body of a request may be, by its head alone, so that a stranger cannot make
+  // the broker hold much: 4 KiB for "auth", `max_body_bytes` for "attest" and for a request with
+  // the administrator's token, nothing for any other. `head` is the request without its body. A
+  // request that no body could make acceptable is answered in `refusal`, and logged.
   Admission Admit(const Request& head, size_t max_body_bytes);
 
  private:
@@ -77,10 +102,11 @@ class Broker {
   Response GetResource(const Request& request, const std::string& path);
   Response Administer(const Request& request);
 
-  Result<attest::VerifiedSnp> CheckEvidence(const attest::Challenge& challenge,
-                                            const attest::AttestRequest& attest) const;
-  Result<std::string> MakeToken(const attest::VerifiedSnp& guest,
-                                const std::string& tee_pubkey) const;
+  const attest::Verifier* VerifierOf(std::string_view tee) const;
+  std::string KnownTees() const;
+  Result<attest::VerifiedEvidence> CheckEvidence(const Challenged& challenged,
+                                                 const attest::AttestRequest& attest) const;
+  Result<std::string> MakeToken(const attest::Claims& guest, const std::string& tee_pubkey) const;
   Result<std::string> TokenOf(const Request& request);
   Result<Guest> GuestOf(const std::string& token) const;
   Result<std::string> Release(const ResourceName& path, const Guest& guest);

@@ -1,7 +1,7 @@
 // The administrator's half of Broker.
-#include "attest/admin_token.h"
-#include "attest/json.h"
-#include "attest/kbs_messages.h"
+#include "attest/common/json.h"
+#include "attest/kbs/admin_token.h"
+#include "attest/kbs/kbs_messages.h"
 #include "base/encoding.h"
 #include "key-broker/admin_routes.h"
 #include "key-broker/broker.h"

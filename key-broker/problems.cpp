@@ -1,6 +1,6 @@
 #include "key-broker/problems.h"
 
-#include "attest/kbs_messages.h"
+#include "attest/kbs/kbs_messages.h"
 #include "base/log.h"
 
 namespace locket::key_broker {

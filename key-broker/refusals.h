@@ -18,8 +18,9 @@ class RefusalBudget {
   // `per_minute` in all; one peer has a quarter of them, at least one.
   RefusalBudget(size_t per_minute, const Clock& clock) : per_minute_(per_minute), clock_(clock) {}
 
-  // `peer` is a Connections::PeerKey. Nothing: this refusal of `peer` is not written down, only
-  // counted. A number: it is, and so many were not since the last one that was.
+  // Asks whether the refusal of `peer` (a Connections::PeerKey) is to be written down. Returns
+  // nothing if it is only counted. Returns a number if it is: how many were only counted since the
+  // last one that was written. A budget lasts a minute from its first refusal on.
   std::optional<size_t> Take(const std::string& peer);
 
  private:

@@ -6,7 +6,9 @@
 
 #include <cerrno>
 
-#include "attest/jwt.h"
+#include "attest/emulator/emulated_verifier.h"
+#include "attest/jose/jwt.h"
+#include "attest/snp/snp_verifier.h"
 #include "base/clock.h"
 #include "base/encoding.h"
 #include "base/file.h"
@@ -22,9 +24,9 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1U << 20;
 
-Result<attest::SnpRoot> ReadRoot(const std::string& file, attest::TeeKind kind) {
+Result<attest::SnpRoot> ReadRoot(const std::string& file) {
   LOCKET_TRY_ASSIGN(const auto pem, ReadFile(file, kMaxFileBytes));
-  return attest::RootFromPem(pem, kind).While("root '" + file + "'");
+  return attest::RootFromPem(pem).While("root '" + file + "'");
 }
 
 Result<attest::SnpCrl> ReadCrl(const std::string& file) {
@@ -32,28 +34,36 @@ Result<attest::SnpCrl> ReadCrl(const std::string& file) {
   return attest::ReadSnpCrl(AsBytes(bytes)).While("revocation list '" + file + "'");
 }
 
+Result<std::unique_ptr<attest::Verifier>> MakeSnpVerifier(const Config& config) {
+  std::vector<attest::SnpRoot> roots{attest::AmdMilanRoot()};
+  for (const auto& file : config.snp_roots) {
+    LOCKET_TRY_ASSIGN(const auto root, ReadRoot(file));
+    roots.push_back(root);
+  }
+  std::vector<attest::SnpCrl> crls;
+  for (const auto& file : config.snp_crls) {
+    LOCKET_TRY_ASSIGN(auto crl, ReadCrl(file));
+    crls.push_back(std::move(crl));
+  }
+  std::unique_ptr<attest::Verifier> genuine =
+      std::make_unique<attest::SnpVerifier>(std::move(roots), std::move(crls));
+  if (!config.emulated_root) return genuine;
+  LOCKET_TRY_ASSIGN(const auto root, ReadRoot(*config.emulated_root));
+  const auto guests =
+      config.allow_emulated ? attest::EmulatedGuests::kAllow : attest::EmulatedGuests::kRefuse;
+  return std::unique_ptr<attest::Verifier>(
+      std::make_unique<attest::EmulatedVerifier>(root, guests, std::move(genuine)));
+}
+
 Result<BrokerOptions> MakeBrokerOptions(const Config& config) {
   BrokerOptions options{
-      .roots = {attest::AmdMilanRoot()},
-      .allow_emulated = config.allow_emulated,
+      .verifiers = {},
       .admin_public_pem = {},
       .sessions = {.lifetime = config.session_lifetime, .max_sessions = config.max_sessions},
       .token_lifetime = config.token_lifetime,
       .refusals_per_minute = config.refusals_per_minute};
-  for (const auto& file : config.snp_roots) {
-    LOCKET_TRY_ASSIGN(const auto root, ReadRoot(file, attest::TeeKind::kSnp));
-    options.roots.push_back(root);
-  }
-  for (const auto& file : config.snp_crls) {
-    LOCKET_TRY_ASSIGN(auto crl, ReadCrl(file));
-    options.crls.push_back(std::move(crl));
-  }
-  // Known even where it is not allowed, so that a refusal says what it refuses. It must be first
-  // of its kind: a root listed as genuine by mistake stays an emulated one.
-  if (config.emulated_root) {
-    LOCKET_TRY_ASSIGN(const auto root, ReadRoot(*config.emulated_root, attest::TeeKind::kEmulated));
-    options.roots.insert(options.roots.begin(), root);
-  }
+  LOCKET_TRY_ASSIGN(auto snp, MakeSnpVerifier(config));
+  options.verifiers.push_back(std::move(snp));
   if (config.admin_public_key) {
     LOCKET_TRY_ASSIGN(options.admin_public_pem, ReadFile(*config.admin_public_key, kMaxFileBytes));
   }

@@ -10,7 +10,7 @@
 #include <charconv>
 #include <thread>
 
-#include "attest/kbs_messages.h"
+#include "attest/kbs/kbs_messages.h"
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/listener.h"

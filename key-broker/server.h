@@ -29,19 +29,24 @@ inline constexpr size_t kSocketsPerConnection = 2;
 inline constexpr size_t kMaxHeadBytes = 32U << 10;  // of one request; a chunk's line counts
 inline constexpr size_t kMemoryBudget = 32U << 20;  // for bodies and answers beyond kFreeBytes
 
+// Serves `broker` from Start until the object dies. One TLS connection carries one request; the
+// body is read only as far as Broker::Admit allows. Not thread-safe, but its threads call the
+// broker.
 class Server {
  public:
-  // kInvalidArgument: not a PEM certificate and its key; the message names the file.
+  // Succeeds if the files are a certificate and its own key. kInvalidArgument: they are not, or not
+  // PEM; the message names the file.
   static Status CheckCertificate(const std::string& certificate_file, const std::string& key_file);
 
-  // Listens when this returns. `broker` outlives the server.
+  // Listens when this returns. `broker` outlives the server. kInvalidArgument: as above, or `host`
+  // is not a numeric address. Other errors: the address cannot be bound; nothing is left listening.
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options, Broker& broker);
   // Takes no more connections, lets the requests under way finish within their time, and returns
-  // then.
+  // when the last has: after request_timeout for the request and as much for its answer at most.
   ~Server();
   Server(const Server&) = delete;
 
-  int port() const;
+  int port() const;  // the one that was bound, also for port 0
 
  private:
   struct Impl;

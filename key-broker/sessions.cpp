@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "attest/hash.h"
+#include "attest/common/hash.h"
 #include "base/encoding.h"
 
 namespace locket::key_broker {
@@ -22,15 +22,16 @@ void Sessions::MakeRoom() {
   sessions_.erase(oldest);
 }
 
-std::string Sessions::Begin(const attest::Challenge& challenge) {
+std::string Sessions::Begin(const Challenged& challenged) {
   std::array<std::byte, 32> random{};
   attest::FillRandom(random);
   std::string id = HexEncode(random);
   const MutexLock lock(mutex_);
   // Looking for old ones costs a walk, so only when it matters.
   if (sessions_.size() >= limits_.max_sessions) MakeRoom();
-  sessions_[id] = Session{
-      .ends = clock_.Steady() + limits_.lifetime, .number = next_number_++, .challenge = challenge};
+  sessions_[id] = Session{.ends = clock_.Steady() + limits_.lifetime,
+                          .number = next_number_++,
+                          .challenged = challenged};
   return id;
 }
 
@@ -46,15 +47,15 @@ Result<Sessions::Map::iterator> Sessions::Find(const std::string& id) {
   return found;
 }
 
-Result<attest::Challenge> Sessions::TakeChallenge(const std::string& id) {
+Result<Challenged> Sessions::TakeChallenge(const std::string& id) {
   const MutexLock lock(mutex_);
   LOCKET_TRY_ASSIGN(const auto found, Find(id));
-  if (!found->second.challenge) {
+  if (!found->second.challenged) {
     return Error(ErrorCode::kPermissionDenied, "the session's nonce was used already");
   }
-  attest::Challenge challenge = *found->second.challenge;
-  found->second.challenge.reset();
-  return challenge;
+  Challenged challenged = *std::move(found->second.challenged);
+  found->second.challenged.reset();
+  return challenged;
 }
 
 void Sessions::Complete(const std::string& id, const std::string& token) {

@@ -1,4 +1,6 @@
-// The seam at the broker's memory: resources and release policies by name. Values are secrets.
+// The seam at the broker's memory: resources and release policies by name. Values are secrets, so
+// they are handed out as such. tests/key-broker/store_conformance.h says what every implementation
+// has to do; fake_store.h and store_rocksdb.h do it.
 #pragma once
 
 #include <cstddef>
@@ -14,17 +16,21 @@ namespace locket::key_broker {
 
 enum class Table { kResource, kPolicy };
 
-// Thread-safe. Names are resource paths ("a/b/c").
+// Names are ResourceName's path form, "a/b/c"; the two tables do not see each other. Thread-safe: a
+// Get that runs beside a Put of the same name returns the old value or the new one, whole.
+// From any call: kDataLoss: what is stored is damaged. kResourceExhausted: the disk is full.
+// kInternal: the store failed in another way.
 class Store {
  public:
   virtual ~Store() = default;
-  // Replaces what is there; once it returns, a power cut does not undo it.
+  // Stores `value` in place of what is there. Once it returns, a power cut does not undo it. On
+  // failure the old value or the new one is there, whole.
   virtual Status Put(Table table, std::string_view name, std::span<const std::byte> value) = 0;
-  // kNotFound: no such name.
+  // Returns the value. kNotFound: no such name.
   virtual Result<Secret> Get(Table table, std::string_view name) const = 0;
-  // As durable as Put. kNotFound: no such name.
+  // Removes the value, as durably as Put. kNotFound: no such name.
   virtual Status Delete(Table table, std::string_view name) = 0;
-  // All names, sorted.
+  // Returns all names of the table, sorted.
   virtual Result<std::vector<std::string>> List(Table table) const = 0;
 };
 

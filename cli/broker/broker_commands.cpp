@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "attest/broker_admin_client.h"
+#include "attest/kbs/broker_admin_client.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/broker/broker_policy.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
-#include <tuple>
 
 #include "base/encoding.h"
 #include "base/file.h"
@@ -67,22 +67,25 @@ Status AddHostData(const AllowRequest& request, attest::ReleasePolicy& policy) {
 
 // All parts or none: one that is left out would silently be zero.
 Status SetMinTcb(const MinTcbOptions& options, attest::ReleasePolicy& policy) {
-  const std::array<std::tuple<const char*, std::optional<uint8_t>, uint8_t*>, 5> parts{
-      {{"boot-loader", options.boot_loader, &policy.min_tcb.boot_loader},
-       {"tee", options.tee, &policy.min_tcb.tee},
-       {"snp", options.snp, &policy.min_tcb.snp},
-       {"microcode", options.microcode, &policy.min_tcb.microcode},
-       {"fmc", options.fmc, &policy.min_tcb.fmc}}};
+  struct Part {
+    const char* name;
+    const char* option;
+    std::optional<uint8_t> level;
+  };
+  const std::array<Part, 5> parts{{{"boot_loader", "boot-loader", options.boot_loader},
+                                   {"tee", "tee", options.tee},
+                                   {"snp", "snp", options.snp},
+                                   {"microcode", "microcode", options.microcode},
+                                   {"fmc", "fmc", options.fmc}}};
   std::string missing;
-  size_t given = 0;
-  for (const auto& [name, value, out] : parts) {
-    if (value) {
-      *out = *value;
-      ++given;
+  for (const auto& [name, option, level] : parts) {
+    if (level) {
+      policy.min_tcb[name] = *level;
     } else {
-      missing += std::string(" --min-tcb-") + name;
+      missing += std::string(" --min-tcb-") + option;
     }
   }
+  const size_t given = policy.min_tcb.size();
   policy.any_tcb = options.any;
   if (options.any && given > 0) {
     return Error(ErrorCode::kInvalidArgument,
@@ -95,13 +98,9 @@ Status SetMinTcb(const MinTcbOptions& options, attest::ReleasePolicy& policy) {
   return Ok();
 }
 
-Result<uint64_t> PlatformBits(const std::vector<std::string>& names) {
-  uint64_t bits = 0;
-  for (const auto& name : names) {
-    LOCKET_TRY_ASSIGN(const uint64_t bit, attest::PlatformBit(name));
-    bits |= bit;
-  }
-  return bits;
+Result<std::set<std::string>> PlatformSettings(const std::vector<std::string>& names) {
+  for (const auto& name : names) LOCKET_TRY(attest::CheckPlatformName(name));
+  return std::set<std::string>(names.begin(), names.end());
 }
 
 Status SetOptions(const AllowRequest& request, attest::ReleasePolicy& policy) {
@@ -110,17 +109,21 @@ Status SetOptions(const AllowRequest& request, attest::ReleasePolicy& policy) {
     AddOnce(policy.tee, tee);
   }
   LOCKET_TRY(SetMinTcb(request.min_tcb, policy));
-  LOCKET_TRY_ASSIGN(policy.platform_required, PlatformBits(request.platform_required));
-  LOCKET_TRY_ASSIGN(policy.platform_refused, PlatformBits(request.platform_refused));
+  LOCKET_TRY_ASSIGN(policy.platform_required, PlatformSettings(request.platform_required));
+  LOCKET_TRY_ASSIGN(policy.platform_refused, PlatformSettings(request.platform_refused));
   return attest::CheckReleasePolicy(policy).While("release policy");
 }
 
 void DescribeTcb(const attest::ReleasePolicy& policy, std::ostream& text) {
-  const auto& tcb = policy.min_tcb;
-  if (tcb != attest::SnpTcb{}) {
-    text << "  min TCB      boot_loader " << int{tcb.boot_loader} << ", tee " << int{tcb.tee}
-         << ", snp " << int{tcb.snp} << ", microcode " << int{tcb.microcode} << ", fmc "
-         << int{tcb.fmc} << "\n";
+  if (!policy.min_tcb.empty()) {
+    const char* before = "  min TCB      ";
+    for (const char* name : {"boot_loader", "tee", "snp", "microcode", "fmc"}) {
+      const auto found = policy.min_tcb.find(name);
+      if (found == policy.min_tcb.end()) continue;
+      text << before << name << " " << int{found->second};
+      before = ", ";
+    }
+    text << "\n";
   } else if (policy.any_tcb) {
     text << "  min TCB      any\n";
   } else if (!attest::CheckReleasePolicy(policy).ok()) {
@@ -171,7 +174,7 @@ std::string DescribePolicy(const attest::ReleasePolicy& policy) {
   for (const auto& one : policy.measurements) text << "  measurement  " << HexEncode(one) << "\n";
   for (const auto& one : policy.host_data) text << "  host_data    " << HexEncode(one) << "\n";
   DescribeTcb(policy, text);
-  if ((policy.platform_required | policy.platform_refused) != 0) {
+  if (!policy.platform_required.empty() || !policy.platform_refused.empty()) {
     const auto json = nlohmann::json::parse(attest::EncodeReleasePolicy(policy), nullptr, false);
     text << "  platform     " << json["platform_info"].dump() << "\n";
   }

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attest/release_policy.h"
+#include "attest/evidence/release_policy.h"
 #include "base/result.h"
 
 namespace locket::cli {
@@ -31,7 +31,7 @@ struct AllowRequest {
   std::vector<std::string> initdata_files{};
   std::vector<std::string> host_data{};  // 64 hex digits each
   MinTcbOptions min_tcb{};
-  std::vector<std::string> platform_required{};  // names of attest::PlatformBit
+  std::vector<std::string> platform_required{};  // of attest::PlatformNames
   std::vector<std::string> platform_refused{};
   bool allow_debug = false;
 };

@@ -1,6 +1,6 @@
 #include "guest-agent/broker/broker_link.h"
 
-#include "attest/snp_report.h"
+#include "attest/emulator/emulated_evidence_source.h"
 #include "guest-agent/broker/virtio_ports.h"
 
 namespace locket::guest_agent {
@@ -8,9 +8,16 @@ namespace {
 
 class NoEvidence final : public attest::EvidenceSource {
  public:
-  Result<attest::Evidence> GetEvidence(const attest::ReportData&) override {
-    return Error(ErrorCode::kFailedPrecondition,
-                 "this guest runs in no TEE, so it cannot attest; set the shim's 'tee'");
+  // A broker is asked for a challenge before the evidence is needed. With a name that it knows, the
+  // error is the one below, which says what to do.
+  std::string_view tee() const override { return attest::kSnpTee; }
+  Result<attest::Evidence> GetEvidence(const attest::ReportData&) override { return NoTee(); }
+  Result<attest::HostData> OwnHostData() override { return NoTee(); }
+
+ private:
+  static Error NoTee() {
+    return {ErrorCode::kFailedPrecondition,
+            "this guest runs in no TEE, so it cannot attest; set the shim's 'tee'"};
   }
 };
 
@@ -30,12 +37,6 @@ bool MayLackTee(std::string_view command_line) {
     command_line.remove_prefix(end == std::string_view::npos ? command_line.size() : end + 1);
   }
   return false;
-}
-
-Result<std::array<std::byte, 32>> OwnHostData(attest::EvidenceSource& evidence) {
-  LOCKET_TRY_ASSIGN(const auto own, evidence.GetEvidence(attest::ReportData{}));
-  LOCKET_TRY_ASSIGN(const auto report, attest::DecodeSnpReport(own.snp.report));
-  return report.host_data;
 }
 
 Result<std::unique_ptr<attest::KbsClient>> ConnectBroker(const GuestInitdata& initdata,

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "attest/kbs_client.h"
-#include "attest/tee.h"
+#include "attest/evidence/evidence.h"
+#include "attest/kbs/kbs_client.h"
 #include "base/result.h"
 #include "guest-agent/broker/relay.h"
 #include "guest-agent/policy/guest_initdata.h"
@@ -28,10 +28,6 @@ Result<GuestTee> FindTee();
 // TEE measures, has the word `locket.tee=none`. Otherwise a host could take the TEE away from a
 // guest and pass its own initdata off as the tenant's.
 bool MayLackTee(std::string_view command_line);
-
-// Returns host_data of this guest's own attestation report: what the launch bound initdata to.
-// kFailedPrecondition: there is no TEE.
-Result<std::array<std::byte, 32>> OwnHostData(attest::EvidenceSource& evidence);
 
 // Returns a client of the broker in the policy of `initdata`, which must have one. The client
 // connects and attests when it is first asked for a resource. `evidence` and `relay` outlive it.

@@ -14,15 +14,14 @@
 namespace locket::attest {
 namespace {
 
-SSL_CTX* Context() {
-  static SSL_CTX* const context = [] {
-    ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
-    SSL_CTX* made = SSL_CTX_new(TLS_server_method());
-    const auto& tls = TestTlsDirectory();
-    SSL_CTX_use_certificate_chain_file(made, (tls / "server.pem").c_str());
-    SSL_CTX_use_PrivateKey_file(made, (tls / "server.key").c_str(), SSL_FILETYPE_PEM);
-    return made;
-  }();
+using ContextPtr = std::unique_ptr<SSL_CTX, decltype(&::SSL_CTX_free)>;
+
+ContextPtr MakeContext(const std::string& certificate) {
+  ::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
+  ContextPtr context(SSL_CTX_new(TLS_server_method()), &::SSL_CTX_free);
+  const auto& tls = TestTlsDirectory();
+  SSL_CTX_use_certificate_chain_file(context.get(), (tls / certificate).c_str());
+  SSL_CTX_use_PrivateKey_file(context.get(), (tls / "server.key").c_str(), SSL_FILETYPE_PEM);
   return context;
 }
 
@@ -45,7 +44,8 @@ std::string HttpAnswer(int status, const std::string& body, const std::string& h
 
 void ScriptedServer::Serve(int fd, size_t number) {
   const UniqueFd owned(fd);
-  const std::unique_ptr<SSL, decltype(&::SSL_free)> ssl(SSL_new(Context()), &::SSL_free);
+  const ContextPtr context = MakeContext(certificate_);
+  const std::unique_ptr<SSL, decltype(&::SSL_free)> ssl(SSL_new(context.get()), &::SSL_free);
   SSL_set_fd(ssl.get(), fd);
   std::string request;
   if (SSL_accept(ssl.get()) == 1 && number < answers_.size()) {
@@ -55,12 +55,15 @@ void ScriptedServer::Serve(int fd, size_t number) {
       got = SSL_read(ssl.get(), buffer.data(), static_cast<int>(buffer.size()));
       if (got > 0) request.append(buffer.data(), static_cast<size_t>(got));
     }
+    {
+      // Before the answer, so that whoever has that finds the request.
+      const MutexLock lock(mutex_);
+      requests_[number] = request;
+    }
     SSL_write(ssl.get(), answers_[number].data(), static_cast<int>(answers_[number].size()));
   }
   SSL_shutdown(ssl.get());
   ERR_clear_error();
-  const MutexLock lock(mutex_);
-  requests_[number] = request;
 }
 
 Dialer ScriptedServer::Dial() {

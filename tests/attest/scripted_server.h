@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "attest/dialer.h"
+#include "attest/http/dialer.h"
 #include "base/mutex.h"
 
 namespace locket::attest {
@@ -13,8 +13,9 @@ namespace locket::attest {
 class ScriptedServer {
  public:
   // The nth connection gets the nth answer; what is above the last is hung up on after the
-  // handshake.
-  explicit ScriptedServer(std::vector<std::string> answers) : answers_(std::move(answers)) {}
+  // handshake. `certificate` is a file of TestTlsDirectory().
+  explicit ScriptedServer(std::vector<std::string> answers, std::string certificate = "server.pem")
+      : answers_(std::move(answers)), certificate_(std::move(certificate)) {}
   ScriptedServer(const ScriptedServer&) = delete;
   ~ScriptedServer();
 
@@ -26,6 +27,7 @@ class ScriptedServer {
   void Serve(int fd, size_t number);
 
   const std::vector<std::string> answers_;
+  const std::string certificate_;
   mutable Mutex mutex_;
   std::vector<std::thread> threads_ LOCKET_GUARDED_BY(mutex_);
   std::vector<std::string> requests_ LOCKET_GUARDED_BY(mutex_);

@@ -8,11 +8,12 @@
 #include <cstdlib>
 #include <functional>
 
-#include "attest/openssl_internal.h"
-#include "attest/snp_certificate_internal.h"
+#include "attest/common/openssl_internal.h"
+#include "attest/snp/snp_certificate_internal.h"
 #include "base/encoding.h"
 #include "base/file.h"
 #include "base/subprocess.h"
+#include "tests/attest/signing.h"
 
 namespace locket::attest {
 namespace {
@@ -92,9 +93,7 @@ const fs::path& TestTlsDirectory() {
   return place;
 }
 
-SnpRoot TestSnpRoot() {
-  return Must(RootFromPem(ReadText(TestRootDirectory() / "ark.pem"), TeeKind::kEmulated));
-}
+SnpRoot TestSnpRoot() { return Must(RootFromPem(ReadText(TestRootDirectory() / "ark.pem"))); }
 
 std::string TestRootCertificates() {
   const auto& directory = TestRootDirectory();
@@ -102,25 +101,21 @@ std::string TestRootCertificates() {
          ReadText(directory / "ark.pem");
 }
 
-namespace {
-
-X509Ptr CertificateOf(const std::string& name) {
+X509Ptr TestRootCertificate(const std::string& name) {
   const std::string pem = ReadText(TestRootDirectory() / (name + ".pem"));
   const BioPtr bio = ReadOnlyBio(pem);
   return X509Ptr(PEM_read_bio_X509(bio.get(), nullptr, NoPassPhrase, nullptr));
 }
 
-PkeyPtr KeyOf(const std::string& name) {
+PkeyPtr TestRootKey(const std::string& name) {
   const std::string pem = ReadText(TestRootDirectory() / (name + ".key"));
   const BioPtr bio = ReadOnlyBio(pem);
   return PkeyPtr(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassPhrase, nullptr));
 }
 
-}  // namespace
-
 std::vector<std::byte> MakeCrl(const CrlContent& content) {
-  const X509Ptr issuer = CertificateOf(content.issuer);
-  const PkeyPtr key = KeyOf(content.issuer);
+  const X509Ptr issuer = TestRootCertificate(content.issuer);
+  const PkeyPtr key = TestRootKey(content.issuer);
   const std::unique_ptr<X509_CRL, OpenSslFree<X509_CRL_free>> crl(X509_CRL_new());
   X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
   X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(issuer.get()));
@@ -129,7 +124,7 @@ std::vector<std::byte> MakeCrl(const CrlContent& content) {
   X509_CRL_set1_lastUpdate(crl.get(), at.get());
   for (const auto& name : content.revoked) {
     X509_REVOKED* revoked = X509_REVOKED_new();
-    X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(CertificateOf(name).get()));
+    X509_REVOKED_set_serialNumber(revoked, X509_get_serialNumber(TestRootCertificate(name).get()));
     X509_REVOKED_set_revocationDate(revoked, at.get());
     X509_CRL_add0_revoked(crl.get(), revoked);
   }
@@ -148,21 +143,27 @@ std::vector<std::byte> MakeCrl(const CrlContent& content) {
   return der;
 }
 
+std::string PemFromDer(const std::vector<std::byte>& der) {
+  std::string pem = "-----BEGIN CERTIFICATE-----\n";
+  const std::string base64 = Base64Encode(der);
+  for (size_t at = 0; at < base64.size(); at += 64) pem += base64.substr(at, 64) + "\n";
+  return pem + "-----END CERTIFICATE-----\n";
+}
+
 SnpReport TestReport() {
-  const X509Ptr vcek = CertificateOf("vcek");
+  const X509Ptr vcek = TestRootCertificate("vcek");
   SnpReport report;
   report.reported_tcb = Must(VcekTcb(vcek.get()));
   report.chip_id = Must(VcekChipId(vcek.get()));
   return report;
 }
 
-std::vector<std::byte> SignReport(SnpReport report) {
-  const PkeyPtr key = KeyOf("vcek");
+std::vector<std::byte> SignWith(EVP_PKEY* key, SnpReport report) {
   const auto bytes = EncodeSnpReport(report);
   const DigestContextPtr context(EVP_MD_CTX_new());
   std::vector<std::byte> der(256);
   size_t size = der.size();
-  EVP_DigestSignInit(context.get(), nullptr, EVP_sha384(), nullptr, key.get());
+  EVP_DigestSignInit(context.get(), nullptr, EVP_sha384(), nullptr, key);
   EVP_DigestSign(context.get(), Out(der), &size, Bytes(bytes), kSnpSignedBytes);
   const unsigned char* at = Bytes(der);
   ECDSA_SIG* signature = d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(size));
@@ -170,6 +171,10 @@ std::vector<std::byte> SignReport(SnpReport report) {
   BN_bn2binpad(ECDSA_SIG_get0_s(signature), Out(report.signature_s), 48);
   ECDSA_SIG_free(signature);
   return EncodeSnpReport(report);
+}
+
+std::vector<std::byte> SignReport(SnpReport report) {
+  return SignWith(TestRootKey("vcek").get(), std::move(report));
 }
 
 }  // namespace locket::attest

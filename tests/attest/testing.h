@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "attest/emulated_tee.h"
-#include "attest/snp_report.h"
-#include "attest/snp_verify.h"
+#include "attest/emulator/emulated_tee.h"
+#include "attest/snp/snp_report.h"
+#include "attest/snp/snp_verify.h"
 
 namespace locket::attest {
 
@@ -36,6 +36,9 @@ std::vector<std::byte> MakeCrl(const CrlContent& content);
 
 // As the emulated TEE reports, with tcb and chip id of its VCEK.
 SnpReport TestReport();
+
+// One DER certificate as PEM.
+std::string PemFromDer(const std::vector<std::byte>& der);
 // Signs it with the emulated VCEK, whatever it says.
 std::vector<std::byte> SignReport(SnpReport report);
 

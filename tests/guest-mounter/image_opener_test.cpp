@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "guest-mounter/overlay.h"
+#include "image/sealed/key_packet.h"
 #include "tests/guest-mounter/image_opener_fixture.h"
 
 namespace locket::guest_mounter {

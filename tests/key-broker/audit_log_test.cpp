@@ -11,7 +11,7 @@
 
 #include <fstream>
 
-#include "attest/json.h"
+#include "attest/common/json.h"
 #include "base/encoding.h"
 #include "base/file.h"
 

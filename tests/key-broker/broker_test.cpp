@@ -6,9 +6,10 @@
 
 #include <algorithm>
 
-#include "attest/admin_token.h"
-#include "attest/json.h"
+#include "attest/common/json.h"
+#include "attest/kbs/admin_token.h"
 #include "base/encoding.h"
+#include "key-broker/fake_audit_log.h"
 #include "key-broker/fake_store.h"
 #include "tests/key-broker/guest.h"
 
@@ -23,8 +24,7 @@ class BrokerTest : public ::testing::Test {
  protected:
   BrokerTest() {
     clock_.Set(std::chrono::system_clock::now());
-    Start({.roots = {attest::AmdMilanRoot(), attest::TestSnpRoot()},
-           .allow_emulated = true,
+    Start({.verifiers = TestVerifiers(),
            .admin_public_pem = attest::ReadText(attest::TestTlsDirectory() / "admin.pub")});
     const auto policy = attest::EncodeReleasePolicy(TestPolicy("a/b/c"));
     EXPECT_TRUE(store_.Put(Table::kPolicy, "a/b/c", AsBytes(policy)).ok());
@@ -76,7 +76,7 @@ class BrokerTest : public ::testing::Test {
                                   .initdata = std::string(kInitdata)};
     const auto report_data =
         attest::ReportDataFor(challenge.hash, request.nonce, request.tee_pubkey, "").value();
-    request.evidence = SourceFor(launch).GetEvidence(report_data)->snp;
+    request.evidence = SourceFor(launch).GetEvidence(report_data).value();
     return request;
   }
 
@@ -166,11 +166,11 @@ TEST_F(BrokerTest, DeniesGuestsThatDifferAndSaysInWhat) {
 }
 
 TEST_F(BrokerTest, RefusesTheEmulatedTeeUnlessConfigured) {
-  Start({.roots = {attest::AmdMilanRoot(), attest::TestSnpRoot()}});
+  Start({.verifiers = TestVerifiers(attest::EmulatedGuests::kRefuse)});
   auto challenged = Auth();
   EXPECT_EQ(Why(Attest(challenged, MakeAttest(challenged.challenge))),
             "AttestationError: emulated TEE is not allowed by this broker");
-  Start({.roots = {attest::AmdMilanRoot()}});
+  Start({.verifiers = GenuineVerifiers()});
   challenged = Auth();
   EXPECT_THAT(Why(Attest(challenged, MakeAttest(challenged.challenge))),
               HasSubstr("emulated TEE is not allowed"));
@@ -190,7 +190,9 @@ TEST_F(BrokerTest, TakesNoSecondTryAfterAFailedOne) {
   const auto challenged = Auth();
   auto request = MakeAttest(challenged.challenge);
   auto changed = request;
-  changed.evidence.report[0x90] ^= std::byte{1};
+  auto snp = attest::DecodeSnpEvidence(request.evidence.primary).value();
+  snp.report[0x90] ^= std::byte{1};
+  changed.evidence.primary = attest::EncodeSnpEvidence(snp);
   EXPECT_THAT(Why(Attest(challenged, changed)), HasSubstr("signature is not the VCEK's"));
   EXPECT_THAT(Why(Attest(challenged, request)), HasSubstr("used already"));
 }
@@ -240,7 +242,7 @@ TEST_F(BrokerTest, RefusesStrangersTokensAndCookies) {
   EXPECT_THAT(get("", "Bearer " + *stranger), HasSubstr("not signed by the expected key"));
   // A token outlives no restart.
   const auto token = Attested().second;
-  Start({.roots = {attest::TestSnpRoot()}, .allow_emulated = true});
+  Start({.verifiers = TestVerifiers()});
   EXPECT_THAT(get("", "Bearer " + token), HasSubstr("TokenVerifierError"));
 }
 
@@ -345,13 +347,13 @@ TEST_F(BrokerTest, RefusesEveryoneElseAsAdministrator) {
   }
   EXPECT_TRUE(store_.Get(Table::kPolicy, "a/b/c").ok());
   const std::string admin = AdminBearer();
-  Start({.roots = {}});
+  Start({.verifiers = {}});
   EXPECT_THAT(Why(Send("GET", "/kbs/v0/resources", "", "", admin)),
               HasSubstr("admin.public_key is not configured"));
 }
 
 TEST_F(BrokerTest, WritesDownAQuarterOfTheRefusalsOfAWholeIpv6Network) {
-  Start({.roots = {}, .refusals_per_minute = 8});
+  Start({.verifiers = {}, .refusals_per_minute = 8});
   for (int i = 1; i <= 100; ++i) {
     Send("GET", "/kbs/v0/resources", "", "", "", "2001:db8::" + std::to_string(i));
   }
@@ -362,9 +364,9 @@ TEST_F(BrokerTest, WritesDownAQuarterOfTheRefusalsOfAWholeIpv6Network) {
 }
 
 TEST_F(BrokerTest, StartsOnlyWithAnAdminKeyThatIsOne) {
-  const auto refused =
-      Broker::Create({.roots = {}, .admin_public_pem = attest::SigningKey::Generate()->PublicPem()},
-                     store_, audit_, clock_);
+  const auto refused = Broker::Create(
+      {.verifiers = {}, .admin_public_pem = attest::SigningKey::Generate()->PublicPem()}, store_,
+      audit_, clock_);
   EXPECT_THAT(refused.error().message(), HasSubstr("not an Ed25519 key"));
 }
 

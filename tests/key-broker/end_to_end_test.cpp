@@ -7,12 +7,13 @@
 
 #include <thread>
 
-#include "attest/broker_admin_client.h"
-#include "attest/http_message.h"
-#include "attest/https_client.h"
-#include "attest/kbs_client.h"
+#include "attest/http/http_message.h"
+#include "attest/http/https_client.h"
+#include "attest/kbs/broker_admin_client.h"
+#include "attest/kbs/kbs_client.h"
 #include "base/encoding.h"
 #include "base/file.h"
+#include "key-broker/fake_audit_log.h"
 #include "key-broker/fake_store.h"
 #include "key-broker/server.h"
 #include "tests/key-broker/guest.h"
@@ -26,17 +27,24 @@ using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 const std::filesystem::path& Tls() { return attest::TestTlsDirectory(); }
+
+// Whatever is asked for: the broker's name leads nowhere in a test.
+attest::Dialer DialerTo(std::string address) {
+  return [address = std::move(address)](const std::string&, std::chrono::milliseconds timeout) {
+    return attest::TcpDialer()(address, timeout);
+  };
+}
+
 class EndToEndTest : public ::testing::Test {
  protected:
   EndToEndTest() { StartServer("server.pem"); }
 
   void StartServer(const std::string& certificate) {
     server_.reset();
-    broker_ = Broker::Create({.roots = {attest::TestSnpRoot()},
-                              .allow_emulated = true,
-                              .admin_public_pem = TlsText("admin.pub")},
-                             store_, audit_, clock_)
-                  .value();
+    broker_ =
+        Broker::Create({.verifiers = TestVerifiers(), .admin_public_pem = TlsText("admin.pub")},
+                       store_, audit_, clock_)
+            .value();
     auto server = Server::Start({.host = "127.0.0.1",
                                  .port = 0,
                                  .certificate_file = Tls() / certificate,
@@ -51,20 +59,21 @@ class EndToEndTest : public ::testing::Test {
   attest::KbsClientOptions Options() const {
     return {.url = "https://broker.test",
             .ca_pem = TlsText("ca.pem"),
-            .dial = attest::TcpDialerTo(address_),
+            .dial = DialerTo(address_),
             .initdata_toml = std::string(kInitdata)};
   }
   Result<Secret> Get(attest::KbsClientOptions options, const std::string& uri) {
     auto client = attest::KbsClient::Create(std::move(options), source_);
     EXPECT_TRUE(client.ok()) << client.error().message();
-    return (*client)->FetchSecret(ResourceName::FromUri(uri).value());
+    LOCKET_TRY_ASSIGN(const auto name, ResourceName::FromUri(uri));
+    return (*client)->FetchSecret(name);
   }
   attest::BrokerAdminClient Admin(const std::string& key = "admin.key",
                                   const std::string& ca = "ca.pem") const {
     return attest::BrokerAdminClient::Create({.url = "https://broker.test",
                                               .ca_pem = TlsText(ca),
                                               .private_key_pem = SecretOf(TlsText(key)),
-                                              .dial = attest::TcpDialerTo(address_)},
+                                              .dial = DialerTo(address_)},
                                              clock_)
         .value();
   }
@@ -76,7 +85,7 @@ class EndToEndTest : public ::testing::Test {
   Result<attest::HttpResponse> Raw(const attest::HttpRequest& request) const {
     const auto http = attest::HttpsClient::Create({.url = "https://broker.test",
                                                    .ca_pem = TlsText("ca.pem"),
-                                                   .dial = attest::TcpDialerTo(address_),
+                                                   .dial = DialerTo(address_),
                                                    .timeout = 30s,
                                                    .times = attest::CertificateTimes::kCheck});
     return http->Exchange(request);
@@ -114,7 +123,7 @@ TEST_F(EndToEndTest, AGuestAttestsAgainOnceWhenItsSessionHasEnded) {
        // The address of the day: a restarted broker has another port.
        .dial =
            [this](const std::string& host, std::chrono::milliseconds timeout) {
-             return attest::TcpDialerTo(address_)(host, timeout);
+             return DialerTo(address_)(host, timeout);
            }},
       source_);
   ASSERT_TRUE((*client)->FetchSecret(ResourceName::FromUri("kbs:///a/b/c").value()).ok());
@@ -293,7 +302,7 @@ TEST_F(EndToEndTest, OddRequestsAreAnsweredWithAProblem) {
 
 TEST_F(EndToEndTest, GarbageInsteadOfTlsHarmsNoOneElse) {
   Provide("a/b/c", "secret");
-  const auto fd = attest::TcpDialerTo(address_)("", 5s);
+  const auto fd = DialerTo(address_)("", 5s);
   ASSERT_TRUE(WriteFull(fd->get(), AsBytes("GET / HTTP/1.1\r\n\r\n")).ok());
   EXPECT_TRUE(Get(Options(), "kbs:///a/b/c").ok());
 }

@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <thread>
 
-#include "attest/https_client.h"
-#include "attest/kbs_client.h"
+#include "attest/http/https_client.h"
+#include "attest/kbs/kbs_client.h"
 #include "base/encoding.h"
 #include "key-broker/audit_log.h"
 #include "tests/key-broker/guest.h"

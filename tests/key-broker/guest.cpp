@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "attest/snp/snp_verifier.h"
 #include "initdata/initdata.h"
 
 namespace locket::key_broker {
@@ -25,9 +26,23 @@ attest::FakeEvidenceSource SourceFor(const attest::EmulatedTee::Launch& launch) 
       attest::EmulatedTee::Open(attest::TestRootDirectory(), launch).value());
   return attest::FakeEvidenceSource(
       [tee](const attest::ReportData& report_data) -> Result<attest::Evidence> {
-        LOCKET_TRY_ASSIGN(auto snp, tee->Report(report_data));
-        return attest::Evidence{.tee = "snp", .snp = std::move(snp)};
+        LOCKET_TRY_ASSIGN(const auto snp, tee->Report(report_data));
+        return attest::Evidence{.primary = attest::EncodeSnpEvidence(snp)};
       });
+}
+
+std::vector<std::unique_ptr<attest::Verifier>> TestVerifiers(attest::EmulatedGuests guests) {
+  std::vector<std::unique_ptr<attest::Verifier>> verifiers;
+  verifiers.push_back(std::make_unique<attest::EmulatedVerifier>(
+      attest::TestSnpRoot(), guests,
+      std::make_unique<attest::SnpVerifier>(std::vector{attest::AmdMilanRoot()})));
+  return verifiers;
+}
+
+std::vector<std::unique_ptr<attest::Verifier>> GenuineVerifiers() {
+  std::vector<std::unique_ptr<attest::Verifier>> verifiers;
+  verifiers.push_back(std::make_unique<attest::SnpVerifier>(std::vector{attest::AmdMilanRoot()}));
+  return verifiers;
 }
 
 attest::ReleasePolicy TestPolicy(const std::string& resource) {

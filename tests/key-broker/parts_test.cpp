@@ -12,17 +12,19 @@ namespace {
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-const attest::Challenge kChallenge{.nonce = "n", .hash = attest::HashAlgorithm::kSha512};
+const Challenged kChallenge{.challenge = {.nonce = "n", .hash = attest::HashAlgorithm::kSha512},
+                            .tee = "snp"};
 
 TEST(SessionsTest, GiveAChallengeOnceAndATokenOnceComplete) {
   FakeClock clock;
   Sessions sessions({}, clock);
   const std::string id = sessions.Begin(kChallenge);
   EXPECT_THAT(sessions.Token(id).error().message(), HasSubstr("has not attested"));
-  const auto challenge = sessions.TakeChallenge(id);
-  ASSERT_TRUE(challenge.ok());
-  EXPECT_EQ(challenge->nonce, "n");
-  EXPECT_EQ(challenge->hash, attest::HashAlgorithm::kSha512);
+  const auto taken = sessions.TakeChallenge(id);
+  ASSERT_TRUE(taken.ok());
+  EXPECT_EQ(taken->challenge.nonce, "n");
+  EXPECT_EQ(taken->challenge.hash, attest::HashAlgorithm::kSha512);
+  EXPECT_EQ(taken->tee, "snp");
   EXPECT_THAT(sessions.TakeChallenge(id).error().message(), HasSubstr("used already"));
   sessions.Complete(id, "token");
   EXPECT_EQ(sessions.Token(id).value(), "token");

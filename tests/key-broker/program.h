@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "attest/broker_admin_client.h"
+#include "attest/kbs/broker_admin_client.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/subprocess.h"

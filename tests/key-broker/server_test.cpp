@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "key-broker/fake_audit_log.h"
 #include "key-broker/fake_store.h"
 #include "tests/attest/testing.h"
 #include "tests/key-broker/raw_tls.h"
@@ -43,7 +44,7 @@ class ServerTest : public ::testing::Test {
   void Start(const ConnectionLimits& limits) { Start(limits, audit_); }
   void Start(const ConnectionLimits& limits, AuditLog& audit) {
     const auto& tls = attest::TestTlsDirectory();
-    broker_ = Broker::Create({.roots = {}}, store_, audit, clock_).value();
+    broker_ = Broker::Create({.verifiers = {}}, store_, audit, clock_).value();
     server_ = Server::Start({.host = "127.0.0.1",
                              .certificate_file = tls / "server.pem",
                              .key_file = tls / "server.key",
@@ -179,7 +180,7 @@ TEST_F(ServerTest, AnswersOneRequestAConnection) {
 
 TEST_F(ServerTest, NamesTheTlsFileThatIsWrong) {
   const auto& tls = attest::TestTlsDirectory();
-  const auto broker = Broker::Create({.roots = {}}, store_, audit_, clock_).value();
+  const auto broker = Broker::Create({.verifiers = {}}, store_, audit_, clock_).value();
   const auto refusal = [&](const std::string& certificate, const std::string& key) {
     return Server::Start({.host = "127.0.0.1", .certificate_file = certificate, .key_file = key},
                          *broker)

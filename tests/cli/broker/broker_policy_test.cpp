@@ -44,7 +44,9 @@ TEST_F(BrokerPolicyTest, TakesValuesAsTheyAre) {
   ASSERT_THAT(policy->measurements, SizeIs(1));
   EXPECT_EQ(HexEncode(policy->measurements[0]), kMeasurement);
   EXPECT_EQ(HexEncode(policy->host_data.at(0)), kHostData);
-  EXPECT_EQ(policy->min_tcb, (attest::SnpTcb{.boot_loader = 4, .snp = 24, .microcode = 219}));
+  EXPECT_EQ(policy->min_tcb,
+            (attest::TcbLevels{
+                {"boot_loader", 4}, {"fmc", 0}, {"microcode", 219}, {"snp", 24}, {"tee", 0}}));
   EXPECT_THAT(DescribePolicy(*policy),
               AllOf(HasSubstr("min TCB      boot_loader 4, tee 0, snp 24, microcode 219, fmc 0"),
                     HasSubstr(R"("refused":["smt"],"required":["alias_check_complete"])")));

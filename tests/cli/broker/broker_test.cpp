@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/subprocess.h"
-#include "key-broker/audit_log.h"
+#include "key-broker/fake_audit_log.h"
 #include "key-broker/fake_store.h"
 #include "key-broker/server.h"
 #include "tests/cli/cli_harness.h"
@@ -33,7 +33,7 @@ class BrokerTest : public CliTest {
     }
     Openssl({"pkey", "-in", Path("admin.key"), "-pubout", "-out", Path("admin.pub")});
     auto broker = key_broker::Broker::Create(
-        {.roots = {}, .admin_public_pem = Read(Path("admin.pub"))}, store_, audit_, clock_);
+        {.verifiers = {}, .admin_public_pem = Read(Path("admin.pub"))}, store_, audit_, clock_);
     ASSERT_TRUE(broker.ok()) << broker.error().message();
     broker_ = std::move(broker).value();
     auto server = key_broker::Server::Start(

@@ -1,24 +1,23 @@
 #include "guest-agent/broker/broker_link.h"
 
 #include <gmock/gmock.h>
-
-#include "attest/snp_report.h"
+#include <gtest/gtest.h>
 
 namespace locket::guest_agent {
 namespace {
 
-TEST(BrokerLinkTest, HostDataIsTheOwnReports) {
-  attest::SnpReport report;
-  report.host_data.fill(std::byte{9});
-  report.signature_r.fill(std::byte{1});
-  report.signature_s.fill(std::byte{1});
-  attest::FakeEvidenceSource source([&](const attest::ReportData&) -> Result<attest::Evidence> {
-    return attest::Evidence{.tee = "snp",
-                            .snp = {.report = attest::EncodeSnpReport(report), .certificates = ""}};
-  });
-  const auto host_data = OwnHostData(source);
-  ASSERT_TRUE(host_data.ok()) << host_data.error().message();
-  EXPECT_EQ(*host_data, report.host_data);
+// Host data of a report is tested where the report is read: EvidenceSourceTest in tests/attest.
+TEST(BrokerLinkTest, WithoutATeesPortEveryQuestionSaysThatThereIsNoTee) {
+  const auto tee = FindTee();
+  ASSERT_TRUE(tee.ok()) << tee.error().message();
+  EXPECT_EQ(tee->name, "none");
+  const Error evidence = tee->evidence->GetEvidence({}).error();
+  const Error host_data = tee->evidence->OwnHostData().error();
+  for (const Error& error : {evidence, host_data}) {
+    EXPECT_EQ(error.code(), ErrorCode::kFailedPrecondition);
+    EXPECT_EQ(error.message(),
+              "this guest runs in no TEE, so it cannot attest; set the shim's 'tee'");
+  }
 }
 
 TEST(MissingTeeTest, OnlyAMeasuredWordLetsALaunchGoWithoutATee) {
