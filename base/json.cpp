@@ -67,6 +67,8 @@ Status CheckLimits(std::string_view text, const JsonLimits& limits) {
     return Refused("JSON of " + std::to_string(text.size()) + " bytes is above the limit of " +
                    std::to_string(limits.max_bytes));
   }
+  // nlohmann takes a zero byte for the end of the text and reads nothing behind it.
+  if (text.find('\0') != std::string_view::npos) return Refused("not JSON: it has a zero byte");
   const Shape shape = ShapeOf(text);
   if (shape.depth > kMaxJsonDepth) {
     return Refused("JSON nested deeper than " + std::to_string(kMaxJsonDepth) + " levels");

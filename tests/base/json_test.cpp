@@ -26,6 +26,8 @@ TEST(JsonTest, RefusesWithTheReason) {
       {"{", "not JSON"},
       {"{}x", "not JSON"},
       {"1e999", "not JSON"},
+      {std::string("{}\0", 3), "zero byte"},
+      {std::string("{}\0{}", 5), "zero byte"},
       {"\"\xff\"", "not JSON"},
       {R"({"a":1,"a":1})", "'a' twice"},
       {R"({"x":{"a":1,"b":2,"a":3}})", "'a' twice"},
