@@ -85,7 +85,7 @@ TEST(SealedVectorsTest, AreOpenedWithTheKeyInTheirPacket) {
   const json about = About("encrypted");
   const auto packet = DecodeKeyPacket(about["annotation"].get<std::string>());
   ASSERT_TRUE(packet.ok()) << packet.error().message();
-  EXPECT_EQ(packet->kid.ToText(), "kbs:///vectors/key/files");
+  EXPECT_EQ(packet->kid.ToUri(), "kbs:///vectors/key/files");
   const auto key = UnwrapLayerKeyFor(SecretIn(about["kek"]), *packet, IdentityIn(about));
   ASSERT_TRUE(key.ok()) << key.error().message();
   EXPECT_EQ(HexEncode(key->Reveal()), about["key"].get<std::string>());
