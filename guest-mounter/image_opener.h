@@ -23,7 +23,8 @@
 //   Destroying the OpenImage unmounts the root directory, deletes what was written, and closes the
 //   layers that no other open image has.
 //
-// Scenario: `app` has layers A and B, its sidecar A and C. What is in `directory`:
+// Scenario: `app` has layers A and B, its sidecar A and C; the pod has no scratch, so each writable
+// directory is a tmpfs. One counter gives all names. What is in `directory`:
 //   Open(app)        l0 (A)  l1 (B)  i2-scratch  i2
 //   Open(sidecar)    l0 (A)  l1 (B)  i2-scratch  i2  l3 (C)  i4-scratch  i4
 //   app ends         l0 (A)                          l3 (C)  i4-scratch  i4
@@ -66,9 +67,10 @@ using WritableLayer = std::variant<device::Mounted, TempDir>;
 
 // An image that Open opened. Its destruction closes the image (see "Life cycle" above): end the
 // container's processes first. A mount that is still in use is taken out of sight, and goes with
-// its devices when its last user does.
+// its devices when its last user does. A failure to close is logged.
 //
-// CheckIntact may be called by several threads at a time.
+// CheckIntact may be called by several threads at a time. An image may be destroyed while the
+// opener opens another.
 class OpenImage {
  public:
   OpenImage(AcceptedImage image, std::vector<std::shared_ptr<const OpenLayer>> layers,

@@ -43,14 +43,15 @@ struct BrokerOptions {
   // For how long a guest may fetch resources after it attested. A guest that the host replaced or
   // changed in that time still passes.
   std::chrono::seconds token_lifetime{300};
-  // How many refusals are written to audit log and journal; the others are counted (refusals.h).
+  // How many refusals of all clients are written to audit log and journal in a minute; one client
+  // has a quarter of them. Further refusals are only counted (refusals.h).
   size_t refusals_per_minute = 60;
 };
 
 // One HTTP request, as far as the broker looks at it.
 struct Request {
   std::string method;
-  std::string path;             // from "/kbs/v0/" on, without a query
+  std::string path;             // of the URL, without a query: "/kbs/v0/auth"
   std::string authorization{};  // the header's value; empty: none
   std::string cookie{};         // the header's value; empty: none
   Secret body = Secret(0);
@@ -65,8 +66,9 @@ struct Response {
 
 // What a request's head decides before any of its body is read.
 struct Admission {
-  size_t max_body_bytes = 0;          // a longer body is refused; 0: it may have none
-  std::optional<Response> refusal{};  // what Handle would answer whatever the body is
+  size_t max_body_bytes = 0;  // without a refusal: how long the body may be
+  // What Handle would answer whatever the body is. If present, Handle need not be called.
+  std::optional<Response> refusal{};
 };
 
 // Thread-safe: the server calls it from all its threads. Store, audit log and clock outlive it.
@@ -77,9 +79,13 @@ class Broker {
   static Result<std::unique_ptr<Broker>> Create(BrokerOptions options, Store& store,
                                                 AuditLog& audit, const Clock& clock);
 
-  // Answers one request. Every failure is an answer, too: RFC 7807, with the status codes of
-  // Trustee (problems.h). Blocks for the store, and for the disk of the audit log before a release
-  // or an administrator's change.
+  // Answers one request, whose length Admit has bounded. Blocks for the store, and for the disk of
+  // the audit log before a release or an administrator's change. Every failure is an answer, too,
+  // in the form of RFC 7807 (problems.h):
+  //   400   the request is malformed
+  //   401   refused; the answer's type and detail say why
+  //   404   no such path or method
+  //   500   the broker itself failed; its log says why
   Response Handle(const Request& request);
 
   // Says how long the body of a request may be, by its head alone, so that a stranger cannot make
