@@ -61,14 +61,15 @@ TEST(StrictJsonTest, CountsDepthOutsideTextsOnly) {
     return ParseJson(text);
   };
   EXPECT_TRUE(nested(32, "[", "]").ok());
-  EXPECT_EQ(nested(33, "[", "]").error().message(), "JSON nested deeper than 32");
+  EXPECT_EQ(nested(33, "[", "]").error().message(), "JSON nested deeper than 32 levels");
   EXPECT_TRUE(nested(32, R"({"a":)", "}").ok());
-  EXPECT_EQ(nested(33, R"({"a":)", "}").error().message(), "JSON nested deeper than 32");
+  EXPECT_EQ(nested(33, R"({"a":)", "}").error().message(), "JSON nested deeper than 32 levels");
   // An escaped quotation mark does not end a text, an escaped backslash before one does.
   const std::string brackets(40, '[');
   EXPECT_TRUE(ParseJson(R"(["\")" + brackets + R"("])").ok());
   EXPECT_TRUE(ParseJson(R"(["\\",")" + brackets + R"("])").ok());
-  EXPECT_EQ(ParseJson(R"(["\\")" + brackets).error().message(), "JSON nested deeper than 32");
+  EXPECT_EQ(ParseJson(R"(["\\")" + brackets).error().message(),
+            "JSON nested deeper than 32 levels");
 }
 
 TEST(StrictJsonTest, AnObjectIsAskedForByName) {
