@@ -18,6 +18,7 @@ constexpr int64_t kMost = kMaxGuests;
 constexpr int64_t kMaxSeconds = 24 * 3600;
 
 constexpr const char* kExamples =
+    "SIGHUP reads the configuration file again.\n"
     "Exits 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n"
     "\n"
     "Examples:\n"
@@ -96,7 +97,7 @@ void Declare(CLI::App& app, Flags& flags) {
       ->type_name("DIR");
   flags.log.AddTo(app);
   auto* list = app.add_flag("--list", flags.list,
-                            "Print the guests that this node would announce, and why\n"
+                            "Print how many guests this node would announce, and why\n"
                             "not more, then exit");
   app.add_flag("--json", flags.json, "Print the output of --list as JSON")->needs(list);
   app.add_flag("--check-config", flags.check_config, "Check the configuration, then exit")

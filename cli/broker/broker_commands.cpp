@@ -35,17 +35,18 @@ std::shared_ptr<Connection> AddConnection(CLI::App& command, const Context& cont
                  .admin_key_file = env("LOCKET_BROKER_ADMIN_KEY").value_or("")});
   command
       .add_option("--url", connection->url,
-                  "Key broker to talk to, https://HOST[:PORT] (default: LOCKET_BROKER_URL)")
+                  "Key broker to talk to, https://HOST[:PORT] (default: the environment variable "
+                  "LOCKET_BROKER_URL)")
       ->type_name("URL");
   command
       .add_option("--ca", connection->ca_file,
-                  "CA certificate in PEM, the only CA trusted for the broker (default: "
-                  "LOCKET_BROKER_CA)")
+                  "CA certificate in PEM, the only CA trusted for the broker (default: the "
+                  "environment variable LOCKET_BROKER_CA)")
       ->type_name("FILE");
   command
       .add_option("--admin-key", connection->admin_key_file,
-                  "Private key of the administrator, Ed25519 in PEM (default: "
-                  "LOCKET_BROKER_ADMIN_KEY)")
+                  "Private key of the administrator, Ed25519 in PEM (default: the environment "
+                  "variable LOCKET_BROKER_ADMIN_KEY)")
       ->type_name("FILE");
   return connection;
 }
@@ -218,7 +219,7 @@ void AddTcbOptions(CLI::App& command, MinTcbOptions& tcb) {
       "Least patch level of the FMC, 0 to 255. Say 0 for processors before Turin");
   command.add_flag("--min-tcb-any", tcb.any,
                    "Accept every patch level, also of firmware with known holes. --tee snp needs "
-                   "this or all five --min-tcb options");
+                   "either this or the other five --min-tcb options");
 }
 
 void AddPlatformOptions(CLI::App& command, AllowRequest& request) {
@@ -251,8 +252,9 @@ void AddGuestOptions(CLI::App& command, AllowRequest& request) {
       ->type_name("FILE")
       ->allow_extra_args(false);
   command
-      .add_option("--measurement", request.measurements,
-                  "Launch measurement of a guest that may run, 96 hex digits; repeatable")
+      .add_option(
+          "--measurement", request.measurements,
+          "Launch measurement of a guest that may run, 96 lower-case hex digits; repeatable")
       ->type_name("HEX")
       ->allow_extra_args(false);
   command
@@ -262,8 +264,8 @@ void AddGuestOptions(CLI::App& command, AllowRequest& request) {
       ->allow_extra_args(false);
   command
       .add_option("--host-data", request.host_data,
-                  "Host data (digest of the initdata) that the guest must have been started with, "
-                  "64 hex digits; repeatable")
+                  "Host data that the guest must have been started with, 64 lower-case hex digits; "
+                  "repeatable. It is the beginning of what 'locket initdata digest' prints")
       ->type_name("HEX")
       ->allow_extra_args(false);
   command.add_flag("--allow-debug", request.allow_debug,
@@ -274,8 +276,10 @@ void AddGuestOptions(CLI::App& command, AllowRequest& request) {
 void AddAllow(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* command = group.add_subcommand("allow", "Set which guests get a resource");
   command->footer(
-      "Replaces the release policy of the resource. A guest gets the resource if it matches one "
-      "value of each kind: TEE, measurement and initdata.\n\n"
+      "Replaces the release policy of the resource. Needed are --guest-image or --measurement, and "
+      "--initdata or --host-data. A guest gets the resource if its TEE, its measurement and its "
+      "initdata are each among those given. AMD's security bulletins name patch levels without "
+      "known holes.\n\n"
       "Examples:\n"
       "  locket broker allow kbs:///team/key/app --tee snp --measurement HEX \\\n"
       "    --initdata app.toml --min-tcb-boot-loader 4 --min-tcb-tee 0 \\\n"
@@ -307,8 +311,8 @@ void AddBrokerCommands(CLI::App& app, Context& context, Selected& selected) {
   CLI::App* group = app.add_subcommand("broker", "Fill the key broker");
   group->require_subcommand(1);
   AddSetResource(*group, context, selected);
-  AddUriCommand(*group, "delete-resource", "Delete a resource", "deleted",
-                &BrokerAdminClient::DeleteResource, context, selected);
+  AddUriCommand(*group, "delete-resource", "Delete a resource, but not its release policy",
+                "deleted", &BrokerAdminClient::DeleteResource, context, selected);
   AddList(*group, context, selected);
   AddAllow(*group, context, selected);
   AddUriCommand(*group, "deny", "Delete a resource's release policy, so that nobody gets it",

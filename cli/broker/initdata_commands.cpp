@@ -126,7 +126,8 @@ Status CheckCreate(CreateOptions& options) {
 void AddImageRules(CLI::App& create, CreateOptions& options) {
   create
       .add_option("--allow-digest", options.digests,
-                  "Allow the image with this manifest digest to run; repeatable")
+                  "Allow the image with this manifest digest to run; repeatable. 'locket image "
+                  "seal' prints the digest")
       ->type_name("DIGEST")
       ->allow_extra_args(false);
   create.add_flag("--allow-keyed", options.policy.allow_keyed,
@@ -157,19 +158,21 @@ void AddImageRules(CLI::App& create, CreateOptions& options) {
 void AddGuestRules(CLI::App& create, initdata::GuestPolicy& policy) {
   create
       .add_option("--allow-env", policy.allow_env,
-                  "Allow the host to set environment variables, NAME or PREFIX*; repeatable. A "
-                  "prefix never covers variables that make programs load code, such as LD_PRELOAD")
+                  "Allow the host to set this environment variable, NAME, or all that begin so, "
+                  "PREFIX*; repeatable. A prefix never covers variables that make programs load "
+                  "code, such as LD_PRELOAD")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
   create.add_flag("--allow-stdin", policy.allow_stdin,
                   "Allow the host to write to the standard input of containers and execs, and "
-                  "allow them a terminal. A shell then runs whatever the host types");
+                  "allow them a terminal, unless --hide-output is given. A shell then runs "
+                  "whatever the host types");
   create.add_flag("--allow-network", policy.allow_network,
                   "Connect pods to the network that the host gives them (default: a loopback "
                   "interface only)");
   create.add_flag("--hide-output", policy.hide_output,
                   "Keep what containers and execs print inside the guest. The host's logs stay "
-                  "empty");
+                  "empty, and terminals are refused");
   create.add_flag("--allow-all-syscalls", policy.allow_all_syscalls,
                   "Run containers without a seccomp profile. The guest's kernel is then less "
                   "protected from them");
@@ -178,7 +181,8 @@ void AddGuestRules(CLI::App& create, initdata::GuestPolicy& policy) {
 void AddCreate(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* create = group.add_subcommand("create", "Write initdata: what the guest may run");
   create->footer(
-      "What no option allows, the guest refuses. --allow-digest or --allow-keyed is needed.\n\n"
+      "The guest refuses what no option allows. --allow-digest or --allow-keyed is needed. An "
+      "image that DIGEST= names needs --allow-digest, too, unless --allow-keyed is given.\n\n"
       "Examples:\n"
       "  locket initdata create --broker-url https://broker.example:8443 \\\n"
       "    --broker-ca ca.pem --allow-digest sha256:... -o app.toml\n"
@@ -192,7 +196,8 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
       ->type_name("URL");
   create
       ->add_option("--broker-ca", options->ca_file,
-                   "CA certificate in PEM, the only CA that the guest trusts for the broker")
+                   "CA certificate in PEM, the only CA that the guest trusts for the broker. "
+                   "Needed with --broker-url")
       ->type_name("FILE");
   AddImageRules(*create, *options);
   AddGuestRules(*create, options->policy);
@@ -209,9 +214,10 @@ void AddCreate(CLI::App& group, Context& context, Selected& selected) {
 using Transform = std::function<Result<std::string>(std::string_view toml)>;
 
 void AddReader(CLI::App& group, const std::string& name, const std::string& description,
-               const Transform& transform, Context& context, Selected& selected) {
+               const std::string& use, const Transform& transform, Context& context,
+               Selected& selected) {
   CLI::App* command = group.add_subcommand(name, description);
-  command->footer("Example:\n  locket initdata " + name + " app.toml");
+  command->footer(use + "\n\nExample:\n  locket initdata " + name + " app.toml");
   auto file = std::make_shared<std::string>();
   command->add_option("FILE", *file, "Initdata in TOML")->type_name("")->required();
   command->callback([&context, &selected, file, transform] {
@@ -234,6 +240,7 @@ void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected) {
   AddCreate(*group, context, selected);
   AddReader(
       *group, "digest", "Print the digest of the initdata in hex",
+      "Its first 64 hex digits are the host data of 'locket broker allow --host-data'.",
       [](std::string_view toml) -> Result<std::string> {
         LOCKET_TRY_ASSIGN(const auto initdata, initdata::DecodeInitdata(toml));
         return HexEncode(initdata::InitdataDigest(initdata.algorithm, toml));
@@ -241,6 +248,7 @@ void AddInitdataCommands(CLI::App& app, Context& context, Selected& selected) {
       context, selected);
   AddReader(
       *group, "annotation", "Print the value of the pod annotation cc_init_data for Kubernetes",
+      "The annotation's full name is io.katacontainers.config.hypervisor.cc_init_data.",
       [](std::string_view toml) -> Result<std::string> {
         LOCKET_TRY(initdata::DecodeInitdata(toml));
         return initdata::EncodeInitdataAnnotation(toml);

@@ -109,7 +109,7 @@ CLI::App* AddCommand(CLI::App& cache, const char* name, const char* help,
   CLI::App* command = cache.add_subcommand(name, help);
   command
       ->add_option("--snapshotter-socket", options->socket,
-                   "Socket of locket-snapshotter (LOCKET_SNAPSHOTTER_SOCKET)")
+                   "Socket of locket-snapshotter (environment variable: LOCKET_SNAPSHOTTER_SOCKET)")
       ->type_name("PATH")
       ->capture_default_str();
   command->callback([&selected, options, action] {
@@ -142,12 +142,13 @@ void AddCollect(CLI::App& cache, const SharedOptions& options, Context& context,
                             [&context](const Options& o) { return Collect(o, context); });
   gc->add_option("--keep", options->keep_bytes,
                  "Stop when the whole cache is no larger than this, such as 2GiB or 500MB "
-                 "(default: 0)")
+                 "(default: 0, so that all unneeded blobs go)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true).description(""))
       ->type_name("SIZE");
   gc->add_flag("--json", options->json, "Print JSON");
   gc->footer(
-      "Least recently used blobs go first. Blobs that snapshots, running VMs or pins need stay.\n\n"
+      "Least recently used blobs go first. Blobs that snapshots, running VMs or pins need stay. "
+      "The rest of downloads that crashed or were given up is removed as well.\n\n"
       "Examples:\n"
       "  locket cache gc\n"
       "  locket cache gc --keep 2GiB");
@@ -162,7 +163,7 @@ void AddVerify(CLI::App& cache, const SharedOptions& options, Context& context,
   verify->add_flag("--json", options->json, "Print JSON");
   verify->footer(
       "A damaged blob is removed, and downloaded again if snapshots need it. Exits 1 if a needed "
-      "blob is missing afterwards.\n\n"
+      "blob is missing afterwards, or a blob is being pulled and could not be checked.\n\n"
       "Examples:\n"
       "  locket cache verify\n"
       "  locket cache verify registry.example/app:1");
@@ -174,7 +175,7 @@ void AddPins(CLI::App& cache, const SharedOptions& options, Context& context, Se
   AddBlobs(*pin, *options, "");
   pin->get_option("BLOB")->required();
   pin->footer(
-      "A pin lasts over restarts. A blob that is not in the cache yet can be pinned by its "
+      "A pin outlasts restarts. A blob that is not in the cache yet can be pinned by its "
       "digest.\n\n"
       "Example:\n"
       "  locket cache pin registry.example/app:1");
@@ -189,8 +190,8 @@ void AddPins(CLI::App& cache, const SharedOptions& options, Context& context, Se
 }  // namespace
 
 void AddCacheCommands(CLI::App& app, Context& context, Selected& selected) {
-  CLI::App* cache =
-      app.add_subcommand("cache", "List, check and remove the sealed layers that this node keeps");
+  CLI::App* cache = app.add_subcommand(
+      "cache", "List, check and remove the sealed layers (blobs) that this node keeps");
   cache->require_subcommand(1);
   auto options = std::make_shared<Options>(
       Options{.socket = context.environment("LOCKET_SNAPSHOTTER_SOCKET")

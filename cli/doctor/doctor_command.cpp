@@ -85,20 +85,23 @@ DoctorFixes RealFixes(const Options& options) {
 void AddPlaces(CLI::App& doctor, Options& options) {
   doctor
       .add_option("--guest-image-dir", options.guest_image_dir,
-                  "Directory of the guest image (LOCKET_GUEST_IMAGE_DIR)")
+                  "Directory of the guest image (environment variable: LOCKET_GUEST_IMAGE_DIR)")
       ->type_name("DIR")
       ->capture_default_str();
-  doctor.add_option("--socket", options.cri_socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+  doctor
+      .add_option("--socket", options.cri_socket,
+                  "containerd's socket (environment variable: LOCKET_CRI_SOCKET)")
       ->type_name("PATH")
       ->capture_default_str();
   doctor
       .add_option("--snapshotter-socket", options.snapshotter_socket,
-                  "Socket of locket-snapshotter (LOCKET_SNAPSHOTTER_SOCKET)")
+                  "Socket of locket-snapshotter (environment variable: LOCKET_SNAPSHOTTER_SOCKET)")
       ->type_name("PATH")
       ->capture_default_str();
   doctor
       .add_option("--broker-url", options.broker_url,
-                  "Key broker to connect to, https://HOST[:PORT] (default: LOCKET_BROKER_URL)")
+                  "Key broker to connect to, https://HOST[:PORT] (default: the environment "
+                  "variable LOCKET_BROKER_URL)")
       ->type_name("URL");
 }
 
@@ -108,7 +111,9 @@ void AddDoctorCommand(CLI::App& app, Context& context, Selected& selected) {
   CLI::App* doctor =
       app.add_subcommand("doctor", "Show what this host has and lacks, feature by feature");
   doctor->footer(
-      "Exits 0 if a pod can run here and --fix fixed everything, 1 if not.\n\n"
+      "MISSING marks what no pod can run without, missing what makes pods slower or lacks for one "
+      "feature. Exits 0 if a pod can run here and --fix, if given, fixed everything. Exits 1 if "
+      "not.\n\n"
       "Examples:\n"
       "  locket doctor\n"
       "  locket doctor --json | jq '.checks[] | select(.ok | not)'");

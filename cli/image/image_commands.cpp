@@ -210,26 +210,28 @@ void AddSealOptions(CLI::App& seal, SealOptions& options) {
                   "encrypted")
       ->type_name("IMAGE");
   seal.add_option("--kek", options.kek_file,
-                  "Key encryption key, a file of 32 bytes. Needed if any layer is encrypted")
+                  "Key encryption key, a file of 32 bytes from 'locket key create'. Needed if any "
+                  "layer is encrypted")
       ->type_name("FILE");
   seal.add_option("--key-id", options.key_id,
                   "Resource under which the broker stores the key encryption key, "
                   "kbs:///repo/type/tag. Needed if any layer is encrypted")
       ->type_name("URI");
-  seal.add_option("--key-mode", options.key_mode,
-                  "How layer keys are made. random: a new key for each layer. convergent: keys are "
-                  "derived from --convergent-secret and the layer, so that the same layer always "
-                  "gives the same blob, and anybody who sees two blobs can tell that they are "
-                  "equal")
+  seal.add_option(
+          "--key-mode", options.key_mode,
+          "How layer keys are made. random: a new key for each layer. convergent: keys are derived "
+          "from --convergent-secret and the layer. The same layer then always gives the same blob, "
+          "and anybody who sees two blobs can tell that they are equal")
       ->type_name("MODE")
       ->capture_default_str();
   seal.add_option("--convergent-secret", options.convergent_secret_file,
-                  "Secret for --key-mode convergent, a file of 32 bytes. Protect it like a key "
-                  "encryption key")
+                  "Secret for --key-mode convergent, and needed for it: a file of 32 bytes, from "
+                  "'locket key create'. Protect it like a key encryption key")
       ->type_name("FILE");
-  seal.add_option("--compress", options.compress,
-                  "How files are compressed before a layer is encrypted: none or lz4. Nothing can "
-                  "compress the layer afterwards. lz4 cannot be used with --key-mode convergent")
+  seal.add_option(
+          "--compress", options.compress,
+          "How files are compressed before a layer is encrypted: none or lz4. An encrypted layer "
+          "cannot be compressed afterwards. lz4 cannot be used with --key-mode convergent")
       ->type_name("METHOD")
       ->capture_default_str();
   seal.add_flag("--all-platforms", options.all_platforms,

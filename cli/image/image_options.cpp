@@ -28,12 +28,13 @@ void AddTarget(CLI::App& command, std::string& image) {
 void AddAccess(CLI::App& command, ImageAccessOptions& access) {
   command
       .add_option("--platform", access.platform,
-                  "Platform whose image to take from an index, OS/ARCHITECTURE[/VARIANT] (default: "
-                  "Linux on this machine's architecture)")
+                  "Platform whose image to take from an index (an image for several platforms), "
+                  "OS/ARCHITECTURE[/VARIANT] (default: Linux on this machine's architecture)")
       ->type_name("PLATFORM");
   command
       .add_option("--tmp", access.temporary_directory,
-                  "Directory for temporary files, such as one layer at a time")
+                  "Directory for temporary files: one or a few layers at a time, and the content "
+                  "of an archive (environment variable: TMPDIR)")
       ->type_name("DIR")
       ->capture_default_str();
   command

@@ -170,7 +170,8 @@ void AddWrapOptions(CLI::App& wrap, WrapOptions& options) {
 void AddWrap(CLI::App& group, Context& context, Selected& selected) {
   CLI::App* wrap = group.add_subcommand("wrap", "Encrypt the key of one layer for a key packet");
   wrap->footer(
-      "For layers that another tool sealed. Prints the value of the layer's annotation.\n\n"
+      "For layers that another tool sealed. Prints the value of the layer's annotation; --json "
+      "also prints the annotation's name.\n\n"
       "Example:\n"
       "  locket key wrap layer.key --kek kek.bin --key-id kbs:///team/key/app \\\n"
       "    --root-hash HEX --salt HEX --data-size 1048576");

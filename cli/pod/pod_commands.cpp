@@ -21,7 +21,9 @@ struct RunOptions {
 };
 
 void AddSocket(CLI::App& command, std::string& socket) {
-  command.add_option("--socket", socket, "containerd's socket (LOCKET_CRI_SOCKET)")
+  command
+      .add_option("--socket", socket,
+                  "containerd's socket (environment variable: LOCKET_CRI_SOCKET)")
       ->type_name("PATH")
       ->capture_default_str();
 }
@@ -115,12 +117,14 @@ void AddRunOptions(CLI::App& run, RunOptions& options) {
 void AddRunLimits(CLI::App& run, RunOptions& options) {
   RunPodRequest& request = options.request;
   run.add_option("--timeout", options.timeout_seconds,
-                 "Time limit for each step until the container runs, 1 to 86400 seconds")
+                 "Time limit for each step (start the VM, pull the image, create and start the "
+                 "container), 1 to 86400 seconds")
       ->type_name("SECONDS")
       ->capture_default_str()
       ->check(CLI::Range(1, kMaxTimeoutSeconds).description(""));
-  run.add_option("--memory", request.memory_limit_mib,
-                 "Memory limit of the container inside the VM, in MiB (default: none)")
+  run.add_option(
+         "--memory", request.memory_limit_mib,
+         "Memory limit of the container inside the VM, in MiB (default: none but the VM's memory)")
       ->type_name("MIB")
       ->check(CLI::Range(int64_t{1}, kMaxMemoryMib).description(""));
   run.add_option("--cgroup-parent", request.cgroup_parent,
@@ -134,7 +138,8 @@ void AddRun(CLI::App& group, Context& context, const std::vector<std::string>& a
   CLI::App* run = group.add_subcommand("run", "Run an image in a pod of its own");
   run->footer(
       "The arguments after -- replace the image's command, if the initdata allows it. Prints what "
-      "the container prints, and exits with its exit code.\n\n"
+      "the container prints, and exits with its exit code. Without --rm the stopped pod and its "
+      "log stay until 'locket pod stop'.\n\n"
       "Examples:\n"
       "  locket pod run registry.example/app:1 --initdata app.toml\n"
       "  locket pod run registry.example/app:1 --initdata app.toml --name web \\\n"

@@ -163,6 +163,7 @@ Result<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
   CLI::App app("Pulls, keeps and mounts sealed container images for containerd.",
                "locket-snapshotter");
   app.footer(
+      "SIGHUP reads [registry] of the configuration file again.\n"
       "Exits 0 after SIGTERM or SIGINT, 1 for a failure, 2 for a wrong command line.\n\n"
       "Examples:\n"
       "  locket-snapshotter --check-config --config /etc/locket/snapshotter.toml\n"
